@@ -1,0 +1,196 @@
+//! What is known of a path: the versions that nothing known replaces.
+//!
+//! An [`Entry`] is a set of versions, mostly one. It grows by concurrent events and shrinks by events
+//! that replace others; what the path shows is a pure function of the set (see [`crate::merge`]).
+
+use crate::id::{ContentHash, LinkId};
+use crate::path::RelPath;
+use crate::version::{Context, Dot, Hlc};
+
+/// A file's timestamp: seconds since 1970, negative before, and nanoseconds from there, 0 to 999,999,999.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp {
+    /// Whole seconds, rounded down.
+    pub seconds: i64,
+    /// The rest, in nanoseconds.
+    pub nanoseconds: u32,
+}
+
+/// What a path holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// A regular file.
+    File {
+        /// The name of its content.
+        content: ContentHash,
+        /// Its length in bytes.
+        size: u64,
+        /// The group of hard links it belongs to, if it has other names.
+        link: Option<LinkId>,
+    },
+    /// A directory.
+    Directory,
+    /// A symbolic link and the bytes it points to.
+    Symlink {
+        /// Where it points, verbatim.
+        target: Vec<u8>,
+    },
+    /// Nothing: it was deleted.
+    Tombstone {
+        /// Where it went, if it was renamed.
+        moved_to: Option<RelPath>,
+    },
+}
+
+impl Payload {
+    /// Whether the path exists.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        !matches!(self, Self::Tombstone { .. })
+    }
+
+    /// Whether this is a directory.
+    #[must_use]
+    pub fn is_directory(&self) -> bool {
+        matches!(self, Self::Directory)
+    }
+
+    /// The content of a file.
+    #[must_use]
+    pub fn content(&self) -> Option<ContentHash> {
+        match self {
+            Self::File { content, .. } => Some(*content),
+            _ => None,
+        }
+    }
+
+    /// Where a deleted path went.
+    #[must_use]
+    pub fn moved_to(&self) -> Option<&RelPath> {
+        match self {
+            Self::Tombstone { moved_to } => moved_to.as_ref(),
+            _ => None,
+        }
+    }
+}
+
+/// Numeric owner and group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Owner {
+    /// User id.
+    pub user: u32,
+    /// Group id.
+    pub group: u32,
+}
+
+/// One extended attribute. POSIX ACLs are the attributes `system.posix_acl_access` and `_default`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Xattr {
+    /// Name with its namespace, without a NUL.
+    pub name: Vec<u8>,
+    /// Value, any bytes.
+    pub value: Vec<u8>,
+}
+
+/// What is said of a path beside its payload. `None` means that it is not tracked where the event was made,
+/// and leaves whatever is there alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Metadata {
+    /// Permission bits, at most `0o7777`. Not tracked for symlinks.
+    pub mode: Option<u32>,
+    /// Time of last modification.
+    pub mtime: Option<Timestamp>,
+    /// Owner and group.
+    pub owner: Option<Owner>,
+    /// Extended attributes and ACLs, sorted by name.
+    pub xattrs: Option<Vec<Xattr>>,
+}
+
+/// When each aspect of the metadata last changed. Aspects merge one by one, the latest wins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stamps {
+    /// Of [`Metadata::mode`].
+    pub mode: Hlc,
+    /// Of [`Metadata::mtime`].
+    pub mtime: Hlc,
+    /// Of [`Metadata::owner`].
+    pub owner: Hlc,
+    /// Of [`Metadata::xattrs`].
+    pub xattrs: Hlc,
+}
+
+impl Stamps {
+    /// All aspects changed at `at`.
+    #[must_use]
+    pub fn all(at: Hlc) -> Self {
+        Self {
+            mode: at,
+            mtime: at,
+            owner: at,
+            xattrs: at,
+        }
+    }
+}
+
+/// Why replicat itself made an event, when no user did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Carry {
+    /// This is the conflict copy that preserves the loser `Dot`.
+    Copy(Dot),
+    /// This is the edit `Dot`, which followed its file to the place it was moved to.
+    Follow(Dot),
+}
+
+impl Carry {
+    /// The event whose content was carried here.
+    #[must_use]
+    pub fn dot(self) -> Dot {
+        match self {
+            Self::Copy(dot) | Self::Follow(dot) => dot,
+        }
+    }
+}
+
+/// One event at a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// Its identity.
+    pub dot: Dot,
+    /// What it replaces.
+    pub context: Context,
+    /// Its place in time, for ties.
+    pub hlc: Hlc,
+    /// What the path holds by it.
+    pub payload: Payload,
+    /// How the path is described by it.
+    pub metadata: Metadata,
+    /// When each aspect of the description changed.
+    pub stamps: Stamps,
+    /// The content that it was derived from: what the file held before, for a deletion what was deleted.
+    pub base: Option<ContentHash>,
+    /// Why replicat made it, if no user did.
+    pub carry: Option<Carry>,
+    /// Of a file that is a conflict copy, or was edited from one: the loser it began as.
+    pub conflict_of: Option<Dot>,
+}
+
+/// The versions at a path that no known version replaces, sorted by dot.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Entry {
+    pub(crate) versions: Vec<Version>,
+}
+
+impl Entry {
+    /// The versions, sorted by dot.
+    #[must_use]
+    pub fn versions(&self) -> &[Version] {
+        &self.versions
+    }
+
+    /// An entry from versions as they were stored; they are sorted by dot.
+    #[must_use]
+    pub fn from_stored(mut versions: Vec<Version>) -> Self {
+        versions.sort_by_key(|version| version.dot);
+        Self { versions }
+    }
+}

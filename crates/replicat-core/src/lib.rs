@@ -1,0 +1,16 @@
+//! The rules of replicat, as a pure state machine.
+//!
+//! Goals: what a replica must do, given what it has seen, decided without a clock, I/O, threads,
+//! randomness or unordered iteration, so that the simulator runs the very code that production runs.
+//! Non-goals: reading files, keeping state (see [`store::Store`]), moving bytes.
+//!
+//! The algorithm is explained in `docs/algorithm.md`.
+
+pub mod digest;
+pub mod entry;
+pub mod id;
+pub mod memory;
+pub mod path;
+pub mod record;
+pub mod store;
+pub mod version;

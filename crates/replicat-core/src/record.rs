@@ -1,0 +1,104 @@
+//! What a replica keeps of one path: the entry that all replicas share, and what its own storage holds.
+
+use crate::entry::{Entry, Metadata, Payload, Stamps, Timestamp};
+use crate::id::{ContentHash, LinkId};
+use crate::version::{Context, Dot, Hlc};
+
+/// What proves, without reading it, that a path of the own storage is as it was last seen or written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fingerprint {
+    /// Inode number.
+    pub inode: u64,
+    /// Length in bytes; 0 for directories, whose size means nothing.
+    pub size: u64,
+    /// Last modification. For a directory it is compared as metadata, not as identity.
+    pub mtime: Timestamp,
+    /// Last change of inode or content; the kernel sets it, users cannot.
+    pub ctime: Timestamp,
+    /// Birth time, where the filesystem has one: with the inode it identifies a file across renames.
+    pub birth: Timestamp,
+}
+
+/// What a replica's own storage holds at a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Local {
+    /// How to recognise it.
+    pub fingerprint: Fingerprint,
+    /// It was hashed within the timestamp granularity of its own change: a later change might not show
+    /// in the fingerprint, so that it has to be read again.
+    pub racy: bool,
+    /// What it is, where that is not what the entry shows: the work on this path is not done.
+    /// `None`: the storage holds what the entry shows.
+    pub base: Option<Box<Base>>,
+}
+
+/// A state of a path: what it holds, and which events that state knows of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Base {
+    /// The events that this state embodies or replaces.
+    pub context: Context,
+    /// The latest time among them.
+    pub hlc: Hlc,
+    /// What it holds. Never a tombstone.
+    pub payload: Payload,
+    /// How it is described.
+    pub metadata: Metadata,
+    /// When the description changed.
+    pub stamps: Stamps,
+    /// Of a conflict copy: the loser it preserves.
+    pub conflict_of: Option<Dot>,
+}
+
+/// All that a replica keeps of one path.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Record {
+    /// What all replicas share. Empty if nothing was ever announced of the path.
+    pub entry: Entry,
+    /// What the own storage holds; `None`: nothing, or something out of the filters' scope.
+    pub local: Option<Local>,
+    /// There is work to do here: see [`crate::plan`] and [`crate::settle`]. Set by the core on every write.
+    pub pending: bool,
+}
+
+impl Record {
+    /// The contents by which this path is to be found: those of all versions, and what the storage holds.
+    pub fn contents(&self) -> impl Iterator<Item = ContentHash> {
+        let base = self.local.as_ref().and_then(|local| local.base.as_ref());
+        let stored = base.and_then(|base| base.payload.content());
+        self.entry
+            .versions
+            .iter()
+            .filter_map(|version| version.payload.content())
+            .chain(stored)
+    }
+
+    /// The dots by which this path is to be found: those of all versions.
+    pub fn dots(&self) -> impl Iterator<Item = Dot> {
+        self.entry.versions.iter().map(|version| version.dot)
+    }
+
+    /// The hard-link groups of the versions.
+    pub fn links(&self) -> impl Iterator<Item = LinkId> {
+        self.entry
+            .versions
+            .iter()
+            .filter_map(|version| match version.payload {
+                Payload::File { link, .. } => link,
+                _ => None,
+            })
+    }
+
+    /// The losers that conflict copies at this path preserve.
+    pub fn copies(&self) -> impl Iterator<Item = Dot> {
+        self.entry
+            .versions
+            .iter()
+            .filter_map(|version| version.conflict_of)
+    }
+
+    /// Whether the record says nothing and need not be kept.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entry.versions.is_empty() && self.local.is_none()
+    }
+}
