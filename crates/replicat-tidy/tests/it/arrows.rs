@@ -1,0 +1,86 @@
+//! Which of our crates may know which: the arrows of ARCHITECTURE.md.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cargo_metadata::{DependencyKind, MetadataCommand, Package};
+
+use crate::repository;
+
+/// For each crate, those of our own that it may depend on, tests aside.
+const ALLOWED: [(&str, &[&str]); 8] = [
+    ("replicat-core", &[]),
+    ("replicat-index", &["replicat-core"]),
+    ("replicat-content", &["replicat-core"]),
+    ("replicat-fs", &["replicat-core"]),
+    ("replicat-sim", &["replicat-core"]),
+    (
+        "replicat",
+        &[
+            "replicat-core",
+            "replicat-index",
+            "replicat-content",
+            "replicat-fs",
+        ],
+    ),
+    (
+        "replicat-bench",
+        &["replicat", "replicat-core", "replicat-content"],
+    ),
+    ("replicat-tidy", &[]),
+];
+
+/// Our crates, each with those of our own that it depends on outside its tests.
+fn own_dependencies() -> BTreeMap<String, BTreeSet<String>> {
+    let metadata = MetadataCommand::new()
+        .current_dir(repository::root())
+        .no_deps()
+        .exec()
+        .expect("cargo describes the workspace");
+    let own: BTreeSet<String> = metadata
+        .packages
+        .iter()
+        .map(|package| package.name.to_string())
+        .collect();
+    metadata
+        .packages
+        .iter()
+        .map(|package| (package.name.to_string(), dependencies_among(package, &own)))
+        .collect()
+}
+
+fn dependencies_among(package: &Package, own: &BTreeSet<String>) -> BTreeSet<String> {
+    package
+        .dependencies
+        .iter()
+        .filter(|dependency| dependency.kind != DependencyKind::Development)
+        .map(|dependency| dependency.name.clone())
+        .filter(|name| own.contains(name))
+        .collect()
+}
+
+#[test]
+fn crates_know_only_what_they_may() {
+    let allowed: BTreeMap<_, _> = ALLOWED.into_iter().collect();
+    for (package, dependencies) in own_dependencies() {
+        let Some(allowed) = allowed.get(package.as_str()) else {
+            panic!("{package} is new: say here, and in ARCHITECTURE.md, what it may depend on");
+        };
+        for dependency in dependencies {
+            assert!(
+                allowed.contains(&dependency.as_str()),
+                "{package} must not depend on {dependency}: the arrows point one way, to the core"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_row_is_a_crate() {
+    let own = own_dependencies();
+    for (package, _) in ALLOWED {
+        assert!(
+            own.contains_key(package),
+            "{package} is not in the workspace"
+        );
+    }
+}
