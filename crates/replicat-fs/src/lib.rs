@@ -1,1 +1,11 @@
-//! To come.
+//! Directories as replicas: the only crate that touches user files.
+//!
+//! Goals: observe a tree and say what differs from what is known of it; bring changes to it so that at
+//! every moment each path holds its old content or its new one; never reach outside the root.
+//! Non-goals: deciding what to do (`replicat-core`), keeping state (`replicat-index`), cutting and
+//! hashing contents (`replicat-content`).
+//!
+//! Everything goes through [`root::Root`], a held descriptor beneath which no path can escape.
+
+pub mod error;
+pub mod root;
