@@ -16,6 +16,9 @@ pub struct Timestamp {
     pub nanoseconds: u32,
 }
 
+/// What every directory holds, as far as [`Payload::substance`] goes.
+const DIRECTORY_SUBSTANCE: ContentHash = ContentHash(*b"replicat 2026 directory subst v1");
+
 /// What a path holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Payload {
@@ -61,6 +64,21 @@ impl Payload {
         match self {
             Self::File { content, .. } => Some(*content),
             _ => None,
+        }
+    }
+
+    /// What the path holds as one value that can be compared: a file's content, a symlink's target under a
+    /// key of its own, and one value for all directories. Tombstones hold nothing.
+    #[must_use]
+    pub fn substance(&self) -> Option<ContentHash> {
+        match self {
+            Self::File { content, .. } => Some(*content),
+            Self::Symlink { target } => Some(ContentHash(blake3::derive_key(
+                "replicat 2026 symlink v1",
+                target,
+            ))),
+            Self::Directory => Some(DIRECTORY_SUBSTANCE),
+            Self::Tombstone { .. } => None,
         }
     }
 
@@ -170,7 +188,7 @@ pub struct Version {
     pub base: Option<ContentHash>,
     /// Why replicat made it, if no user did.
     pub carry: Option<Carry>,
-    /// Of a file that is a conflict copy, or was edited from one: the loser it began as.
+    /// Of a conflict copy, of what was edited from one, and of its tombstone: the loser it began as.
     pub conflict_of: Option<Dot>,
 }
 

@@ -6,11 +6,17 @@
 //!
 //! The algorithm is explained in `docs/algorithm.md`.
 
+pub mod conflict;
 pub mod digest;
 pub mod entry;
 pub mod id;
 pub mod memory;
+mod merge;
+pub mod observe;
 pub mod path;
 pub mod record;
+pub mod replica;
+pub mod resolve;
+mod settle;
 pub mod store;
 pub mod version;

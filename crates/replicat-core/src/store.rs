@@ -35,6 +35,9 @@ pub struct Identity {
     pub counter: u64,
     /// Its highest counter, under `replica`, that some other replica is known to have.
     pub confirmed: u64,
+    /// The counters above `confirmed` that it has told others of, under `replica`, ascending. A counter that
+    /// others know of and that is not among them was used by a past or a twin that this state does not know.
+    pub published: Vec<u64>,
 }
 
 /// What is known of another replica of the folder, or of this one.

@@ -1,0 +1,166 @@
+//! Conflict copies: what they are called, and whether a loser already has one.
+
+use crate::entry::Version;
+use crate::path::{NAME_BYTES_MAX, RelPath};
+use crate::replica::Replica;
+use crate::store::{Store, StoreError};
+use crate::version::Hlc;
+
+/// How many paths of one content are looked at when an existing copy is sought.
+const SAME_CONTENT_LOOKED_AT_MAX: usize = 64;
+/// What marks the name of a conflict copy.
+pub const MARK: &str = ".conflict-";
+
+/// The name of the conflict copy of `name`, lost by `node` at `hlc`:
+/// `name.conflict-<node>-<yyyymmdd-hhmmss>.ext`, at most 255 bytes. A name that has to be cut carries a hash of the
+/// whole, so that two long names do not meet.
+#[must_use]
+pub fn copy_name(name: &[u8], node: &str, hlc: Hlc) -> Vec<u8> {
+    let (stem, extension) = split_extension(name);
+    let mut mark = format!("{MARK}{node}-{}", utc_stamp(hlc)).into_bytes();
+    if stem.len() + mark.len() + extension.len() <= NAME_BYTES_MAX {
+        return [stem, &mark, extension].concat();
+    }
+    let hash = blake3::hash(name).to_hex();
+    let tag = format!("~{}", &hash.as_str()[..8]);
+    mark.splice(0..0, tag.bytes());
+    let room = NAME_BYTES_MAX.saturating_sub(mark.len() + extension.len());
+    [cut(stem, room), &mark, extension].concat()
+}
+
+/// Where a name's extension begins: at its last dot, unless that is the first byte or the extension is long.
+fn split_extension(name: &[u8]) -> (&[u8], &[u8]) {
+    match name.iter().rposition(|&byte| byte == b'.') {
+        Some(at) if at > 0 && name.len() - at <= 16 => name.split_at(at),
+        _ => (name, b""),
+    }
+}
+
+/// At most `room` bytes of `stem`, not ending within a UTF-8 character.
+fn cut(stem: &[u8], room: usize) -> &[u8] {
+    let mut end = room.min(stem.len());
+    while end > 0 && end < stem.len() && stem[end] & 0b1100_0000 == 0b1000_0000 {
+        end -= 1;
+    }
+    &stem[..end]
+}
+
+/// `yyyymmdd-hhmmss` in UTC. Source of the calendar: Howard Hinnant, `civil_from_days`.
+fn utc_stamp(hlc: Hlc) -> String {
+    let seconds = hlc.0 / 1000;
+    let (days, second) = (seconds / 86_400 + 719_468, seconds % 86_400);
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    let (hour, minute) = (second / 3600, second / 60 % 60);
+    format!(
+        "{year:04}{month:02}{day:02}-{hour:02}{minute:02}{:02}",
+        second % 60
+    )
+}
+
+impl<S: Store> Replica<S> {
+    /// Where `loser`, a version that lost `path`, is preserved; `None` if it is not yet.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn preserving_copy(
+        &self,
+        path: &RelPath,
+        loser: &Version,
+    ) -> Result<Option<RelPath>, StoreError> {
+        if let Some(copy) = self.store().by_copy(loser.dot)? {
+            return Ok(Some(copy));
+        }
+        self.copy_of_equal_content(path, loser)
+    }
+
+    /// A live conflict copy of another loser of `path` with the same content: it serves this one too.
+    fn copy_of_equal_content(
+        &self,
+        path: &RelPath,
+        loser: &Version,
+    ) -> Result<Option<RelPath>, StoreError> {
+        let Some(content) = loser.payload.content() else {
+            return Ok(None);
+        };
+        let stem = [split_extension(path.name()).0, MARK.as_bytes()].concat();
+        for other in self
+            .store()
+            .by_content(content, SAME_CONTENT_LOOKED_AT_MAX)?
+        {
+            if other.parent() != path.parent() || !other.name().starts_with(&stem) {
+                continue;
+            }
+            let entry = self.record(&other)?.entry;
+            let serves = entry.shown().is_some_and(|shown| {
+                shown.winner.conflict_of.is_some() && shown.payload().content() == Some(content)
+            });
+            if serves {
+                return Ok(Some(other));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Where the conflict copy of `loser` goes.
+    pub(crate) fn copy_path(
+        &self,
+        path: &RelPath,
+        loser: &Version,
+    ) -> Result<Option<RelPath>, StoreError> {
+        let members = self.store().members()?;
+        let node = members
+            .into_iter()
+            .find(|(id, _)| *id == loser.dot.replica)
+            .map(|(_, member)| member.name)
+            .filter(|name| !name.is_empty())
+            .unwrap_or_else(|| loser.dot.replica.to_string());
+        let name = copy_name(path.name(), &node, loser.hlc);
+        Ok(path.parent().and_then(|parent| parent.join(&name).ok()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn copy_of(name: &str) -> String {
+        let name = copy_name(name.as_bytes(), "alpha", Hlc(1_700_000_000_000));
+        String::from_utf8(name).unwrap()
+    }
+
+    #[test]
+    fn copies_keep_their_extension() {
+        assert_eq!(
+            copy_of("report.txt"),
+            "report.conflict-alpha-20231114-221320.txt"
+        );
+        assert_eq!(
+            copy_of("Makefile"),
+            "Makefile.conflict-alpha-20231114-221320"
+        );
+        assert_eq!(
+            copy_of(".profile"),
+            ".profile.conflict-alpha-20231114-221320"
+        );
+    }
+
+    #[test]
+    fn the_longest_names_are_cut_at_a_character_and_stay_apart() {
+        let long = "é".repeat(127);
+        let one = copy_of(&format!("{long}x"));
+        let other = copy_of(&format!("{long}y"));
+        assert!(one.len() <= NAME_BYTES_MAX && one.len() > NAME_BYTES_MAX - 3);
+        assert_ne!(one, other);
+    }
+}

@@ -1,0 +1,101 @@
+//! Merging what two replicas know of a path (`docs/algorithm.md`, section 2).
+
+use crate::entry::{Entry, Version};
+use crate::version::VersionVector;
+
+impl Entry {
+    /// Merges `theirs`, an entry of the same path, into this one.
+    ///
+    /// `mine` is the knowledge of the replica that holds this entry; `their_knowledge` is knowledge that the
+    /// sender had when it read `theirs`. Returns whether anything changed.
+    pub fn merge(
+        &mut self,
+        mine: &VersionVector,
+        theirs: &Self,
+        their_knowledge: &VersionVector,
+    ) -> bool {
+        let before = self.clone();
+        self.versions
+            .retain(|version| theirs.holds(version) || !their_knowledge.contains(version.dot));
+        for version in &theirs.versions {
+            match self
+                .versions
+                .binary_search_by_key(&version.dot, |held| held.dot)
+            {
+                Ok(at) => self.versions[at].context.union(&version.context),
+                Err(_) if mine.contains(version.dot) => {}
+                Err(at) => self.versions.insert(at, version.clone()),
+            }
+        }
+        self.normalise();
+        *self != before
+    }
+
+    /// Adds an event made by the holder of this entry.
+    pub fn insert(&mut self, version: Version) {
+        if let Err(at) = self
+            .versions
+            .binary_search_by_key(&version.dot, |held| held.dot)
+        {
+            self.versions.insert(at, version);
+        }
+        self.normalise();
+    }
+
+    fn holds(&self, version: &Version) -> bool {
+        self.versions
+            .binary_search_by_key(&version.dot, |held| held.dot)
+            .is_ok()
+    }
+
+    fn normalise(&mut self) {
+        if self.versions.len() < 2 {
+            return;
+        }
+        let replaced: Vec<bool> = (self.versions.iter())
+            .map(|version| self.versions.iter().any(|other| other.replaces(version)))
+            .collect();
+        let mut replaced = replaced.into_iter();
+        self.versions.retain(|_| !replaced.next().unwrap_or(false));
+        self.join_equal_values();
+    }
+
+    /// Of versions with one value, keeps the highest dot, which then replaces the others.
+    fn join_equal_values(&mut self) {
+        let mut joined: Vec<Version> = Vec::with_capacity(self.versions.len());
+        for version in self.versions.drain(..).rev() {
+            match joined.iter_mut().find(|held| held.has_value_of(&version)) {
+                Some(held) => {
+                    held.context.vector.add(version.dot);
+                    held.context.union(&version.context);
+                }
+                None => joined.push(version),
+            }
+        }
+        joined.reverse();
+        self.versions = joined;
+    }
+}
+
+impl Version {
+    /// Whether this version knowingly replaces `other`.
+    #[must_use]
+    pub fn replaces(&self, other: &Self) -> bool {
+        if self.dot == other.dot {
+            return false;
+        }
+        let brought = other.carry.is_some_and(|carry| {
+            self.context.carried.binary_search(&carry.dot()).is_ok()
+                && self.carry.map(crate::entry::Carry::dot) != Some(carry.dot())
+        });
+        brought || self.context.vector.contains(other.dot)
+    }
+
+    /// Whether the two say the same, so that no one needs to choose.
+    fn has_value_of(&self, other: &Self) -> bool {
+        self.payload == other.payload
+            && self.metadata == other.metadata
+            && self.stamps == other.stamps
+            && self.conflict_of == other.conflict_of
+    }
+}

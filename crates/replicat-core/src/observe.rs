@@ -1,0 +1,253 @@
+//! From what the own storage holds to events (`docs/algorithm.md`, section 4).
+
+use crate::entry::{Metadata, Payload, Stamps};
+use crate::path::RelPath;
+use crate::record::{Base, Fingerprint, Local, Record};
+use crate::replica::{Draft, Now, Replica};
+use crate::store::{Store, StoreError};
+use crate::version::{Context, Dot, Hlc};
+
+/// What was found at a path of the own storage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Something.
+    Present(Present),
+    /// Nothing.
+    Absent {
+        /// Where the same file or directory was found instead.
+        moved_to: Option<RelPath>,
+    },
+    /// The filters leave the path out: whatever is there is none of our business any more.
+    OutOfScope,
+}
+
+/// Something that was found at a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Present {
+    /// What it is. Never a tombstone.
+    pub payload: Payload,
+    /// How it is described, in the aspects that this storage tracks.
+    pub metadata: Metadata,
+    /// How to recognise it.
+    pub fingerprint: Fingerprint,
+    /// It may change without its fingerprint showing it, see [`Local::racy`].
+    pub racy: bool,
+    /// When its content changed, by its own account (mtime), in milliseconds.
+    pub changed: Hlc,
+    /// When anything of it changed, by the kernel's account (ctime), in milliseconds.
+    pub touched: Hlc,
+}
+
+/// What an observation led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Observed {
+    /// The path is as it was known, or as it was to become.
+    Nothing,
+    /// An event was made.
+    Event(Dot),
+}
+
+impl<S: Store> Replica<S> {
+    /// Takes note of what the own storage holds at `path`.
+    ///
+    /// # Errors
+    /// If the store fails; then nothing was noted.
+    pub fn observe(
+        &mut self,
+        now: Now,
+        path: &RelPath,
+        found: Found,
+    ) -> Result<Observed, StoreError> {
+        let record = self.record(path)?;
+        match found {
+            Found::Present(present) => self.observe_present(now, path, record, present),
+            Found::Absent { moved_to } => self.observe_absent(now, path, record, moved_to),
+            Found::OutOfScope => self.forget_local(path, record),
+        }
+    }
+
+    fn observe_present(
+        &mut self,
+        now: Now,
+        path: &RelPath,
+        mut record: Record,
+        present: Present,
+    ) -> Result<Observed, StoreError> {
+        let Present {
+            payload,
+            metadata,
+            fingerprint,
+            racy,
+            changed,
+            touched,
+        } = present;
+        let as_shown = record.entry.shown().is_some_and(|shown| {
+            payload == *shown.payload() && metadata.agrees_with(shown.metadata())
+        });
+        let before = self.storage_state(path, &record)?;
+        if as_shown {
+            record.local = Some(Local {
+                fingerprint,
+                racy,
+                base: None,
+            });
+            self.write(path, record)?;
+            return Ok(Observed::Nothing);
+        }
+        if let Some(before) = &before
+            && payload == before.payload
+            && metadata.agrees_with(&before.metadata)
+        {
+            let base = Some(Box::new(before.clone()));
+            record.local = Some(Local {
+                fingerprint,
+                racy,
+                base,
+            });
+            self.write(path, record)?;
+            return Ok(Observed::Nothing);
+        }
+        let draft = draft_of_change(now, before, payload, metadata, changed, touched);
+        self.announce_found(now, path, record, draft, Some((fingerprint, racy)))
+    }
+
+    fn observe_absent(
+        &mut self,
+        now: Now,
+        path: &RelPath,
+        mut record: Record,
+        moved_to: Option<RelPath>,
+    ) -> Result<Observed, StoreError> {
+        let Some(before) = self.storage_state(path, &record)? else {
+            return Ok(Observed::Nothing);
+        };
+        if !record.entry.is_live() {
+            record.local = None;
+            self.write(path, record)?;
+            return Ok(Observed::Nothing);
+        }
+        let draft = Draft {
+            hlc: now.hlc().max(Hlc(before.hlc.0 + 1)),
+            base: before.payload.substance(),
+            payload: Payload::Tombstone { moved_to },
+            context: before.context,
+            metadata: before.metadata,
+            stamps: before.stamps,
+            carry: None,
+            conflict_of: before.conflict_of,
+        };
+        self.announce_found(now, path, record, draft, None)
+    }
+
+    fn forget_local(&mut self, path: &RelPath, mut record: Record) -> Result<Observed, StoreError> {
+        if record.local.take().is_some() {
+            self.write(path, record)?;
+        }
+        Ok(Observed::Nothing)
+    }
+
+    /// Announces what was found, and records that the storage holds just that.
+    fn announce_found(
+        &mut self,
+        now: Now,
+        path: &RelPath,
+        mut record: Record,
+        draft: Draft,
+        held: Option<(Fingerprint, bool)>,
+    ) -> Result<Observed, StoreError> {
+        let version = self.mint(now, draft)?;
+        let dot = version.dot;
+        let base = Base {
+            context: with_dot(&version.context, dot),
+            hlc: version.hlc,
+            payload: version.payload.clone(),
+            metadata: version.metadata.clone(),
+            stamps: version.stamps,
+            conflict_of: version.conflict_of,
+        };
+        record.entry.insert(version);
+        record.local = held.map(|(fingerprint, racy)| Local {
+            fingerprint,
+            racy,
+            base: Some(Box::new(base)),
+        });
+        self.write(path, record)?;
+        Ok(Observed::Event(dot))
+    }
+
+    /// The state that the storage was last known to be in at `path`; `None` if nothing was there.
+    pub(crate) fn storage_state(
+        &self,
+        path: &RelPath,
+        record: &Record,
+    ) -> Result<Option<Base>, StoreError> {
+        match &record.local {
+            None => Ok(None),
+            Some(Local {
+                base: Some(base), ..
+            }) => Ok(Some((**base).clone())),
+            Some(Local { base: None, .. }) => self.embodied(path, &record.entry),
+        }
+    }
+}
+
+fn with_dot(context: &Context, dot: Dot) -> Context {
+    let mut context = context.clone();
+    context.vector.add(dot);
+    context
+}
+
+fn draft_of_change(
+    now: Now,
+    before: Option<Base>,
+    payload: Payload,
+    metadata: Metadata,
+    changed: Hlc,
+    touched: Hlc,
+) -> Draft {
+    let Some(before) = before else {
+        let hlc = changed.min(now.hlc());
+        let stamps = Stamps::all(hlc);
+        return Draft {
+            context: Context::default(),
+            hlc,
+            payload,
+            metadata,
+            stamps,
+            base: None,
+            carry: None,
+            conflict_of: None,
+        };
+    };
+    let content_changed = payload != before.payload;
+    let when = if content_changed { changed } else { touched };
+    let hlc = when.min(now.hlc()).max(Hlc(before.hlc.0 + 1));
+    let metadata = metadata.or(&before.metadata);
+    let stamps = stamps_of_change(&before, &metadata, hlc, content_changed);
+    Draft {
+        context: before.context,
+        hlc,
+        base: before.payload.substance(),
+        payload,
+        metadata,
+        stamps,
+        carry: None,
+        conflict_of: before.conflict_of,
+    }
+}
+
+fn stamps_of_change(before: &Base, metadata: &Metadata, at: Hlc, content_changed: bool) -> Stamps {
+    let stamp = |same: bool, held: Hlc| if same { held } else { at };
+    Stamps {
+        mode: stamp(metadata.mode == before.metadata.mode, before.stamps.mode),
+        mtime: stamp(
+            metadata.mtime == before.metadata.mtime && !content_changed,
+            before.stamps.mtime,
+        ),
+        owner: stamp(metadata.owner == before.metadata.owner, before.stamps.owner),
+        xattrs: stamp(
+            metadata.xattrs == before.metadata.xattrs,
+            before.stamps.xattrs,
+        ),
+    }
+}

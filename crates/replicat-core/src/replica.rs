@@ -1,0 +1,300 @@
+//! A replica: the rules bound to a store.
+//!
+//! Every write of a record goes through [`Replica::write`], which keeps three things true: what the storage
+//! holds is remembered when the entry moves on, the pending mark says whether there is work, and
+//! knowledge covers every event of its own.
+
+use crate::entry::{Carry, Entry, Metadata, Payload, Stamps, Version};
+use crate::id::ContentHash;
+use crate::path::RelPath;
+use crate::record::{Base, Record};
+use crate::resolve::Shown;
+use crate::store::{Identity, Member, Store, StoreError};
+use crate::version::{Context, Dot, Hlc, VersionVector};
+
+/// The time as its owner sees it, in microseconds since 1970. It only ever breaks ties.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Now(pub u64);
+
+/// A clock further ahead than this (the year 2255) is not believed, so that counters never run out.
+const CLOCK_MICROSECONDS_MAX: u64 = 9_000_000_000_000_000;
+
+impl Now {
+    /// The same moment as a timestamp of events.
+    #[must_use]
+    pub fn hlc(self) -> Hlc {
+        Hlc(self.0.min(CLOCK_MICROSECONDS_MAX) / 1000)
+    }
+}
+
+/// One replica of a folder, over the store that keeps its state.
+#[derive(Debug)]
+pub struct Replica<S> {
+    store: S,
+    identity: Identity,
+    knowledge: VersionVector,
+}
+
+/// What an event says, before it has a dot.
+#[derive(Clone, Debug)]
+pub(crate) struct Draft {
+    pub(crate) context: Context,
+    pub(crate) hlc: Hlc,
+    pub(crate) payload: Payload,
+    pub(crate) metadata: Metadata,
+    pub(crate) stamps: Stamps,
+    pub(crate) base: Option<ContentHash>,
+    pub(crate) carry: Option<Carry>,
+    pub(crate) conflict_of: Option<Dot>,
+}
+
+impl<S: Store> Replica<S> {
+    /// Takes up the state in `store`.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn open(mut store: S) -> Result<Self, StoreError> {
+        let identity = store.identity()?;
+        let knowledge = store.knowledge()?;
+        let known = store
+            .members()?
+            .into_iter()
+            .any(|(id, _)| id == identity.replica);
+        if !known {
+            let member = Member {
+                name: identity.name.clone(),
+                applied: VersionVector::new(),
+            };
+            store.set_member(identity.replica, &member)?;
+        }
+        Ok(Self {
+            store,
+            identity,
+            knowledge,
+        })
+    }
+
+    /// Who this replica is.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Which events it knows of.
+    pub fn knowledge(&self) -> &VersionVector {
+        &self.knowledge
+    }
+
+    /// The store, to read from.
+    pub fn store(&self) -> &S {
+        &self.store
+    }
+
+    /// The store, for what the rules do not touch: durability, manifests, settings.
+    pub fn store_mut(&mut self) -> &mut S {
+        &mut self.store
+    }
+
+    /// Gives the store back.
+    pub fn into_store(self) -> S {
+        self.store
+    }
+
+    /// What is kept of `path`; an empty record if nothing is.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn record(&self, path: &RelPath) -> Result<Record, StoreError> {
+        Ok(self.store.record(path)?.unwrap_or_default())
+    }
+
+    pub(crate) fn set_identity(&mut self, identity: Identity) -> Result<(), StoreError> {
+        self.store.set_identity(&identity)?;
+        self.identity = identity;
+        Ok(())
+    }
+
+    pub(crate) fn learn(&mut self, knowledge: &VersionVector) -> Result<(), StoreError> {
+        if !self.knowledge.contains_all(knowledge) {
+            self.knowledge.union(knowledge);
+            self.store.set_knowledge(&self.knowledge)?;
+        }
+        Ok(())
+    }
+
+    /// Makes an event of a draft: gives it a dot, and a time above all that it replaces.
+    pub(crate) fn mint(&mut self, now: Now, draft: Draft) -> Result<Version, StoreError> {
+        let clock = now.0.min(CLOCK_MICROSECONDS_MAX);
+        let mut identity = self.identity.clone();
+        identity.counter = clock.max(identity.counter + 1);
+        let dot = Dot {
+            counter: identity.counter,
+            replica: identity.replica,
+        };
+        self.set_identity(identity)?;
+        self.knowledge.add(dot);
+        self.store.set_knowledge(&self.knowledge)?;
+        let Draft {
+            context,
+            hlc,
+            payload,
+            metadata,
+            stamps,
+            base,
+            carry,
+            conflict_of,
+        } = draft;
+        let hlc = Hlc(hlc.0.min(CLOCK_MICROSECONDS_MAX / 1000));
+        Ok(Version {
+            dot,
+            context,
+            hlc,
+            payload,
+            metadata,
+            stamps,
+            base,
+            carry,
+            conflict_of,
+        })
+    }
+
+    /// Makes an event and puts it into the entry of `path`.
+    pub(crate) fn announce(
+        &mut self,
+        now: Now,
+        path: &RelPath,
+        draft: Draft,
+    ) -> Result<Dot, StoreError> {
+        let version = self.mint(now, draft)?;
+        let dot = version.dot;
+        let mut record = self.record(path)?;
+        let mut entry = record.entry.clone();
+        entry.insert(version);
+        self.change_entry(path, &mut record, entry)?;
+        self.write(path, record)?;
+        Ok(dot)
+    }
+
+    /// Puts a new entry into a record. If what the entry shows changes, the record remembers what the
+    /// storage still holds.
+    pub(crate) fn change_entry(
+        &self,
+        path: &RelPath,
+        record: &mut Record,
+        entry: Entry,
+    ) -> Result<(), StoreError> {
+        let clean = record
+            .local
+            .as_ref()
+            .is_some_and(|local| local.base.is_none());
+        if clean && !shows_the_same(&record.entry, &entry) {
+            let base = self.embodied(path, &record.entry)?;
+            if let Some(local) = &mut record.local {
+                local.base = base.map(Box::new);
+            }
+        }
+        record.entry = entry;
+        Ok(())
+    }
+
+    /// Writes a record, with its pending mark set as it must be.
+    pub(crate) fn write(&mut self, path: &RelPath, mut record: Record) -> Result<(), StoreError> {
+        let shown = record.entry.shown();
+        if let (Some(local), Some(shown)) = (&mut record.local, &shown)
+            && local.base.as_ref().is_some_and(|base| base.is_shown(shown))
+        {
+            local.base = None;
+        }
+        let live = shown.as_ref().is_some_and(Shown::is_live);
+        let unfinished = record
+            .local
+            .as_ref()
+            .map_or(live, |local| local.base.is_some());
+        record.pending = unfinished || record.entry.contested_move().is_some();
+        self.store.set_record(path, &record)
+    }
+
+    /// The state that a storage is in when it holds what `entry` shows; `None` if it shows nothing.
+    ///
+    /// It embodies all versions but the losers that nobody has preserved yet: an edit on top of the
+    /// winner does not knowingly replace those.
+    pub(crate) fn embodied(
+        &self,
+        path: &RelPath,
+        entry: &Entry,
+    ) -> Result<Option<Base>, StoreError> {
+        let Some(shown) = entry.shown().filter(Shown::is_live) else {
+            return Ok(None);
+        };
+        let (context, hlc) = self.acknowledged(path, entry, &shown)?;
+        Ok(Some(Base {
+            context,
+            hlc,
+            payload: shown.payload().clone(),
+            metadata: shown.metadata().clone(),
+            stamps: shown.stamps(),
+            conflict_of: shown.winner.conflict_of,
+        }))
+    }
+
+    pub(crate) fn acknowledged(
+        &self,
+        path: &RelPath,
+        entry: &Entry,
+        shown: &Shown<'_>,
+    ) -> Result<(Context, Hlc), StoreError> {
+        let mut context = Context::default();
+        let mut hlc = Hlc(0);
+        for version in entry.versions() {
+            let lost = shown.losers.iter().any(|loser| loser.dot == version.dot);
+            if lost && self.preserving_copy(path, version)?.is_none() {
+                continue;
+            }
+            context.vector.add(version.dot);
+            context.union(&version.context);
+            hlc = hlc.max(version.hlc);
+        }
+        Ok((context, hlc))
+    }
+}
+
+/// Whether a storage that holds what one entry shows holds what the other shows.
+fn shows_the_same(one: &Entry, other: &Entry) -> bool {
+    match (one.shown(), other.shown()) {
+        (Some(one), Some(other)) => {
+            one.payload() == other.payload() && one.metadata().agrees_with(other.metadata())
+        }
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+impl Base {
+    /// Whether this state is what `shown` shows, as far as its aspects are tracked.
+    pub(crate) fn is_shown(&self, shown: &Shown<'_>) -> bool {
+        self.payload == *shown.payload() && self.metadata.agrees_with(shown.metadata())
+    }
+}
+
+impl Metadata {
+    /// Whether the two say the same wherever both say something.
+    #[must_use]
+    pub fn agrees_with(&self, other: &Self) -> bool {
+        fn agree<T: PartialEq>(one: &Option<T>, other: &Option<T>) -> bool {
+            one.is_none() || other.is_none() || one == other
+        }
+        agree(&self.mode, &other.mode)
+            && agree(&self.mtime, &other.mtime)
+            && agree(&self.owner, &other.owner)
+            && agree(&self.xattrs, &other.xattrs)
+    }
+
+    /// These aspects, with those that are not tracked taken from `other`.
+    #[must_use]
+    pub fn or(mut self, other: &Self) -> Self {
+        self.mode = self.mode.or(other.mode);
+        self.mtime = self.mtime.or(other.mtime);
+        self.owner = self.owner.or(other.owner);
+        self.xattrs = self.xattrs.or_else(|| other.xattrs.clone());
+        self
+    }
+}

@@ -1,0 +1,394 @@
+//! The events that replicat makes itself (`docs/algorithm.md`, section 6).
+//!
+//! Runs when a session is complete. What it makes depends on the entries alone (and, for conflict copies, on who holds
+//! the loser), so that several replicas that make the same event join silently.
+
+use crate::entry::{Carry, Entry, Metadata, Payload, Stamps, Version};
+use crate::path::RelPath;
+use crate::record::Record;
+use crate::replica::{Draft, Now, Replica};
+use crate::store::{Store, StoreError};
+use crate::version::{Context, Dot, Hlc};
+
+/// How many pending paths are taken up at once.
+const PAGE_ROWS: usize = 256;
+/// How often the pending paths are gone through before the rest is left to the next session. Each pass can
+/// only uncover what the one before made; the depth of the tree bounds that.
+const PASSES_MAX: usize = 64;
+
+impl<S: Store> Replica<S> {
+    /// Makes the events that the entries call for, and returns how many there were.
+    ///
+    /// To be called when a session is complete, never amid one: half of a sender's change may look like
+    /// a conflict.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn settle(&mut self, now: Now) -> Result<usize, StoreError> {
+        let mut made = 0;
+        for _ in 0..PASSES_MAX {
+            let before = made;
+            let mut cursor: Option<RelPath> = None;
+            loop {
+                let page = self.store().pending(cursor.as_ref(), PAGE_ROWS)?;
+                for path in &page {
+                    made += self.settle_path(now, path)?;
+                }
+                match page.last() {
+                    Some(last) => cursor = Some(last.clone()),
+                    None => break,
+                }
+            }
+            if made == before {
+                break;
+            }
+        }
+        Ok(made)
+    }
+
+    fn settle_path(&mut self, now: Now, path: &RelPath) -> Result<usize, StoreError> {
+        let record = self.record(path)?;
+        if let Some((tombstone, edit)) = record.entry.contested_move() {
+            let (tombstone, edit) = (tombstone.clone(), edit.clone());
+            return self.settle_move(now, path, &tombstone, &edit);
+        }
+        let Some(shown) = record.entry.shown() else {
+            return Ok(0);
+        };
+        if shown.is_live() && !self.is_supported(path)? {
+            return self.support(now, path);
+        }
+        let mut made = self.preserve_losers(now, path, &record)?;
+        if !shown.payload().is_directory() {
+            made += self.settle_below(now, path)?;
+        }
+        Ok(made)
+    }
+
+    /// Whether the path directly above is a directory.
+    fn is_supported(&self, path: &RelPath) -> Result<bool, StoreError> {
+        match path.parent() {
+            None => Ok(true),
+            Some(parent) if parent.is_root() => Ok(true),
+            Some(parent) => Ok(self.record(&parent)?.entry.is_directory()),
+        }
+    }
+
+    /// Sees to whatever is live below a path that is no directory.
+    fn settle_below(&mut self, now: Now, path: &RelPath) -> Result<usize, StoreError> {
+        let mut made = 0;
+        let mut open = vec![path.clone()];
+        while let Some(directory) = open.pop() {
+            let mut after: Option<Vec<u8>> = None;
+            loop {
+                let page = self
+                    .store()
+                    .children(&directory, after.as_deref(), PAGE_ROWS)?;
+                let Some((last, _)) = page.last() else { break };
+                after = Some(last.clone());
+                for (name, record) in page {
+                    let Ok(child) = directory.join(&name) else {
+                        continue;
+                    };
+                    if record.entry.is_live() && !self.is_supported(&child)? {
+                        made += self.support(now, &child)?;
+                    }
+                    open.push(child);
+                }
+            }
+            if self.record(path)?.entry.is_directory() {
+                break;
+            }
+        }
+        Ok(made)
+    }
+
+    /// A live path without a directory above it follows that directory to where it was moved, or revives it.
+    fn support(&mut self, now: Now, path: &RelPath) -> Result<usize, StoreError> {
+        if let Some(destination) = self.moved_with_parent(path)? {
+            return self.follow_parent(now, path, &destination);
+        }
+        let mut made = 0;
+        for parent in path.ancestors().take_while(|above| !above.is_root()) {
+            let record = self.record(&parent)?;
+            if record.entry.is_directory() {
+                break;
+            }
+            self.announce(now, &parent, revival(&record.entry))?;
+            made += 1;
+        }
+        Ok(made)
+    }
+
+    /// Where a path went with the nearest directory above it that was moved, if it may follow.
+    fn moved_with_parent(&self, path: &RelPath) -> Result<Option<RelPath>, StoreError> {
+        let record = self.record(path)?;
+        let Some(shown) = record.entry.shown() else {
+            return Ok(None);
+        };
+        if shown.winner.carry.is_some() {
+            return Ok(None);
+        }
+        for above in path.ancestors().take_while(|above| !above.is_root()) {
+            let entry = self.record(&above)?.entry;
+            let Some(shown) = entry.shown() else { continue };
+            if shown.is_live() {
+                return Ok(None);
+            }
+            if let Some(to) = shown.payload().moved_to() {
+                let destination = path.rebase(&above, to);
+                return self.if_reachable(destination);
+            }
+        }
+        Ok(None)
+    }
+
+    /// `destination`, if all the paths above it are directories.
+    fn if_reachable(&self, destination: Option<RelPath>) -> Result<Option<RelPath>, StoreError> {
+        let Some(destination) = destination else {
+            return Ok(None);
+        };
+        for above in destination.ancestors().take_while(|above| !above.is_root()) {
+            if !self.record(&above)?.entry.is_directory() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(destination))
+    }
+
+    fn follow_parent(
+        &mut self,
+        now: Now,
+        path: &RelPath,
+        destination: &RelPath,
+    ) -> Result<usize, StoreError> {
+        let record = self.record(path)?;
+        let Some(shown) = record.entry.shown() else {
+            return Ok(0);
+        };
+        let winner = shown.winner.clone();
+        let there = self.record(destination)?.entry;
+        self.announce(now, destination, followed(&winner, &there, None))?;
+        self.announce(now, path, departure(&record.entry, destination, &[&winner]))?;
+        Ok(2)
+    }
+
+    /// A path was renamed here and edited there: the edit follows, or, where it cannot, stays.
+    fn settle_move(
+        &mut self,
+        now: Now,
+        path: &RelPath,
+        tombstone: &Version,
+        edit: &Version,
+    ) -> Result<usize, StoreError> {
+        let entry = self.record(path)?.entry;
+        let destination = tombstone
+            .payload
+            .moved_to()
+            .filter(|to| *to != path)
+            .cloned();
+        let destination = if edit.carry.is_some() {
+            None
+        } else {
+            self.if_reachable(destination)?
+        };
+        let Some(destination) = destination else {
+            self.announce(now, path, stay(edit, tombstone))?;
+            return Ok(1);
+        };
+        let there = self.record(&destination)?.entry;
+        self.announce(now, &destination, followed(edit, &there, Some(tombstone)))?;
+        self.announce(
+            now,
+            path,
+            departure(&entry, &destination, &[tombstone, edit]),
+        )?;
+        Ok(2)
+    }
+
+    /// Makes conflict copies of the losers at `path` that this replica holds.
+    fn preserve_losers(
+        &mut self,
+        now: Now,
+        path: &RelPath,
+        record: &Record,
+    ) -> Result<usize, StoreError> {
+        let Some(shown) = record.entry.shown() else {
+            return Ok(0);
+        };
+        let Some(held) = self.storage_state(path, record)? else {
+            return Ok(0);
+        };
+        let mut made = 0;
+        for loser in &shown.losers {
+            let holds = loser.payload.substance() == held.payload.substance();
+            if !holds || self.preserving_copy(path, loser)?.is_some() {
+                continue;
+            }
+            if let Some(copy) = self.copy_path(path, loser)? {
+                self.announce(now, &copy, conflict_copy(loser))?;
+                made += 1;
+            }
+        }
+        Ok(made)
+    }
+}
+
+impl Entry {
+    /// A tombstone that says where the path went, and a live version made elsewhere from what was moved.
+    pub(crate) fn contested_move(&self) -> Option<(&Version, &Version)> {
+        if self.versions.len() < 2 {
+            return None;
+        }
+        let shown = self.shown()?;
+        if !shown.is_live() || shown.payload().is_directory() {
+            return None;
+        }
+        let tombstones = self
+            .versions
+            .iter()
+            .filter(|v| v.payload.moved_to().is_some());
+        tombstones
+            .rev()
+            .find(|t| is_edit_of_moved(shown.winner, t))
+            .map(|t| (t, shown.winner))
+    }
+}
+
+/// Whether `edit` was made from the file that `tombstone` moved away: from its content, or from an event at this
+/// path that both know.
+fn is_edit_of_moved(edit: &Version, tombstone: &Version) -> bool {
+    let same_base = edit.base.is_some() && edit.base == tombstone.base;
+    same_base
+        || tombstone
+            .context
+            .vector
+            .iter()
+            .any(|dot| edit.context.vector.get(dot.replica) > 0)
+}
+
+fn conflict_copy(loser: &Version) -> Draft {
+    let mut context = Context::default();
+    context.add_carried(loser.dot);
+    let mut payload = loser.payload.clone();
+    if let Payload::File { link, .. } = &mut payload {
+        *link = None;
+    }
+    Draft {
+        context,
+        hlc: loser.hlc,
+        payload,
+        metadata: loser.metadata.clone(),
+        stamps: loser.stamps,
+        base: None,
+        carry: Some(Carry::Copy(loser.dot)),
+        conflict_of: Some(loser.dot),
+    }
+}
+
+/// The directory that replaces the tombstones of an entry. Files and symlinks stay concurrent with it.
+fn revival(entry: &Entry) -> Draft {
+    let mut context = Context::default();
+    let (mut hlc, mut latest) = (Hlc(0), None::<&Version>);
+    for version in entry.versions().iter().filter(|v| !v.payload.is_live()) {
+        cover(&mut context, version);
+        hlc = hlc.max(Hlc(version.hlc.0 + 1));
+        if latest.is_none_or(|held| (held.hlc, held.dot) < (version.hlc, version.dot)) {
+            latest = Some(version);
+        }
+    }
+    let (metadata, stamps) = latest.map_or_else(
+        || (Metadata::default(), Stamps::default()),
+        |version| (version.metadata.clone(), version.stamps),
+    );
+    let (base, carry, conflict_of) = (None, None, None);
+    Draft {
+        context,
+        hlc,
+        payload: Payload::Directory,
+        metadata,
+        stamps,
+        base,
+        carry,
+        conflict_of,
+    }
+}
+
+/// `edit` at the place its file was moved to, where `there` is known.
+fn followed(edit: &Version, there: &Entry, moved: Option<&Version>) -> Draft {
+    let mut context = Context::default();
+    let mut hlc = edit.hlc;
+    let bases = [edit.base, moved.and_then(|tombstone| tombstone.base)];
+    for version in there.versions() {
+        let held = version.payload.substance();
+        if held.is_some() && bases.contains(&held) {
+            cover(&mut context, version);
+            hlc = hlc.max(Hlc(version.hlc.0 + 1));
+        }
+    }
+    for dot in &edit.context.carried {
+        context.add_carried(*dot);
+    }
+    context.add_carried(edit.dot);
+    Draft {
+        context,
+        hlc,
+        payload: edit.payload.clone(),
+        metadata: edit.metadata.clone(),
+        stamps: edit.stamps,
+        base: edit.base,
+        carry: Some(Carry::Follow(edit.dot)),
+        conflict_of: edit.conflict_of,
+    }
+}
+
+/// The tombstone of a path whose `leaving` versions went to `destination`.
+fn departure(entry: &Entry, destination: &RelPath, leaving: &[&Version]) -> Draft {
+    let mut context = Context::default();
+    let mut hlc = Hlc(0);
+    for version in entry.versions() {
+        let leaves = leaving.iter().any(|gone| gone.dot == version.dot);
+        if leaves || !version.payload.is_live() {
+            cover(&mut context, version);
+            hlc = hlc.max(Hlc(version.hlc.0 + 1));
+        }
+    }
+    let last: Option<&&Version> = leaving.last();
+    Draft {
+        context,
+        hlc,
+        payload: Payload::Tombstone {
+            moved_to: Some(destination.clone()),
+        },
+        metadata: last
+            .map(|version| version.metadata.clone())
+            .unwrap_or_default(),
+        stamps: last.map(|version| version.stamps).unwrap_or_default(),
+        base: last.and_then(|version| version.payload.substance()),
+        carry: None,
+        conflict_of: last.and_then(|version| version.conflict_of),
+    }
+}
+
+/// `edit` once more, now in knowledge of the move that it does not follow.
+fn stay(edit: &Version, tombstone: &Version) -> Draft {
+    let mut context = Context::default();
+    cover(&mut context, edit);
+    cover(&mut context, tombstone);
+    Draft {
+        context,
+        hlc: Hlc(edit.hlc.max(tombstone.hlc).0 + 1),
+        payload: edit.payload.clone(),
+        metadata: edit.metadata.clone(),
+        stamps: edit.stamps,
+        base: edit.base,
+        carry: None,
+        conflict_of: edit.conflict_of,
+    }
+}
+
+fn cover(context: &mut Context, version: &Version) {
+    let dot: Dot = version.dot;
+    context.vector.add(dot);
+    context.union(&version.context);
+}
