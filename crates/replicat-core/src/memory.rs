@@ -36,6 +36,7 @@ impl MemoryStore {
                 name: name.to_owned(),
                 counter: 0,
                 confirmed: 0,
+                published: Vec::new(),
             },
             knowledge: VersionVector::new(),
             members: BTreeMap::new(),
