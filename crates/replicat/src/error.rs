@@ -1,0 +1,318 @@
+//! What can stop a command: what happened, to which path, and what to do.
+
+use std::io;
+use std::path::PathBuf;
+
+use replicat_core::id::FolderId;
+use replicat_core::path::RelPath;
+use replicat_core::store::StoreError;
+use thiserror::Error;
+
+use crate::inspection::Revision;
+use crate::report::BrakeReport;
+
+/// What a process tells its caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum ExitCode {
+    /// All roots are in sync.
+    InSync = 0,
+    /// All roots are in sync, and new conflicts were kept as copies.
+    Conflicts = 1,
+    /// The command was not understood.
+    Usage = 2,
+    /// Some paths are not in sync; they were listed.
+    Incomplete = 3,
+    /// A safety brake stopped it.
+    Braked = 4,
+    /// It could not be done.
+    Fatal = 5,
+}
+
+/// Why a command did not do what it was asked.
+#[derive(Debug, Error)]
+pub enum SyncError {
+    /// Fewer than two roots.
+    #[error("a sync needs two roots or more, and {0} was given")]
+    TooFewRoots(usize),
+    /// A root does not exist.
+    #[error("{root} does not exist")]
+    RootMissing {
+        /// The root.
+        root: PathBuf,
+    },
+    /// A root is a file or something else.
+    #[error("{root} is not a directory")]
+    RootNotDirectory {
+        /// The root.
+        root: PathBuf,
+    },
+    /// A root lies in another.
+    #[error("{inner} lies inside {outer}, and both were given as roots")]
+    RootNested {
+        /// The root that is inside.
+        inner: PathBuf,
+        /// The root that it is in.
+        outer: PathBuf,
+    },
+    /// A root was given twice.
+    #[error("{root} and {same} are the same directory")]
+    RootTwice {
+        /// The root.
+        root: PathBuf,
+        /// How it was named before.
+        same: PathBuf,
+    },
+    /// A root, or its state, may not be read or written.
+    #[error("{root} cannot be written: {source}")]
+    RootNotWritable {
+        /// The root.
+        root: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The roots belong to different folders.
+    #[error("{root} and {other} belong to different folders ({folder} and {other_folder})")]
+    DifferentFolders {
+        /// One root.
+        root: PathBuf,
+        /// The folder of that root.
+        folder: FolderId,
+        /// Another root.
+        other: PathBuf,
+        /// The folder of that other root.
+        other_folder: FolderId,
+    },
+    /// The directory is not the one that its state was recorded for.
+    #[error("{root} is not the directory that its state was recorded for: {evidence}")]
+    RootReplaced {
+        /// The root.
+        root: PathBuf,
+        /// What shows it, as a clause.
+        evidence: String,
+    },
+    /// A directory has never been synced.
+    #[error("{root} has never been synced: it holds no state")]
+    NotReplica {
+        /// The directory.
+        root: PathBuf,
+    },
+    /// Another process works on a root.
+    #[error("{root} is in use by another replicat process")]
+    Locked {
+        /// The root.
+        root: PathBuf,
+    },
+    /// The index cannot be read.
+    #[error("the index of {root} is damaged: {detail}")]
+    IndexDamaged {
+        /// The root.
+        root: PathBuf,
+        /// Where it is kept.
+        index: PathBuf,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// The index was written by a later version.
+    #[error("the state of {root} has format {found}, and this replicat reads up to {supported}")]
+    IndexNewer {
+        /// The root.
+        root: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The highest format that is understood.
+        supported: u32,
+    },
+    /// The index could not be read or written, though it is not damaged.
+    #[error("the index of {root} failed")]
+    Index {
+        /// The root.
+        root: PathBuf,
+        /// What went wrong.
+        source: StoreError,
+    },
+    /// The disk of a root is full.
+    #[error("the disk of {root} is full")]
+    DiskFull {
+        /// The root.
+        root: PathBuf,
+    },
+    /// A filter is not valid.
+    #[error("the pattern {pattern:?} is not valid: {problem}")]
+    Filter {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A safety brake stopped the run.
+    #[error("{0}")]
+    Brake(BrakeReport),
+    /// Nothing is known of a path.
+    #[error("{root} holds nothing at {path}, and never did")]
+    UnknownPath {
+        /// The root.
+        root: PathBuf,
+        /// The path.
+        path: RelPath,
+    },
+    /// There is no conflict at a path.
+    #[error("there is no unresolved conflict at {path} in {root}")]
+    NoConflict {
+        /// The root.
+        root: PathBuf,
+        /// The path.
+        path: RelPath,
+    },
+    /// A version is not kept.
+    #[error("version {} of {path} in {root} is not in the trash", revision.0)]
+    NoRevision {
+        /// The root.
+        root: PathBuf,
+        /// The path.
+        path: RelPath,
+        /// The version that was asked for.
+        revision: Revision,
+    },
+    /// The system refused something.
+    #[error("could not {action} {path}: {source}")]
+    Io {
+        /// What was being done, as a verb phrase that the path completes.
+        action: &'static str,
+        /// To what.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The rules and the state contradict each other: a bug.
+    #[error("{root} is in a state that should not be possible: {detail}")]
+    Inconsistent {
+        /// The root.
+        root: PathBuf,
+        /// What was found.
+        detail: String,
+    },
+}
+
+impl SyncError {
+    /// A stable word for programs.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::TooFewRoots(_) => "too-few-roots",
+            Self::RootMissing { .. } => "root-missing",
+            Self::RootNotDirectory { .. } => "root-not-directory",
+            Self::RootNested { .. } => "root-nested",
+            Self::RootTwice { .. } => "root-twice",
+            Self::RootNotWritable { .. } => "root-not-writable",
+            Self::DifferentFolders { .. } => "different-folders",
+            Self::RootReplaced { .. } => "root-replaced",
+            Self::NotReplica { .. } => "not-a-replica",
+            Self::Locked { .. } => "locked",
+            Self::IndexDamaged { .. } => "index-damaged",
+            Self::IndexNewer { .. } => "index-newer",
+            Self::Index { .. } => "index",
+            Self::DiskFull { .. } => "disk-full",
+            Self::Filter { .. } => "filter",
+            Self::Brake(report) => report.brake.kind(),
+            Self::UnknownPath { .. } => "unknown-path",
+            Self::NoConflict { .. } => "no-conflict",
+            Self::NoRevision { .. } => "no-revision",
+            Self::Io { .. } => "io",
+            Self::Inconsistent { .. } => "inconsistent",
+        }
+    }
+
+    /// What the process is to tell its caller.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::TooFewRoots(_)
+            | Self::RootMissing { .. }
+            | Self::RootNotDirectory { .. }
+            | Self::RootNested { .. }
+            | Self::RootTwice { .. }
+            | Self::NotReplica { .. }
+            | Self::Filter { .. }
+            | Self::UnknownPath { .. }
+            | Self::NoConflict { .. }
+            | Self::NoRevision { .. } => ExitCode::Usage,
+            Self::DifferentFolders { .. } | Self::RootReplaced { .. } | Self::Brake(_) => {
+                ExitCode::Braked
+            }
+            Self::RootNotWritable { .. }
+            | Self::Locked { .. }
+            | Self::IndexDamaged { .. }
+            | Self::IndexNewer { .. }
+            | Self::Index { .. }
+            | Self::DiskFull { .. }
+            | Self::Io { .. }
+            | Self::Inconsistent { .. } => ExitCode::Fatal,
+        }
+    }
+
+    /// What to do, if there is something to say.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::TooFewRoots(_) => "name two directories or more: `replicat sync A B`".into(),
+            Self::RootMissing { .. } => {
+                "see that its disk is mounted, or add --create to create it".into()
+            }
+            Self::RootNotDirectory { .. } => "name a directory".into(),
+            Self::RootNested { .. } => {
+                "sync the outer one, and leave the inner one out with --exclude or on its own"
+                    .into()
+            }
+            Self::RootTwice { .. } => "name each directory once".into(),
+            Self::RootNotWritable { .. } => {
+                "make it writable, or run as a user who may write there".into()
+            }
+            Self::DifferentFolders { .. } => {
+                "add --join to unite them: nothing is deleted, and files that differ are kept as \
+                 conflict copies"
+                    .into()
+            }
+            Self::RootReplaced { root, .. } => format!(
+                "see that the right disk is mounted; if the directory was replaced on purpose, \
+                 run `replicat approve {}`, and it joins as a new replica",
+                root.display()
+            ),
+            Self::NotReplica { root } => {
+                format!(
+                    "sync it with another: `replicat sync {} OTHER`",
+                    root.display()
+                )
+            }
+            Self::Locked { .. } => "wait for it to end, or stop it".into(),
+            Self::IndexDamaged { index, .. } => format!(
+                "move {} away and sync again: the files are then taken for new, and nothing is \
+                 deleted",
+                index.display()
+            ),
+            Self::IndexNewer { .. } => "use the newer replicat; nothing was changed".into(),
+            Self::DiskFull { .. } => {
+                "make room and sync again: it goes on where it stopped, and every file is whole"
+                    .into()
+            }
+            Self::Filter { .. } => "patterns are those of gitignore; see `docs/cli.md`".into(),
+            Self::Brake(report) => report.hint(),
+            Self::UnknownPath { .. } => "paths are relative to the root".into(),
+            Self::NoConflict { root, .. } => {
+                format!(
+                    "list what there is with `replicat conflicts {}`",
+                    root.display()
+                )
+            }
+            Self::NoRevision { root, path, .. } => format!(
+                "list what there is with `replicat history {} {path}`",
+                root.display()
+            ),
+            Self::Inconsistent { .. } => {
+                "nothing was deleted; please report this with the output of `replicat status`"
+                    .into()
+            }
+            Self::Index { .. } | Self::Io { .. } => return None,
+        })
+    }
+}

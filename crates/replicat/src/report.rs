@@ -1,0 +1,367 @@
+//! What a sync reports when it is over.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use replicat_core::entry::{Payload, Timestamp};
+use replicat_core::id::{FolderId, ReplicaId};
+use replicat_core::path::RelPath;
+
+use crate::error::ExitCode;
+use crate::event::RootIndex;
+
+/// The outcome of a sync.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyncReport {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// It was proved that all roots hold the same tree, nothing skipped. In a dry run: that they
+    /// did before.
+    pub in_sync: bool,
+    /// What became of each root, in the order given.
+    pub roots: Vec<RootReport>,
+    /// The conflicts that this run found and kept as copies.
+    pub conflicts: Vec<ConflictReport>,
+    /// What was not synced, and why.
+    pub skipped: Vec<Skipped>,
+    /// The brakes that stopped a root, or the run.
+    pub brakes: Vec<BrakeReport>,
+    /// What was done.
+    pub statistics: Statistics,
+}
+
+/// How a sync ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It did all that it could.
+    Finished,
+    /// It was a dry run, and wrote nothing.
+    Planned,
+    /// It was cancelled; the next sync carries on.
+    Cancelled,
+}
+
+impl SyncReport {
+    /// What the process is to tell its caller.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        if !self.brakes.is_empty() {
+            ExitCode::Braked
+        } else if !self.skipped.is_empty() || self.outcome == Outcome::Cancelled {
+            ExitCode::Incomplete
+        } else if self.outcome == Outcome::Planned {
+            ExitCode::InSync
+        } else if !self.in_sync {
+            ExitCode::Incomplete
+        } else if !self.conflicts.is_empty() {
+            ExitCode::Conflicts
+        } else {
+            ExitCode::InSync
+        }
+    }
+}
+
+/// What became of one root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RootReport {
+    /// The directory, as it was given.
+    pub root: PathBuf,
+    /// The folder it is a replica of; `None` in a dry run over a new root.
+    pub folder: Option<FolderId>,
+    /// Which replica it is; `None` in a dry run over a new root.
+    pub replica: Option<ReplicaId>,
+    /// Its name for people, as it stands in the names of conflict copies.
+    pub name: String,
+    /// What was changed in it.
+    pub changes: ChangeCounts,
+}
+
+/// How many paths were changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ChangeCounts {
+    /// Paths that are new.
+    pub created: u64,
+    /// Files and links whose content was replaced.
+    pub updated: u64,
+    /// Paths of which only the description changed.
+    pub metadata: u64,
+    /// Paths that were removed.
+    pub deleted: u64,
+    /// Paths that were renamed; a directory counts once.
+    pub moved: u64,
+}
+
+impl ChangeCounts {
+    /// All changes together.
+    #[must_use]
+    pub fn total(self) -> u64 {
+        self.created + self.updated + self.metadata + self.deleted + self.moved
+    }
+}
+
+/// Two versions of one path that did not know of each other, both kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConflictReport {
+    /// The path, which holds the winner.
+    pub path: RelPath,
+    /// The conflict copy, which holds the loser.
+    pub copy: RelPath,
+    /// The version at the path.
+    pub winner: VersionReport,
+    /// The version in the copy.
+    pub loser: VersionReport,
+    /// When the copy was made.
+    pub when: Timestamp,
+}
+
+/// One version of a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VersionReport {
+    /// The name of the replica that it was made at.
+    pub node: String,
+    /// When it was made, by that replica's clock.
+    pub when: Timestamp,
+    /// What it holds.
+    pub payload: Payload,
+}
+
+/// A path that was not synced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// The root in which it could not be read or written.
+    pub root: RootIndex,
+    /// The path.
+    pub path: RelPath,
+    /// Why.
+    pub reason: SkipReason,
+}
+
+/// Why a path was not synced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SkipReason {
+    /// It is neither a file, nor a directory, nor a symbolic link.
+    Special(SpecialKind),
+    /// It may not be read or written.
+    Denied {
+        /// What was being done, as a verb phrase.
+        action: &'static str,
+    },
+    /// It kept changing while it was read or replaced.
+    Changing,
+    /// The name or path cannot exist in that root.
+    Name {
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// It lies on another filesystem than the root: a mount point.
+    OtherFilesystem,
+    /// Something that is ignored there is in the way, and is not destroyed.
+    IgnoredInTheWay,
+    /// Its content is not there at any root that was given.
+    ContentMissing,
+    /// The disk is full.
+    DiskFull,
+    /// The system refused.
+    Io {
+        /// What was being done, as a verb phrase.
+        action: &'static str,
+        /// What the system said.
+        message: String,
+    },
+}
+
+impl SkipReason {
+    /// A stable word for programs.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Special(_) => "special",
+            Self::Denied { .. } => "denied",
+            Self::Changing => "changing",
+            Self::Name { .. } => "name",
+            Self::OtherFilesystem => "other-filesystem",
+            Self::IgnoredInTheWay => "ignored-in-the-way",
+            Self::ContentMissing => "content-missing",
+            Self::DiskFull => "disk-full",
+            Self::Io { .. } => "io",
+        }
+    }
+}
+
+impl fmt::Display for SkipReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Special(kind) => write!(f, "is a {kind}, which cannot be synced"),
+            Self::Denied { action } => write!(f, "permission denied to {action}"),
+            Self::Changing => f.write_str("kept changing; sync again when it is at rest"),
+            Self::Name { problem } => write!(f, "cannot exist there: {problem}"),
+            Self::OtherFilesystem => f.write_str("lies on another filesystem than its root"),
+            Self::IgnoredInTheWay => f.write_str("something ignored is in the way"),
+            Self::ContentMissing => f.write_str("none of the roots given holds its content"),
+            Self::DiskFull => f.write_str("the disk is full"),
+            Self::Io { action, message } => write!(f, "could not {action}: {message}"),
+        }
+    }
+}
+
+/// What a path is if it is neither a file, nor a directory, nor a symbolic link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpecialKind {
+    /// A named pipe.
+    Fifo,
+    /// A Unix socket.
+    Socket,
+    /// A block or character device.
+    Device,
+    /// Something this version does not know.
+    Unknown,
+}
+
+impl fmt::Display for SpecialKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fifo => "named pipe",
+            Self::Socket => "socket",
+            Self::Device => "device",
+            Self::Unknown => "file of an unknown kind",
+        })
+    }
+}
+
+/// A safety brake that stopped a root, or the run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrakeReport {
+    /// The root that was stopped.
+    pub root: PathBuf,
+    /// What set it off.
+    pub brake: Brake,
+}
+
+/// What set off a safety brake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Brake {
+    /// Most of what was recorded is gone from the root.
+    MassDeletion {
+        /// How many paths are gone.
+        gone: u64,
+        /// Of how many.
+        recorded: u64,
+    },
+    /// More paths would be deleted in the root than `--max-delete` allows.
+    MaxDelete {
+        /// How many would be deleted.
+        planned: u64,
+        /// How many may be.
+        allowed: u64,
+    },
+}
+
+impl Brake {
+    /// A stable word for programs.
+    #[must_use]
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::MassDeletion { .. } => "mass-deletion",
+            Self::MaxDelete { .. } => "max-delete",
+        }
+    }
+}
+
+impl fmt::Display for BrakeReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let root = self.root.display();
+        match self.brake {
+            Brake::MassDeletion { gone, recorded } => write!(
+                f,
+                "{gone} of the {recorded} paths in {root} are gone since the last sync, so that \
+                 nothing was deleted elsewhere"
+            ),
+            Brake::MaxDelete { planned, allowed } => write!(
+                f,
+                "{planned} paths would be deleted in {root}, and --max-delete allows {allowed}, \
+                 so that nothing was changed there"
+            ),
+        }
+    }
+}
+
+impl BrakeReport {
+    /// What to do.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        let root = self.root.display();
+        match self.brake {
+            Brake::MassDeletion { .. } => format!(
+                "see that the right disk is mounted at {root}; if the files were meant to be \
+                 deleted, run `replicat approve {root}` and sync again"
+            ),
+            Brake::MaxDelete { planned, .. } => format!(
+                "look at the plan with `--dry-run --itemize-changes`; if it is right, use \
+                 `--max-delete {planned}` or leave the option out"
+            ),
+        }
+    }
+}
+
+/// What a sync did, in all roots together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Regular files seen by the scans.
+    pub files_scanned: u64,
+    /// Directories seen by the scans.
+    pub directories_scanned: u64,
+    /// Length of the files seen.
+    pub bytes_scanned: u64,
+    /// Content that was read to be hashed.
+    pub bytes_hashed: u64,
+    /// What was changed.
+    pub changes: ChangeCounts,
+    /// Content that was copied from another root.
+    pub bytes_copied: u64,
+    /// Content that was found in the same root and was not copied from another.
+    pub bytes_reused: u64,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report() -> SyncReport {
+        SyncReport {
+            outcome: Outcome::Finished,
+            in_sync: true,
+            roots: Vec::new(),
+            conflicts: Vec::new(),
+            skipped: Vec::new(),
+            brakes: Vec::new(),
+            statistics: Statistics::default(),
+        }
+    }
+
+    #[test]
+    fn the_worst_news_decides_the_exit_code() {
+        let mut report = report();
+        assert_eq!(report.exit_code(), ExitCode::InSync);
+        report.in_sync = false;
+        assert_eq!(report.exit_code(), ExitCode::Incomplete);
+        report.outcome = Outcome::Planned;
+        assert_eq!(report.exit_code(), ExitCode::InSync);
+        report.skipped.push(Skipped {
+            root: RootIndex(0),
+            path: RelPath::root(),
+            reason: SkipReason::Changing,
+        });
+        assert_eq!(report.exit_code(), ExitCode::Incomplete);
+        report.brakes.push(BrakeReport {
+            root: "a".into(),
+            brake: Brake::MassDeletion {
+                gone: 11,
+                recorded: 20,
+            },
+        });
+        assert_eq!(report.exit_code(), ExitCode::Braked);
+    }
+}
