@@ -1,1 +1,1 @@
-//! To come.
+//! Benchmarks of replicat, alone and against the tools its users know.
