@@ -8,4 +8,8 @@
 //! Everything goes through [`root::Root`], a held descriptor beneath which no path can escape.
 
 pub mod error;
+pub mod filter;
+pub mod observe;
 pub mod root;
+pub mod scan;
+pub mod xattrs;

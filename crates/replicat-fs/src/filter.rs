@@ -1,0 +1,312 @@
+//! Filters: which paths are out of scope.
+//!
+//! Goals: rsync's ordered rules from the command line, then `.replicatignore` files in gitignore's syntax;
+//! a path below one that is left out is left out as well. `.replicat` at the root always is; nothing else is
+//! unless someone says so.
+//! Non-goals: what becomes of a path that leaves the scope; that is never a deletion, and the core's business.
+
+mod ignore_file;
+mod pattern;
+
+use std::collections::HashMap;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+
+use replicat_core::path::RelPath;
+use rustix::io::Errno;
+
+use crate::error::FsError;
+use crate::root::Root;
+use ignore_file::{IgnoreFile, Verdict};
+use pattern::Pattern;
+
+pub use ignore_file::{FilterWarning, IGNORE_FILE_BYTES_MAX, IGNORE_FILE_NAME};
+pub use pattern::{PATTERN_BYTES_MAX, PatternError};
+
+/// The directory at the root that holds a replica's own state.
+pub const STATE_DIRECTORY_NAME: &[u8] = b".replicat";
+/// How many directories a [`PathFilter`] remembers.
+const REMEMBERED_DIRECTORIES_MAX: usize = 8192;
+
+/// What a rule does with what it matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Keeps it in scope.
+    Include,
+    /// Leaves it out.
+    Exclude,
+}
+
+/// One rule of the command line. The first that matches a path decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    action: Action,
+    pattern: Pattern,
+}
+
+impl Rule {
+    /// A rule from a pattern as rsync takes it: without a slash it matches names anywhere; a leading slash anchors
+    /// it at the root, a trailing one restricts it to directories; `*` and `?` stop at slashes, `**` does not.
+    ///
+    /// # Errors
+    /// If the pattern cannot match anything.
+    pub fn new(action: Action, pattern: &[u8]) -> Result<Self, PatternError> {
+        let pattern = Pattern::parse(pattern)?;
+        Ok(Self { action, pattern })
+    }
+
+    /// The rules of a file, one a line. Empty lines and those that begin with `#` or `;` are comments; `+ ` and `- `
+    /// in front of a pattern override `action`.
+    ///
+    /// # Errors
+    /// If a pattern cannot match anything.
+    pub fn list(action: Action, text: &[u8]) -> Result<Vec<Self>, PatternError> {
+        text.split(|&byte| byte == b'\n')
+            .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+            .filter(|line| !matches!(line, [] | [b'#' | b';', ..]))
+            .map(|line| match line {
+                [b'+', b' ', pattern @ ..] => Self::new(Action::Include, pattern),
+                [b'-', b' ', pattern @ ..] => Self::new(Action::Exclude, pattern),
+                pattern => Self::new(action, pattern),
+            })
+            .collect()
+    }
+}
+
+/// What is out of scope in a folder, by the rules that hold everywhere.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    rules: Arc<[Rule]>,
+}
+
+impl Filter {
+    /// A filter of ordered rules.
+    #[must_use]
+    pub fn new(rules: Vec<Rule>) -> Self {
+        let rules = rules.into();
+        Self { rules }
+    }
+
+    /// The filter of the root directory, before its ignore file is read.
+    #[must_use]
+    pub fn top(&self) -> DirectoryFilter {
+        DirectoryFilter {
+            rules: self.rules.clone(),
+            ignored: None,
+            directory: RelPath::root(),
+        }
+    }
+
+    /// A filter for single paths, which reads ignore files as it meets them and remembers them. Made anew whenever
+    /// ignore files may have changed.
+    #[must_use]
+    pub fn paths<'root>(&self, root: &'root Root) -> PathFilter<'root> {
+        PathFilter {
+            root,
+            top: self.top(),
+            remembered: HashMap::new(),
+        }
+    }
+
+    /// Whether a single path is out of scope. For more than one, [`Self::paths`] is cheaper.
+    ///
+    /// # Errors
+    /// If an ignore file above it cannot be read.
+    pub fn excludes_path(
+        &self,
+        root: &Root,
+        path: &RelPath,
+        is_directory: bool,
+    ) -> Result<bool, FsError> {
+        self.paths(root).excludes(path, is_directory)
+    }
+}
+
+/// The ignore files that apply in a directory, the nearest first.
+#[derive(Debug)]
+struct Ignored {
+    file: IgnoreFile,
+    /// Where, in a path, the part begins that is relative to the file's directory.
+    start: usize,
+    above: Option<Arc<Ignored>>,
+}
+
+/// What is out of scope in one directory.
+#[derive(Clone, Debug)]
+pub struct DirectoryFilter {
+    rules: Arc<[Rule]>,
+    ignored: Option<Arc<Ignored>>,
+    directory: RelPath,
+}
+
+impl DirectoryFilter {
+    /// The filter of a directory below this one, before its ignore file is read.
+    #[must_use]
+    pub fn below(&self, directory: RelPath) -> Self {
+        Self {
+            rules: self.rules.clone(),
+            ignored: self.ignored.clone(),
+            directory,
+        }
+    }
+
+    /// Adds the directory's own ignore file, if it has one.
+    ///
+    /// # Errors
+    /// If there is one that cannot be read, or that is over [`IGNORE_FILE_BYTES_MAX`]: what it leaves out is not
+    /// known then, and nothing in the directory may be taken to be in scope.
+    pub fn read_ignore_file(
+        &mut self,
+        directory: BorrowedFd<'_>,
+    ) -> Result<Vec<FilterWarning>, Errno> {
+        let Some((file, warnings)) = IgnoreFile::read(directory, &self.directory)? else {
+            return Ok(Vec::new());
+        };
+        self.ignored = Some(Arc::new(Ignored {
+            file,
+            start: match self.directory.as_bytes().len() {
+                0 => 0,
+                length => length + 1,
+            },
+            above: self.ignored.take(),
+        }));
+        Ok(warnings)
+    }
+
+    /// Whether anything but the state directory can be left out here.
+    fn is_silent(&self) -> bool {
+        self.rules.is_empty() && self.ignored.is_none()
+    }
+
+    /// Whether `name` in this directory is out of scope. The directory itself is in scope.
+    #[must_use]
+    pub fn excludes(&self, name: &[u8], is_directory: bool) -> bool {
+        if name == STATE_DIRECTORY_NAME && self.directory.is_root() {
+            return true;
+        }
+        if self.is_silent() {
+            return false;
+        }
+        let mut path = Vec::with_capacity(self.directory.as_bytes().len() + 1 + name.len());
+        path.extend_from_slice(self.directory.as_bytes());
+        if !path.is_empty() {
+            path.push(b'/');
+        }
+        path.extend_from_slice(name);
+        self.excludes_by_rule(&path, is_directory)
+    }
+
+    fn excludes_by_rule(&self, path: &[u8], is_directory: bool) -> bool {
+        let mut rules = self.rules.iter();
+        if let Some(rule) = rules.find(|rule| rule.pattern.matches(path, is_directory)) {
+            return rule.action == Action::Exclude;
+        }
+        let mut next = self.ignored.as_deref();
+        while let Some(ignored) = next {
+            match ignored.file.verdict(&path[ignored.start..], is_directory) {
+                Verdict::Exclude => return true,
+                Verdict::Include => return false,
+                Verdict::Silent => next = ignored.above.as_deref(),
+            }
+        }
+        false
+    }
+}
+
+/// What is known of a directory's scope.
+#[derive(Clone, Debug)]
+enum Scope {
+    /// In scope, with the filter of what it holds.
+    Inside(DirectoryFilter),
+    /// Left out, with all that it holds.
+    Outside,
+}
+
+/// Filters single paths of one root; see [`Filter::paths`].
+#[derive(Debug)]
+pub struct PathFilter<'root> {
+    root: &'root Root,
+    top: DirectoryFilter,
+    remembered: HashMap<RelPath, Scope>,
+}
+
+impl PathFilter<'_> {
+    /// Whether `path` is out of scope, by itself or by a directory above it. It need not exist.
+    ///
+    /// # Errors
+    /// If an ignore file above it cannot be read.
+    pub fn excludes(&mut self, path: &RelPath, is_directory: bool) -> Result<bool, FsError> {
+        let Some(parent) = path.parent() else {
+            return Ok(false);
+        };
+        Ok(match self.scope(&parent)? {
+            Scope::Inside(filter) => filter.excludes(path.name(), is_directory),
+            Scope::Outside => true,
+        })
+    }
+
+    /// The filter of what `directory` holds; `None` if it is out of scope itself.
+    ///
+    /// # Errors
+    /// If an ignore file in it or above it cannot be read.
+    pub fn directory(&mut self, directory: &RelPath) -> Result<Option<DirectoryFilter>, FsError> {
+        Ok(match self.scope(directory)? {
+            Scope::Inside(filter) => Some(filter),
+            Scope::Outside => None,
+        })
+    }
+
+    fn scope(&mut self, directory: &RelPath) -> Result<Scope, FsError> {
+        if let Some(scope) = self.remembered.get(directory) {
+            return Ok(scope.clone());
+        }
+        let mut missing = vec![directory.clone()];
+        missing.extend(
+            directory
+                .ancestors()
+                .take_while(|above| !self.remembered.contains_key(above)),
+        );
+        let mut scope = match missing.last().and_then(RelPath::parent) {
+            Some(known) => self.remembered.get(&known).cloned(),
+            None => None,
+        };
+        for directory in missing.into_iter().rev() {
+            let entered = self.enter(scope.as_ref(), &directory)?;
+            self.remember(directory, entered.clone());
+            scope = Some(entered);
+        }
+        Ok(scope.unwrap_or(Scope::Outside))
+    }
+
+    /// The scope of `directory`, given that of its parent; the root has none.
+    fn enter(&self, parent: Option<&Scope>, directory: &RelPath) -> Result<Scope, FsError> {
+        let mut filter = match parent {
+            None => self.top.clone(),
+            Some(Scope::Inside(parent)) if !parent.excludes(directory.name(), true) => {
+                parent.below(directory.clone())
+            }
+            Some(_) => return Ok(Scope::Outside),
+        };
+        match self.root.directory(directory) {
+            Ok(descriptor) => {
+                // The lines that are no patterns are reported by the scan.
+                filter
+                    .read_ignore_file(descriptor.as_fd())
+                    .map_err(|source| {
+                        self.root
+                            .error("read the ignore file in", directory, source)
+                    })?;
+            }
+            Err(error) if error.is_missing() || error.is_symlink() => {}
+            Err(error) => return Err(error),
+        }
+        Ok(Scope::Inside(filter))
+    }
+
+    fn remember(&mut self, directory: RelPath, scope: Scope) {
+        if self.remembered.len() >= REMEMBERED_DIRECTORIES_MAX {
+            self.remembered.clear();
+        }
+        self.remembered.insert(directory, scope);
+    }
+}

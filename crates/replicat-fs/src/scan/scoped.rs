@@ -1,0 +1,111 @@
+//! Scans of single paths: after a surprise, and when a watch gives a hint.
+
+use std::collections::BTreeSet;
+use std::ffi::CString;
+use std::os::fd::AsFd;
+
+use replicat_core::path::RelPath;
+use rustix::fs::FileType;
+
+use super::directory::{Here, Worker};
+use super::{Progress, ScanError, SkipReason, Work, lock};
+use crate::filter::PathFilter;
+use crate::observe;
+
+/// Compares `paths` themselves and the directories above them, and leaves to the stack what lies below them.
+pub(super) fn enqueue(progress: &Progress<'_>, paths: &[RelPath]) -> Result<(), ScanError> {
+    let mut descent = Descent {
+        filter: progress.scan.filter.paths(progress.scan.root),
+        worker: Worker::new(progress),
+        seen: BTreeSet::new(),
+    };
+    for path in outermost(paths) {
+        descent.reach(&path)?;
+    }
+    let mut found = std::mem::take(&mut descent.worker.found);
+    progress.stack.push_all(&mut found);
+    lock(&progress.report).merge(descent.worker.into_report());
+    Ok(())
+}
+
+/// The paths that lie within no other of them.
+fn outermost(paths: &[RelPath]) -> Vec<RelPath> {
+    let mut sorted = paths.to_vec();
+    sorted.sort();
+    let mut outer: Vec<RelPath> = Vec::new();
+    for path in sorted {
+        if !outer.last().is_some_and(|last| path.is_within(last)) {
+            outer.push(path);
+        }
+    }
+    outer
+}
+
+struct Descent<'progress, 'scan> {
+    filter: PathFilter<'scan>,
+    worker: Worker<'progress, 'scan>,
+    /// The directories above paths that were compared already, and are there.
+    seen: BTreeSet<RelPath>,
+}
+
+impl Descent<'_, '_> {
+    /// Compares each directory above `path` from the top, and then `path`; ends at the first that is not there.
+    fn reach(&mut self, path: &RelPath) -> Result<(), ScanError> {
+        if path.is_root() {
+            self.worker.found.push(Work {
+                path: RelPath::root(),
+                filter: self.worker.progress.scan.filter.top(),
+            });
+            return Ok(());
+        }
+        let mut above: Vec<RelPath> = path.ancestors().filter(|path| !path.is_root()).collect();
+        above.reverse();
+        for directory in above {
+            if self.seen.contains(&directory) {
+                continue;
+            }
+            let found_before = self.worker.found.len();
+            self.compare(&directory)?;
+            if self.worker.found.len() == found_before {
+                return Ok(());
+            }
+            // Only what leads to the path is wanted of it.
+            self.worker.found.truncate(found_before);
+            self.seen.insert(directory);
+        }
+        self.compare(path)
+    }
+
+    fn compare(&mut self, path: &RelPath) -> Result<(), ScanError> {
+        let scan = self.worker.progress.scan;
+        let from = observe::now();
+        let record = scan.baseline.record(path)?;
+        let parent_path = path.parent().unwrap_or_else(RelPath::root);
+        let filter = match self.filter.directory(&parent_path) {
+            Ok(Some(filter)) => filter,
+            Ok(None) => return Ok(()),
+            Err(error) => return self.worker.skip(parent_path, SkipReason::IgnoreFile(error)),
+        };
+        let parent = match scan.root.parent_of(path) {
+            Ok(parent) => parent,
+            Err(error) if error.is_missing() || error.is_symlink() => {
+                return self.worker.skip(parent_path, SkipReason::Unsettled);
+            }
+            Err(error) => {
+                return self.worker.skip(parent_path, SkipReason::Unreadable(error));
+            }
+        };
+        let here = Here {
+            path: &parent_path,
+            filter: &filter,
+            descriptor: parent.directory.as_fd(),
+            from,
+        };
+        match CString::new(parent.name) {
+            Ok(name) => self
+                .worker
+                .listed(&here, &name, FileType::Unknown, record.as_ref()),
+            Err(_) => Ok(()),
+        }
+    }
+}
