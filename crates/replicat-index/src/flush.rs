@@ -1,0 +1,289 @@
+//! Writing a batch: the overlay goes into the tables in key order.
+
+use std::collections::BTreeMap;
+use std::ops::{Bound, ControlFlow};
+
+use replicat_core::path::RelPath;
+use replicat_core::record::Record;
+
+use crate::directories::Directories;
+use crate::error::Fault;
+use crate::format::bytes::Input;
+use crate::format::keys::{self, Place};
+use crate::format::rows::encode_history;
+use crate::format::v1::{decode_record, encode_record};
+use crate::history::{HISTORY_ROWS_MAX, HistoryRow};
+use crate::overlay::{Overlay, RecordsByDirectory, directory_of};
+use crate::replicas::Replicas;
+use crate::summary::Summary;
+use crate::tables::{Direction, Name, OpenTables, Rows};
+
+/// So many new neighbours are worth writing together.
+const GAP_ROWS_MIN: usize = 8;
+
+/// A row to write; `None`: it goes.
+type Row = (Vec<u8>, Option<Vec<u8>>);
+/// A row of an order to write. `None` sorts first, so that a row given to another path stays.
+type OrderRow = (Name, Vec<u8>, Option<Vec<u8>>);
+
+/// Writes what the overlay holds.
+pub(crate) fn write(
+    overlay: Overlay,
+    tables: &mut OpenTables<'_>,
+    summary: &mut Summary,
+    directories: &Directories,
+) -> Result<(), Fault> {
+    let mut batch = Batch {
+        tables,
+        summary,
+        directories,
+    };
+    batch.records(&overlay.records)?;
+    for ((table, key), value) in overlay.rows {
+        batch.row(table, &key, value.as_deref())?;
+    }
+    for (path, rows) in overlay.history {
+        batch.history(&path, &rows)?;
+    }
+    Ok(())
+}
+
+struct Batch<'a, 'txn> {
+    tables: &'a mut OpenTables<'txn>,
+    summary: &'a mut Summary,
+    directories: &'a Directories,
+}
+
+impl Batch<'_, '_> {
+    fn row(&mut self, table: Name, key: &[u8], value: Option<&[u8]>) -> Result<(), Fault> {
+        match value {
+            Some(value) => self.tables.put(table, key, value)?,
+            None => self.tables.remove(table, key)?,
+        };
+        Ok(())
+    }
+
+    fn records(&mut self, records: &RecordsByDirectory) -> Result<(), Fault> {
+        let (entries, sources) = self.encode(records)?;
+        let old = self.write_sorted(Name::Entries, &entries)?;
+        let mut orders = Vec::with_capacity(2 * entries.len());
+        for (((key, _), (path, new)), old) in entries.iter().zip(&sources).zip(old) {
+            let old = old.map(|row| decode_record(&row, &self.summary.replicas));
+            let replicas = &mut self.summary.replicas;
+            compare(
+                &mut orders,
+                path,
+                key,
+                old.transpose()?.as_ref(),
+                *new,
+                replicas,
+            );
+        }
+        self.orders(orders)
+    }
+
+    /// The rows of the entries in key order, and what they were made from.
+    #[allow(clippy::type_complexity)]
+    fn encode<'r>(
+        &mut self,
+        records: &'r RecordsByDirectory,
+    ) -> Result<(Vec<Row>, Vec<(RelPath, Option<&'r Record>)>), Fault> {
+        let mut rows = Vec::new();
+        for (directory, names) in records {
+            let next = &mut self.summary.totals.next_directory;
+            let id = self
+                .directories
+                .find_or_number(self.tables, next, directory)?;
+            for (name, record) in names {
+                let place = Place {
+                    directory: id,
+                    name,
+                };
+                let replicas = &mut self.summary.replicas;
+                let encode = |record: &Record| encode_record(record, replicas);
+                let row = (place.key(), record.as_ref().map(encode));
+                rows.push((row, (path_in(directory, name)?, record.as_ref())));
+            }
+        }
+        rows.sort_unstable_by(|((a, _), _), ((b, _), _)| a.cmp(b));
+        Ok(rows.into_iter().unzip())
+    }
+
+    /// Writes sorted rows; what was there before.
+    fn write_sorted(&mut self, table: Name, rows: &[Row]) -> Result<Vec<Option<Vec<u8>>>, Fault> {
+        let mut old = Vec::with_capacity(rows.len());
+        while let Some((key, value)) = rows.get(old.len()) {
+            let Some(value) = value else {
+                old.push(self.tables.remove(table, key)?);
+                continue;
+            };
+            let gap = self.gap(table, &rows[old.len()..])?;
+            if gap < GAP_ROWS_MIN {
+                old.push(self.tables.put(table, key, value)?);
+                continue;
+            }
+            let new = rows[old.len()..][..gap].iter();
+            let new = new.filter_map(|(key, value)| Some((&key[..], value.as_deref()?)));
+            self.tables.fill_gap(table, new)?;
+            old.resize(old.len() + gap, None);
+        }
+        Ok(old)
+    }
+
+    /// How many of the first rows are new, to be kept, and fall between the same two existing keys.
+    fn gap(&self, table: Name, rows: &[Row]) -> Result<usize, Fault> {
+        let kept = rows.iter().take_while(|(_, value)| value.is_some()).count();
+        if kept < GAP_ROWS_MIN {
+            return Ok(0);
+        }
+        let range = (Bound::Included(&rows[0].0[..]), Bound::Unbounded);
+        let mut gap = kept;
+        self.tables
+            .scan(table, range, Direction::Forwards, &mut |next, _| {
+                gap = rows[..kept].partition_point(|(key, _)| &key[..] < next);
+                Ok(ControlFlow::Break(()))
+            })?;
+        Ok(gap)
+    }
+
+    /// Writes the rows of the orders.
+    fn orders(&mut self, mut rows: Vec<OrderRow>) -> Result<(), Fault> {
+        rows.sort_unstable();
+        let mut tables: BTreeMap<Name, Vec<Row>> = BTreeMap::new();
+        for (table, key, value) in rows {
+            let rows = tables.entry(table).or_default();
+            match rows.last_mut() {
+                Some(last) if last.0 == key => last.1 = value,
+                _ => rows.push((key, value)),
+            }
+        }
+        for (table, rows) in tables {
+            // Hashes fall apart: no two of a batch share a gap of a large table.
+            if table == Name::ByContent {
+                for (key, value) in &rows {
+                    self.row(table, key, value.as_deref())?;
+                }
+                continue;
+            }
+            self.write_sorted(table, &rows)?;
+        }
+        Ok(())
+    }
+
+    /// Adds to the history of a path, and takes away what is over the limit.
+    fn history(&mut self, path: &RelPath, rows: &[HistoryRow]) -> Result<(), Fault> {
+        let next = &mut self.summary.totals.next_directory;
+        let directory = directory_of(path);
+        let id = self
+            .directories
+            .find_or_number(self.tables, next, &directory)?;
+        let place = Place {
+            directory: id,
+            name: path.name(),
+        };
+        let prefix = history_prefix(place);
+        let kept = self.history_sequences(&prefix)?;
+        let mut sequence = kept.last().map_or(0, |last| last.wrapping_add(1));
+        let surplus = (kept.len() + rows.len()).saturating_sub(HISTORY_ROWS_MAX);
+        for old in kept.iter().take(surplus) {
+            self.tables
+                .remove(Name::History, &history_key(&prefix, *old))?;
+        }
+        let newest = rows.len().saturating_sub(HISTORY_ROWS_MAX);
+        for row in &rows[newest..] {
+            let value = encode_history(row, &mut self.summary.replicas);
+            let key = history_key(&prefix, sequence);
+            self.tables.put(Name::History, &key, &value)?;
+            sequence = sequence.wrapping_add(1);
+        }
+        Ok(())
+    }
+
+    fn history_sequences(&self, prefix: &[u8]) -> Result<Vec<u32>, Fault> {
+        let mut found = Vec::new();
+        self.tables
+            .scan_prefix(Name::History, prefix, &mut |key, _| {
+                let sequence = key.get(prefix.len()..).unwrap_or_default();
+                found.push(u32::from_be_bytes(Input::new(sequence).array()?));
+                Ok(())
+            })?;
+        Ok(found)
+    }
+}
+
+/// The prefix of a path's history; no name holds a NUL, so that none is a prefix of another's.
+pub(crate) fn history_prefix(place: Place<'_>) -> Vec<u8> {
+    let mut prefix = place.key();
+    prefix.push(0);
+    prefix
+}
+
+fn history_key(prefix: &[u8], sequence: u32) -> Vec<u8> {
+    [prefix, &sequence.to_be_bytes()].concat()
+}
+
+fn path_in(directory: &RelPath, name: &[u8]) -> Result<RelPath, Fault> {
+    if name.is_empty() {
+        return Ok(directory.clone());
+    }
+    directory
+        .join(name)
+        .map_err(|error| Fault::damaged(error.to_string()))
+}
+
+/// Collects the rows of the orders that differ between two records of a path.
+fn compare(
+    rows: &mut Vec<OrderRow>,
+    path: &RelPath,
+    key: &[u8],
+    old: Option<&Record>,
+    new: Option<&Record>,
+    replicas: &mut Replicas,
+) {
+    let before = old.map_or_else(Vec::new, |old| order_keys(path, key, old, replicas));
+    let after = new.map_or_else(Vec::new, |new| order_keys(path, key, new, replicas));
+    for row in &before {
+        if !after.contains(row) {
+            rows.push((row.0, row.1.clone(), None));
+        }
+    }
+    for (table, row) in after {
+        if before.contains(&(table, row.clone())) {
+            continue;
+        }
+        let value = match table {
+            Name::ByDot => key.to_vec(),
+            _ => Vec::new(),
+        };
+        rows.push((table, row, Some(value)));
+    }
+}
+
+/// Under which keys of the orders a path is found.
+fn order_keys(
+    path: &RelPath,
+    place: &[u8],
+    record: &Record,
+    replicas: &mut Replicas,
+) -> Vec<(Name, Vec<u8>)> {
+    let under = |prefix: &[u8]| [prefix, place].concat();
+    let mut found = Vec::with_capacity(3);
+    for dot in record.dots() {
+        let number = replicas.number(dot.replica);
+        found.push((Name::ByDot, keys::dot(number, dot.counter).to_vec()));
+    }
+    for content in record.contents() {
+        found.push((Name::ByContent, under(&keys::content(content))));
+    }
+    for link in record.links() {
+        found.push((Name::ByLink, under(&keys::link(link))));
+    }
+    for loser in record.copies() {
+        let number = replicas.number(loser.replica);
+        found.push((Name::ByCopy, under(&keys::dot(number, loser.counter))));
+    }
+    if record.pending {
+        found.push((Name::Pending, keys::path(path)));
+    }
+    found
+}

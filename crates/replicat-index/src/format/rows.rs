@@ -1,0 +1,152 @@
+//! All other rows: who this replica is, its members, manifests, history.
+
+use replicat_core::id::{FolderId, ReplicaId};
+use replicat_core::store::{Identity, Member};
+
+use crate::error::Fault;
+use crate::format::bytes::{Input, Writer};
+use crate::format::v1::{decode_vector, encode_vector};
+use crate::history::{Change, HistoryRow};
+use crate::manifest::Manifest;
+use crate::replicas::Replicas;
+
+/// The bytes a chunk takes at least: its length and its hash.
+const CHUNK_BYTES_MIN: usize = 33;
+
+pub(crate) fn encode_identity(identity: &Identity) -> Vec<u8> {
+    let mut writer = Writer::default();
+    writer.raw(&identity.folder.0.to_le_bytes());
+    writer.raw(&identity.replica.0.to_le_bytes());
+    writer.varint(identity.counter);
+    writer.varint(identity.confirmed);
+    writer.string(identity.name.as_bytes());
+    writer.length(identity.published.len());
+    let mut last = identity.confirmed;
+    for &counter in &identity.published {
+        writer.delta(counter, last);
+        last = counter;
+    }
+    writer.0
+}
+
+pub(crate) fn decode_identity(bytes: &[u8]) -> Result<Identity, Fault> {
+    let mut input = Input::new(bytes);
+    let mut identity = Identity {
+        folder: FolderId(u128::from_le_bytes(input.array()?)),
+        replica: ReplicaId(u64::from_le_bytes(input.array()?)),
+        counter: input.varint()?,
+        confirmed: input.varint()?,
+        name: input.text()?,
+        published: Vec::new(),
+    };
+    let mut last = identity.confirmed;
+    for _ in 0..input.count(1)? {
+        last = input.delta(last)?;
+        identity.published.push(last);
+    }
+    input.end()?;
+    Ok(identity)
+}
+
+pub(crate) fn encode_member(member: &Member, replicas: &mut Replicas) -> Vec<u8> {
+    let mut writer = Writer::default();
+    writer.string(member.name.as_bytes());
+    writer.raw(&encode_vector(&member.applied, replicas));
+    writer.0
+}
+
+pub(crate) fn decode_member(bytes: &[u8], replicas: &Replicas) -> Result<Member, Fault> {
+    let mut input = Input::new(bytes);
+    let name = input.text()?;
+    let applied = decode_vector(input.raw(input.left())?, replicas)?;
+    Ok(Member { name, applied })
+}
+
+pub(crate) fn encode_manifest(manifest: &Manifest) -> Vec<u8> {
+    let mut writer = Writer(Vec::with_capacity(manifest.chunks.len() * 36 + 4));
+    writer.length(manifest.chunks.len());
+    for (length, hash) in &manifest.chunks {
+        writer.varint(u64::from(*length));
+        writer.raw(&hash.0);
+    }
+    writer.0
+}
+
+pub(crate) fn decode_manifest(bytes: &[u8]) -> Result<Manifest, Fault> {
+    let mut input = Input::new(bytes);
+    let count = input.count(CHUNK_BYTES_MIN)?;
+    let mut chunks = Vec::with_capacity(count);
+    for _ in 0..count {
+        chunks.push((input.varint_u32()?, input.hash()?));
+    }
+    input.end()?;
+    Ok(Manifest { chunks })
+}
+
+/// Flags of a history row, above the kind of its change.
+const CONTENT: u8 = 1 << 6;
+const TRASH: u8 = 1 << 7;
+
+pub(crate) fn encode_history(row: &HistoryRow, replicas: &mut Replicas) -> Vec<u8> {
+    let mut writer = Writer::default();
+    let (kind, path) = match &row.change {
+        Change::Created => (0, None),
+        Change::Edited => (1, None),
+        Change::Deleted => (2, None),
+        Change::MovedFrom(path) => (3, Some(path)),
+        Change::MovedTo(path) => (4, Some(path)),
+        Change::Conflict => (5, None),
+        Change::Restored => (6, None),
+    };
+    let content = if row.content.is_some() { CONTENT } else { 0 };
+    let trash = if row.trash_name.is_some() { TRASH } else { 0 };
+    writer.byte(kind | content | trash);
+    writer.varint(row.time_ms);
+    writer.varint(u64::from(replicas.number(row.origin)));
+    writer.varint(row.size);
+    if let Some(path) = path {
+        writer.string(path.as_bytes());
+    }
+    if let Some(content) = row.content {
+        writer.raw(&content.0);
+    }
+    if let Some(name) = &row.trash_name {
+        writer.string(name.as_bytes());
+    }
+    writer.0
+}
+
+pub(crate) fn decode_history(bytes: &[u8], replicas: &Replicas) -> Result<HistoryRow, Fault> {
+    let mut input = Input::new(bytes);
+    let flags = input.byte()?;
+    let time_ms = input.varint()?;
+    let origin = replicas.id(input.varint()?)?;
+    let size = input.varint()?;
+    let change = match flags & !(CONTENT | TRASH) {
+        0 => Change::Created,
+        1 => Change::Edited,
+        2 => Change::Deleted,
+        3 => Change::MovedFrom(input.path()?),
+        4 => Change::MovedTo(input.path()?),
+        5 => Change::Conflict,
+        6 => Change::Restored,
+        _ => return Err(Fault::damaged("a history row has an unknown kind")),
+    };
+    let content = match flags & CONTENT {
+        0 => None,
+        _ => Some(input.hash()?),
+    };
+    let trash_name = match flags & TRASH {
+        0 => None,
+        _ => Some(input.text()?),
+    };
+    input.end()?;
+    Ok(HistoryRow {
+        time_ms,
+        change,
+        origin,
+        content,
+        size,
+        trash_name,
+    })
+}

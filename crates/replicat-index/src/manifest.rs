@@ -1,0 +1,10 @@
+//! Manifests: of which chunks a long content is made.
+
+use replicat_core::id::ContentHash;
+
+/// The chunks of a content, in order. Opaque to the index.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Manifest {
+    /// The length in bytes and the hash of each chunk.
+    pub chunks: Vec<(u32, ContentHash)>,
+}
