@@ -121,18 +121,28 @@ impl<S: Store> Replica<S> {
         Ok(())
     }
 
-    /// Makes an event of a draft: gives it a dot, and a time above all that it replaces.
-    pub(crate) fn mint(&mut self, now: Now, draft: Draft) -> Result<Version, StoreError> {
+    pub(crate) fn limit_knowledge(&mut self, limit: Dot) -> Result<(), StoreError> {
+        self.knowledge.limit(limit);
+        self.store.set_knowledge(&self.knowledge)
+    }
+
+    /// The dot of the next event of this replica.
+    pub(crate) fn next_dot(&mut self, now: Now) -> Result<Dot, StoreError> {
         let clock = now.0.min(CLOCK_MICROSECONDS_MAX);
-        let mut identity = self.identity.clone();
-        identity.counter = clock.max(identity.counter + 1);
+        self.identity.counter = clock.max(self.identity.counter + 1);
+        self.store.set_identity(&self.identity)?;
         let dot = Dot {
-            counter: identity.counter,
-            replica: identity.replica,
+            counter: self.identity.counter,
+            replica: self.identity.replica,
         };
-        self.set_identity(identity)?;
         self.knowledge.add(dot);
         self.store.set_knowledge(&self.knowledge)?;
+        Ok(dot)
+    }
+
+    /// Makes an event of a draft.
+    pub(crate) fn mint(&mut self, now: Now, draft: Draft) -> Result<Version, StoreError> {
+        let dot = self.next_dot(now)?;
         let Draft {
             context,
             hlc,

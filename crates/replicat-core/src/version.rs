@@ -82,6 +82,16 @@ impl VersionVector {
         }
     }
 
+    /// Covers of `limit`'s replica no more than `limit`.
+    pub fn limit(&mut self, limit: Dot) {
+        if let Ok(at) = self.0.binary_search_by_key(&limit.replica, |&(id, _)| id) {
+            self.0[at].1 = self.0[at].1.min(limit.counter);
+            if self.0[at].1 == 0 {
+                self.0.remove(at);
+            }
+        }
+    }
+
     /// The highest dots, ordered by replica.
     pub fn iter(&self) -> impl Iterator<Item = Dot> {
         self.0

@@ -1,0 +1,97 @@
+//! Taking a new identity (`docs/algorithm.md`, section 8).
+
+use crate::entry::Entry;
+use crate::id::ReplicaId;
+use crate::path::RelPath;
+use crate::replica::{Now, Replica};
+use crate::store::{Identity, Member, Store, StoreError};
+use crate::version::{Context, Dot, VersionVector};
+
+/// How many paths are taken up at once.
+const PAGE_ROWS: usize = 256;
+
+/// Why a replica takes a new identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renewal {
+    /// It is a copy of another replica, which goes on under the old identity with all that was done under it.
+    Copied,
+    /// Its state was restored from the past: dots it used since may stand for other events at other replicas.
+    Restored,
+}
+
+impl<S: Store> Replica<S> {
+    /// Goes on under the identity `id`, which must be new.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn renew(&mut self, now: Now, id: ReplicaId, reason: Renewal) -> Result<(), StoreError> {
+        let old = self.identity().clone();
+        let fresh = Identity {
+            replica: id,
+            confirmed: 0,
+            published: Vec::new(),
+            ..old.clone()
+        };
+        let member = Member {
+            name: fresh.name.clone(),
+            applied: VersionVector::new(),
+        };
+        self.store_mut().set_member(id, &member)?;
+        self.set_identity(fresh)?;
+        if reason == Renewal::Restored {
+            let known = Dot {
+                counter: old.confirmed,
+                replica: old.replica,
+            };
+            self.limit_knowledge(known)?;
+            self.reissue(now, known)?;
+        }
+        Ok(())
+    }
+
+    /// Gives new dots to all versions that have a dot of `known`'s replica above it.
+    fn reissue(&mut self, now: Now, known: Dot) -> Result<(), StoreError> {
+        loop {
+            let page = self
+                .store()
+                .by_dot(known.replica, known.counter, PAGE_ROWS)?;
+            if page.is_empty() {
+                return Ok(());
+            }
+            for (_, path) in page {
+                self.reissue_at(now, &path, known)?;
+            }
+        }
+    }
+
+    fn reissue_at(&mut self, now: Now, path: &RelPath, known: Dot) -> Result<(), StoreError> {
+        let mut record = self.record(path)?;
+        let in_doubt = |dot: Dot| dot.replica == known.replica && dot.counter > known.counter;
+        let mut renamed: Vec<(Dot, Dot)> = Vec::new();
+        let mut versions = record.entry.versions().to_vec();
+        for version in &mut versions {
+            limit(&mut version.context, known);
+            if in_doubt(version.dot) {
+                let dot = self.next_dot(now)?;
+                renamed.push((version.dot, dot));
+                version.dot = dot;
+            }
+        }
+        record.entry = Entry::from_stored(versions);
+        if let Some(base) = record.local.as_mut().and_then(|local| local.base.as_mut()) {
+            let embodied: Vec<Dot> = (renamed.iter())
+                .filter(|(old, _)| base.context.vector.contains(*old))
+                .map(|(_, new)| *new)
+                .collect();
+            limit(&mut base.context, known);
+            embodied
+                .into_iter()
+                .for_each(|dot| base.context.vector.add(dot));
+        }
+        self.write(path, record)
+    }
+}
+
+fn limit(context: &mut Context, known: Dot) {
+    context.vector.limit(known);
+}
