@@ -131,9 +131,9 @@ impl Pattern {
         loop {
             states[at] = State::Present;
             match self.tokens.get(at) {
-                Some(Token::Star | Token::DoubleStar | Token::Directories | Token::Below) => {
-                    at += 1;
-                }
+                Some(Token::Star | Token::DoubleStar | Token::Directories) => at += 1,
+                // Nothing at all: the pattern ends here, and not before the bytes that follow a slash.
+                Some(Token::Below) => at = self.tokens.len(),
                 _ => return,
             }
         }

@@ -1,6 +1,6 @@
 //! Scans of single paths: after a surprise, and when a watch gives a hint.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::os::fd::AsFd;
 
@@ -17,7 +17,7 @@ pub(super) fn enqueue(progress: &Progress<'_>, paths: &[RelPath]) -> Result<(), 
     let mut descent = Descent {
         filter: progress.scan.filter.paths(progress.scan.root),
         worker: Worker::new(progress),
-        seen: BTreeSet::new(),
+        seen: BTreeMap::new(),
     };
     for path in outermost(paths) {
         descent.reach(&path)?;
@@ -41,11 +41,20 @@ fn outermost(paths: &[RelPath]) -> Vec<RelPath> {
     outer
 }
 
+/// Whether a directory above a path can be entered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reached {
+    /// It can.
+    Yes,
+    /// It is gone, out of scope, or cannot be seen; that was told.
+    No,
+}
+
 struct Descent<'progress, 'scan> {
     filter: PathFilter<'scan>,
     worker: Worker<'progress, 'scan>,
-    /// The directories above paths that were compared already, and are there.
-    seen: BTreeSet<RelPath>,
+    /// The directories above paths that were compared already, and whether paths below them can be.
+    seen: BTreeMap<RelPath, Reached>,
 }
 
 impl Descent<'_, '_> {
@@ -61,19 +70,29 @@ impl Descent<'_, '_> {
         let mut above: Vec<RelPath> = path.ancestors().filter(|path| !path.is_root()).collect();
         above.reverse();
         for directory in above {
-            if self.seen.contains(&directory) {
-                continue;
-            }
-            let found_before = self.worker.found.len();
-            self.compare(&directory)?;
-            if self.worker.found.len() == found_before {
+            let reached = match self.seen.get(&directory) {
+                Some(&reached) => reached,
+                None => self.compare_above(directory)?,
+            };
+            if reached == Reached::No {
                 return Ok(());
             }
-            // Only what leads to the path is wanted of it.
-            self.worker.found.truncate(found_before);
-            self.seen.insert(directory);
         }
         self.compare(path)
+    }
+
+    /// Compares a directory, of which only what leads further is wanted.
+    fn compare_above(&mut self, directory: RelPath) -> Result<Reached, ScanError> {
+        let found_before = self.worker.found.len();
+        self.compare(&directory)?;
+        let reached = if self.worker.found.len() == found_before {
+            Reached::No
+        } else {
+            Reached::Yes
+        };
+        self.worker.found.truncate(found_before);
+        self.seen.insert(directory, reached);
+        Ok(reached)
     }
 
     fn compare(&mut self, path: &RelPath) -> Result<(), ScanError> {

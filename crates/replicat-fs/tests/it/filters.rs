@@ -1,0 +1,219 @@
+//! What is out of scope.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use replicat_fs::filter::{Action, Filter, Rule};
+use replicat_fs::scan::ScanItem;
+
+use crate::scenery::{Scenery, path, shown};
+
+fn excludes(scenery: &Scenery, name: &str) -> bool {
+    let is_directory = name.ends_with('/');
+    let at = path(name.trim_end_matches('/'));
+    let filter = &scenery.filter;
+    filter
+        .excludes_path(&scenery.root, &at, is_directory)
+        .unwrap()
+}
+
+/// Each row: the ignore file of the root, a path (a directory if it ends with a slash), whether git leaves it out.
+const GITIGNORE: &[(&str, &str, bool)] = &[
+    ("", "a", false),
+    ("*.o", "a.o", true),
+    ("*.o", "deep/er/a.o", true),
+    ("*.o", "a.c", false),
+    ("# a", "a", false),
+    ("# a", "# a", false),
+    (r"\# a", "# a", true),
+    (r"\!a", "!a", true),
+    ("a/", "a", false),
+    ("a/", "a/", true),
+    ("a/", "x/a/", true),
+    ("a/", "a/held", true),
+    ("/a", "a", true),
+    ("/a", "x/a", false),
+    ("a/b", "a/b", true),
+    ("a/b", "x/a/b", false),
+    ("**/a", "x/y/a", true),
+    ("a/**", "a/x/y", true),
+    ("a/**", "a/", false),
+    ("a/**/b", "a/b", true),
+    ("a/**/b", "a/x/y/b", true),
+    ("*", "anything", true),
+    ("*\n!*.c", "a.c", false),
+    ("*.o\n!keep.o", "keep.o", false),
+    ("*.o\n!keep.o", "other.o", true),
+    ("!keep.o\n*.o", "keep.o", true),
+    // A file below an excluded directory cannot be taken back in.
+    ("a/\n!a/keep", "a/keep", true),
+    ("a/*\n!a/keep", "a/keep", false),
+    ("a?c", "abc", true),
+    ("a?c", "a/c", false),
+    ("[ab]x", "bx", true),
+    ("[!ab]x", "bx", false),
+    ("a ", "a", true),
+    (r"a\ ", "a ", true),
+    ("a\r", "a", true),
+    ("\u{feff}a", "a", true),
+    ("gr\u{fc}n", "gr\u{fc}n", true),
+    ("new*line", "new\nline", true),
+];
+
+#[test]
+fn ignore_files_mean_what_git_means() {
+    for (text, name, expected) in GITIGNORE {
+        let scenery = Scenery::new();
+        scenery.write(".replicatignore", text);
+        assert_eq!(excludes(&scenery, name), *expected, "{text:?} on {name:?}");
+    }
+}
+
+#[test]
+fn a_nested_ignore_file_applies_below_its_directory_and_overrides_those_above() {
+    let scenery = Scenery::new();
+    scenery.write(".replicatignore", "*.log\n/only-top\n");
+    scenery.write("a/.replicatignore", "!keep.log\n/here\nb/deep\n");
+    for (name, expected) in [
+        ("x.log", true),
+        ("keep.log", true),
+        ("a/x.log", true),
+        ("a/keep.log", false),
+        ("a/b/keep.log", false),
+        ("only-top", true),
+        ("a/only-top", false),
+        ("a/here", true),
+        ("here", false),
+        ("a/b/here", false),
+        ("a/b/deep", true),
+        ("b/deep", false),
+        ("a/.replicatignore", false),
+        ("absent/x.log", true),
+    ] {
+        assert_eq!(excludes(&scenery, name), expected, "{name}");
+    }
+}
+
+#[test]
+fn the_command_line_comes_first_and_its_first_match_wins() {
+    let mut scenery = Scenery::new();
+    scenery.write(".replicatignore", "*.log\n");
+    let rules = Rule::list(
+        Action::Exclude,
+        b"# comment\n+ keep.log\n- *.tmp\n\n+ *.tmp\n/build/\n",
+    );
+    scenery.filter = Filter::new(rules.unwrap());
+    for (name, expected) in [
+        ("keep.log", false),
+        ("x.log", true),
+        ("x.tmp", true),
+        ("build/", true),
+        ("build/x", true),
+        ("build", false),
+        ("x/build/", false),
+    ] {
+        assert_eq!(excludes(&scenery, name), expected, "{name}");
+    }
+}
+
+#[test]
+fn only_the_state_directory_at_the_root_is_left_out_by_itself() {
+    let scenery = Scenery::new();
+    for (name, expected) in [
+        (".replicat/", true),
+        (".replicat/index", true),
+        ("a/.replicat/", false),
+        (".git/", false),
+        (".DS_Store", false),
+        ("a.tmp", false),
+        (".replicatignore", false),
+    ] {
+        assert_eq!(excludes(&scenery, name), expected, "{name}");
+    }
+}
+
+#[test]
+fn what_leaves_the_scope_is_never_told_as_missing() {
+    let mut scenery = Scenery::new();
+    scenery.write("a/b/c", "1");
+    scenery.write("x.log", "1");
+    scenery.write("gone.log", "1");
+    scenery.write("kept", "1");
+    scenery.learn();
+    scenery.filter = Filter::new(vec![Rule::new(Action::Exclude, b"a/").unwrap()]);
+    scenery.write(".replicatignore", "*.log\n");
+    fs::remove_file(scenery.at("gone.log")).unwrap();
+    let expected = [
+        "+.replicatignore",
+        "oa",
+        "oa/b",
+        "oa/b/c",
+        "ogone.log",
+        "ox.log",
+    ];
+    assert_eq!(scenery.told(), expected);
+    scenery.learn();
+    assert!(scenery.told().is_empty());
+    scenery.filter = Filter::default();
+    scenery.write(".replicatignore", "");
+    assert_eq!(
+        scenery.told(),
+        ["+.replicatignore", "+a", "+a/b", "+a/b/c", "+x.log"]
+    );
+}
+
+#[test]
+fn an_excluded_file_of_a_vanished_directory_was_not_deleted_here() {
+    let mut scenery = Scenery::new();
+    scenery.write("a/b.o", "1");
+    scenery.write("a/b.c", "1");
+    scenery.learn();
+    fs::remove_dir_all(scenery.at("a")).unwrap();
+    scenery.filter = Filter::new(vec![Rule::new(Action::Exclude, b"*.o").unwrap()]);
+    assert_eq!(scenery.told(), ["-a", "-a/b.c", "oa/b.o"]);
+}
+
+#[test]
+fn scans_apply_nested_ignore_files() {
+    let scenery = Scenery::new();
+    scenery.write("a/.replicatignore", "*.o\nsub/\n");
+    for name in ["a/x.o", "a/x.c", "a/sub/x.c", "a/b/x.o", "x.o"] {
+        scenery.write(name, "1");
+    }
+    let expected = ["+a", "+a/.replicatignore", "+a/b", "+a/x.c", "+x.o"];
+    assert_eq!(scenery.told(), expected);
+    let (items, _) = scenery.scan_paths(&["a/x.o", "a/sub/x.c", "x.o"]);
+    assert_eq!(shown(&items), ["+a", "+x.o"]);
+}
+
+#[test]
+fn a_line_that_is_no_pattern_is_reported() {
+    let scenery = Scenery::new();
+    fs::write(scenery.at(".replicatignore"), b"good\n[z-a]\n\xff\xfe\n").unwrap();
+    scenery.write("good", "1");
+    let (items, report) = scenery.scan();
+    assert_eq!(shown(&items), ["+.replicatignore"]);
+    let lines: Vec<_> = report.warnings.iter().map(|warning| warning.line).collect();
+    assert_eq!(lines, [2, 3]);
+}
+
+#[test]
+fn a_directory_whose_ignore_file_cannot_be_read_is_skipped_whole() {
+    let mut scenery = Scenery::new();
+    scenery.write("a/secret.o", "1");
+    scenery.write("b", "1");
+    scenery.learn();
+    symlink("/etc/passwd", scenery.at("a/.replicatignore")).unwrap();
+    scenery.write("a/new.o", "1");
+    let (items, _) = scenery.scan();
+    let skipped = |item: &&ScanItem| matches!(item, ScanItem::Skipped { .. });
+    assert_eq!(items.iter().filter(skipped).count(), 1, "{items:?}");
+    assert_eq!(shown(&items).last().unwrap(), "+a");
+    scenery.write("c/.replicatignore", &"x\n".repeat(600_000));
+    assert!(
+        scenery
+            .told()
+            .iter()
+            .any(|line| line.starts_with("!c: cannot"))
+    );
+}
