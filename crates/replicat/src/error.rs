@@ -124,7 +124,7 @@ pub enum SyncError {
         supported: u32,
     },
     /// The index could not be read or written, though it is not damaged.
-    #[error("the index of {root} failed")]
+    #[error("the index of {root} failed: {source}")]
     Index {
         /// The root.
         root: PathBuf,
@@ -136,14 +136,6 @@ pub enum SyncError {
     DiskFull {
         /// The root.
         root: PathBuf,
-    },
-    /// A filter is not valid.
-    #[error("the pattern {pattern:?} is not valid: {problem}")]
-    Filter {
-        /// The pattern.
-        pattern: String,
-        /// What is wrong with it.
-        problem: String,
     },
     /// A safety brake stopped the run.
     #[error("{0}")]
@@ -213,7 +205,6 @@ impl SyncError {
             Self::IndexNewer { .. } => "index-newer",
             Self::Index { .. } => "index",
             Self::DiskFull { .. } => "disk-full",
-            Self::Filter { .. } => "filter",
             Self::Brake(report) => report.brake.kind(),
             Self::UnknownPath { .. } => "unknown-path",
             Self::NoConflict { .. } => "no-conflict",
@@ -233,7 +224,6 @@ impl SyncError {
             | Self::RootNested { .. }
             | Self::RootTwice { .. }
             | Self::NotReplica { .. }
-            | Self::Filter { .. }
             | Self::UnknownPath { .. }
             | Self::NoConflict { .. }
             | Self::NoRevision { .. } => ExitCode::Usage,
@@ -295,9 +285,8 @@ impl SyncError {
                 "make room and sync again: it goes on where it stopped, and every file is whole"
                     .into()
             }
-            Self::Filter { .. } => "patterns are those of gitignore; see `docs/cli.md`".into(),
             Self::Brake(report) => report.hint(),
-            Self::UnknownPath { .. } => "paths are relative to the root".into(),
+            Self::UnknownPath { .. } => "see that the path is right".into(),
             Self::NoConflict { root, .. } => {
                 format!(
                     "list what there is with `replicat conflicts {}`",
@@ -305,7 +294,7 @@ impl SyncError {
                 )
             }
             Self::NoRevision { root, path, .. } => format!(
-                "list what there is with `replicat history {} {path}`",
+                "list what there is with `replicat history {}/{path}`",
                 root.display()
             ),
             Self::Inconsistent { .. } => {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+pub use replicat_fs::filter::{Action as FilterAction, PatternError, Rule as FilterRule};
+
 /// Everything that can be asked of a sync beside its roots. The default changes files, keeps owners,
 /// and refuses whatever a user may not have meant.
 #[derive(Clone, Debug, Default)]
@@ -80,24 +82,6 @@ pub enum Durability {
     Group,
     /// Nothing is flushed: as fast as `cp`, and as unsafe if the power fails within seconds.
     None,
-}
-
-/// A pattern in gitignore syntax, and what becomes of the paths that match it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FilterRule {
-    /// Whether the path takes part.
-    pub action: FilterAction,
-    /// The pattern, without a leading `!`.
-    pub pattern: String,
-}
-
-/// Whether a path takes part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FilterAction {
-    /// It takes part, whatever a later rule says.
-    Include,
-    /// It is left alone: neither sent, nor overwritten, nor deleted.
-    Exclude,
 }
 
 /// One root, for the functions that look at one.
