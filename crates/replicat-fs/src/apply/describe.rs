@@ -1,0 +1,67 @@
+//! New metadata for what stays where it is.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use replicat_core::entry::Metadata;
+use replicat_core::path::RelPath;
+use replicat_core::record::Fingerprint;
+use rustix::fs::Statx;
+use rustix::io::Errno;
+
+use crate::apply::error::ApplyError;
+use crate::apply::install::open_name;
+use crate::apply::{Applied, Applier, Outcome, at};
+use crate::metadata::{self, Access, Target};
+use crate::observe::{Kind, fingerprint, kind};
+use crate::root::{Parent, open_file_at, stat_descriptor};
+
+impl Applier {
+    /// Sets metadata on the very file that was looked at, whatever comes to its path meanwhile.
+    pub(super) fn describe(
+        &self,
+        path: &RelPath,
+        expected: &Fingerprint,
+        metadata: &Metadata,
+    ) -> Result<Applied, ApplyError> {
+        let parent = self.parent(path)?;
+        self.check(path, &parent, expected)?;
+        let refused = |source| self.refused("set the metadata of", path, &parent, source);
+        let (file, access) = open_to_describe(&parent).map_err(refused)?;
+        let before = stat_descriptor(file.as_fd()).map_err(refused)?;
+        if !self.is_expected(expected, &before) {
+            return Err(self.changed(path));
+        }
+        let target = Target::new(file.as_fd(), before, access);
+        let unapplied = metadata::apply(self.calls(), &target, metadata).map_err(refused)?;
+        let after = stat_descriptor(file.as_fd()).map_err(refused)?;
+        if after.stx_nlink > 1 && kind(&after) != Kind::Directory {
+            self.own_changes
+                .note(&fingerprint(&before), &fingerprint(&after));
+        }
+        let mut applied = Applied::new(outcome(&before, &after, metadata));
+        applied.unapplied = unapplied;
+        Ok(applied)
+    }
+}
+
+/// What a file holds after it was described, if nobody wrote to it meanwhile. A directory's content is its
+/// children's business.
+fn outcome(before: &Statx, after: &Statx, metadata: &Metadata) -> Outcome {
+    let (was, is) = (fingerprint(before), fingerprint(after));
+    let is_directory = kind(after) == Kind::Directory;
+    let mtime_matches = is.mtime == was.mtime || Some(is.mtime) == metadata.mtime;
+    if is_directory || (was.size == is.size && mtime_matches) {
+        Outcome::Holds(is)
+    } else {
+        Outcome::Disturbed
+    }
+}
+
+/// A file that cannot be opened, for its permissions or its kind, is named instead.
+fn open_to_describe(parent: &Parent) -> Result<(OwnedFd, Access), Errno> {
+    match open_file_at(parent.directory.as_fd(), &parent.name) {
+        Ok(file) => Ok((file, Access::Open)),
+        Err(Errno::NOENT) => Err(Errno::NOENT),
+        Err(_) => open_name(at(parent)).map(|file| (file, Access::NameOnly)),
+    }
+}

@@ -1,0 +1,91 @@
+//! Whether what is at a path is what was expected there.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use replicat_core::entry::Timestamp;
+use replicat_core::record::Fingerprint;
+use rustix::fs::{FileType, Statx};
+
+use crate::observe::{Kind, fingerprint, kind};
+
+/// How many inodes with several names are remembered.
+const OWN_CHANGES_MAX: usize = 100_000;
+
+/// Whether `found` is what `expected` describes, before a change. Of a directory only its identity counts: what it
+/// holds changes its times. A ctime among `accepted` counts as the expected one.
+pub(crate) fn matches_expected(
+    expected: &Fingerprint,
+    found: &Statx,
+    accepted: &[Timestamp],
+) -> bool {
+    let found_print = fingerprint(found);
+    if kind(found) == Kind::Directory {
+        return is_same_file(expected, &found_print);
+    }
+    is_same_file(expected, &found_print)
+        && expected.size == found_print.size
+        && expected.mtime == found_print.mtime
+        && (expected.ctime == found_print.ctime || accepted.contains(&expected.ctime))
+}
+
+/// Whether `after` is what `before` was, but for the ctime, which a rename changes.
+pub(crate) fn matches_displaced(before: &Statx, after: &Statx) -> bool {
+    let (was, is) = (fingerprint(before), fingerprint(after));
+    let same_kind = FileType::from_raw_mode(before.stx_mode.into())
+        == FileType::from_raw_mode(after.stx_mode.into());
+    let is_directory = kind(before) == Kind::Directory;
+    same_kind
+        && is_same_file(&was, &is)
+        && (is_directory || (was.size == is.size && was.mtime == is.mtime))
+}
+
+fn is_same_file(one: &Fingerprint, other: &Fingerprint) -> bool {
+    one.inode == other.inode && one.birth == other.birth
+}
+
+/// Changes of ctime that we made ourselves to files with several names: by linking, unlinking or describing one
+/// name, all others show a new ctime.
+#[derive(Debug, Default)]
+pub(crate) struct OwnChanges {
+    by_inode: Mutex<HashMap<u64, OwnChange>>,
+}
+
+#[derive(Debug)]
+struct OwnChange {
+    /// The ctimes it had before, which the index may still know it by.
+    before: Vec<Timestamp>,
+    now: Timestamp,
+}
+
+impl OwnChanges {
+    /// Notes that we changed the file's ctime from what `before` shows to what `after` shows.
+    pub(crate) fn note(&self, before: &Fingerprint, after: &Fingerprint) {
+        if before.ctime == after.ctime {
+            return;
+        }
+        let mut by_inode = self.by_inode.lock().unwrap_or_else(PoisonError::into_inner);
+        // Forgetting only costs another look at a file.
+        if by_inode.len() >= OWN_CHANGES_MAX {
+            by_inode.clear();
+        }
+        let change = by_inode.entry(after.inode).or_insert_with(|| OwnChange {
+            before: Vec::new(),
+            now: before.ctime,
+        });
+        if change.now != before.ctime {
+            change.before.clear();
+        }
+        change.before.push(before.ctime);
+        change.now = after.ctime;
+    }
+
+    /// The ctimes by which the index may know the file that `found` shows.
+    pub(crate) fn accepted(&self, found: &Statx) -> Vec<Timestamp> {
+        let by_inode = self.by_inode.lock().unwrap_or_else(PoisonError::into_inner);
+        match by_inode.get(&found.stx_ino) {
+            Some(change) if change.now == fingerprint(found).ctime => change.before.clone(),
+            _ => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! The directory in which a replica keeps its state, and the lock on its root.
+//!
+//! Goals: staging and trash lie on the root's filesystem, so that a commit is one rename; two processes never
+//! work on one root.
+//! Non-goals: what is in the index; that file only gets its place here.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, StatxFlags};
+use rustix::io::Errno;
+use thiserror::Error;
+
+use crate::error::FsError;
+use crate::metadata::{ACCESS_ACL, DEFAULT_ACL};
+use crate::root::Root;
+
+/// The name of the state directory in a root. It is never replicated.
+pub const STATE_DIRECTORY: &str = ".replicat";
+/// The name of the index in the state directory.
+pub const INDEX_FILE: &str = "index.redb";
+const LOCK_FILE: &str = "lock";
+const STAGING: &str = "staging";
+const TRASH: &str = "trash";
+/// What staging holds: downloads to be resumed, small things about to be placed, and what was displaced.
+const STAGING_PARTS: [&str; 3] = [PARTIAL, READY, DISPLACED];
+pub(crate) const PARTIAL: &str = "partial";
+pub(crate) const READY: &str = "ready";
+pub(crate) const DISPLACED: &str = "displaced";
+
+/// Why a state directory cannot be used.
+#[derive(Debug, Error)]
+pub enum StateError {
+    /// Another process works on the root.
+    #[error(
+        "{root:?} is in use by process {holder}; stop it first, or give this one another directory"
+    )]
+    Locked {
+        /// The root.
+        root: PathBuf,
+        /// The other's process id, as far as it can be told.
+        holder: String,
+    },
+    /// The system refused.
+    #[error(transparent)]
+    Filesystem(#[from] FsError),
+}
+
+/// The state of one replica on disk. The root is locked while this lives.
+#[derive(Debug)]
+pub struct StateDirectory {
+    path: PathBuf,
+    workspace: PathBuf,
+    pub(crate) staging: OwnedFd,
+    pub(crate) trash: OwnedFd,
+    _locks: Vec<OwnedFd>,
+}
+
+impl StateDirectory {
+    /// Opens the state of `root`, in `<root>/.replicat` or in `elsewhere`, creates what is missing and takes the
+    /// lock. Where `elsewhere` is another filesystem, staging and trash stay in the root all the same.
+    ///
+    /// # Errors
+    /// [`StateError::Locked`] if another process works on this root, or on this state.
+    pub fn open(root: &Root, elsewhere: Option<&Path>) -> Result<Self, StateError> {
+        let inside = inside_root(root)?;
+        let path = elsewhere.map_or_else(|| inside.clone(), Path::to_path_buf);
+        create_private(&path)?;
+        let workspace = match elsewhere {
+            Some(elsewhere) if shares_filesystem(root, elsewhere)? => elsewhere.to_path_buf(),
+            _ => inside.clone(),
+        };
+        let mut locks = Vec::new();
+        for held in [Some(&inside), elsewhere.map(|_| &path)]
+            .into_iter()
+            .flatten()
+        {
+            locks.push(lock(root, held)?);
+        }
+        create_workspace(&workspace)?;
+        Ok(Self {
+            staging: open_directory(&workspace.join(STAGING))?,
+            trash: open_directory(&workspace.join(TRASH))?,
+            path,
+            workspace,
+            _locks: locks,
+        })
+    }
+
+    /// The state directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the index belongs.
+    #[must_use]
+    pub fn index_path(&self) -> PathBuf {
+        self.path.join(INDEX_FILE)
+    }
+
+    /// Where the trash is, for users who look for themselves.
+    #[must_use]
+    pub fn trash_path(&self) -> PathBuf {
+        self.workspace.join(TRASH)
+    }
+
+    pub(crate) fn staging_path(&self) -> PathBuf {
+        self.workspace.join(STAGING)
+    }
+}
+
+/// Opens one part of staging.
+pub(crate) fn open_part(staging: &OwnedFd, shown: &Path, part: &str) -> Result<OwnedFd, FsError> {
+    open_directory_in(staging, part)
+        .map_err(|source| FsError::new("open the directory", shown.join(part), source))
+}
+
+/// `<root>/.replicat`, created through the root's descriptor and checked to be no link.
+fn inside_root(root: &Root) -> Result<PathBuf, StateError> {
+    let failed = |source| FsError::new("create", root.path().join(STATE_DIRECTORY), source);
+    match rustix::fs::mkdirat(root.descriptor(), STATE_DIRECTORY, Mode::RWXU) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(source) => return Err(failed(source).into()),
+    }
+    open_directory_in(&root.descriptor(), STATE_DIRECTORY).map_err(failed)?;
+    let path = root.path().join(STATE_DIRECTORY);
+    make_private(&path)?;
+    Ok(path)
+}
+
+fn create_private(path: &Path) -> Result<(), FsError> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|source| FsError::new("create the state directory", path, source))
+}
+
+fn create_workspace(workspace: &Path) -> Result<(), FsError> {
+    for part in [STAGING, TRASH] {
+        create_private(&workspace.join(part))?;
+        make_private(&workspace.join(part))?;
+    }
+    for part in STAGING_PARTS {
+        let path = workspace.join(STAGING).join(part);
+        create_private(&path)?;
+        make_private(&path)?;
+    }
+    Ok(())
+}
+
+/// Takes from a directory what files made in it would inherit: a default ACL, the group of a set-group-id bit.
+fn make_private(path: &Path) -> Result<(), FsError> {
+    for name in [DEFAULT_ACL, ACCESS_ACL] {
+        match rustix::fs::lremovexattr(path, name) {
+            Ok(()) | Err(Errno::NODATA | Errno::OPNOTSUPP) => {}
+            Err(source) => return Err(FsError::new("remove the ACL of", path, source)),
+        }
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700))
+        .map_err(|source| FsError::new("set the permissions of", path, source))
+}
+
+fn shares_filesystem(root: &Root, elsewhere: &Path) -> Result<bool, FsError> {
+    let wanted = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID;
+    let there = rustix::fs::statx(CWD, elsewhere, AtFlags::empty(), wanted)
+        .map_err(|source| FsError::new("look at", elsewhere, source))?;
+    let here = rustix::fs::statx(root.descriptor(), c"", AtFlags::EMPTY_PATH, wanted)
+        .map_err(|source| FsError::new("look at", root.path(), source))?;
+    let place =
+        |found: &rustix::fs::Statx| (found.stx_dev_major, found.stx_dev_minor, found.stx_mnt_id);
+    Ok(place(&there) == place(&here))
+}
+
+fn open_directory(path: &Path) -> Result<OwnedFd, FsError> {
+    open_directory_in(&CWD, path).map_err(|source| FsError::new("open the directory", path, source))
+}
+
+fn open_directory_in(
+    directory: &impl AsFd,
+    name: impl rustix::path::Arg,
+) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(directory, name, flags, Mode::empty())
+}
+
+/// Locks a state directory for as long as the descriptor lives, and writes who did.
+fn lock(root: &Root, state: &Path) -> Result<OwnedFd, StateError> {
+    let path = state.join(LOCK_FILE);
+    let failed = |source: Errno| FsError::new("lock", &path, source);
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(CWD, &path, flags, Mode::RUSR | Mode::WUSR).map_err(failed)?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(Errno::WOULDBLOCK) => {
+            return Err(StateError::Locked {
+                root: root.path().to_path_buf(),
+                holder: holder(&path),
+            });
+        }
+        Err(source) => return Err(failed(source).into()),
+    }
+    let id = format!("{}\n", std::process::id());
+    rustix::fs::ftruncate(&file, 0)
+        .and_then(|()| rustix::io::pwrite(&file, id.as_bytes(), 0))
+        .map_err(failed)?;
+    Ok(file)
+}
+
+fn holder(path: &Path) -> String {
+    let text: io::Result<String> = fs::read_to_string(path);
+    match text {
+        Ok(text) if !text.trim().is_empty() => text.trim().to_owned(),
+        _ => "of unknown id".to_owned(),
+    }
+}

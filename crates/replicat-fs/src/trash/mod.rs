@@ -1,0 +1,372 @@
+//! The trash: what remote changes replaced or deleted, for a while.
+//!
+//! Goals: a user can find what was at a path, when, and take it back; old and surplus content goes by itself.
+//! Non-goals: what users delete themselves; versions of each edit.
+//!
+//! `trash/<yyyymmdd>/<id>-<name>` is the file itself, renamed; `trash/<yyyymmdd>/log` says where each was.
+
+pub(crate) mod log;
+
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use replicat_core::entry::Metadata;
+use replicat_core::id::ContentHash;
+use replicat_core::path::RelPath;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Statx};
+use rustix::io::Errno;
+
+use crate::apply::calls::{At, Calls};
+use crate::error::FsError;
+use crate::root::stat_at;
+use crate::stage::slot::{Origin, Slot};
+use crate::stage::{Area, Place, Staged, Staging};
+use crate::state::StateDirectory;
+
+use log::Displacement;
+pub use log::TrashId;
+
+const NANOSECONDS: u64 = 1_000_000_000;
+const MAX_AGE_DEFAULT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+const MAX_BYTES_DEFAULT: u64 = 10 << 30;
+/// The share of the filesystem, as its divisor, that the trash takes at most unless a size is given.
+const FILESYSTEM_SHARE: u64 = 10;
+
+/// How long the trash keeps what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrashPolicy {
+    /// Older content is removed.
+    pub max_age: Duration,
+    /// Content beyond this many bytes is removed, oldest first. `None`: a tenth of the filesystem, 10 GiB at most.
+    pub max_bytes: Option<u64>,
+}
+
+impl Default for TrashPolicy {
+    fn default() -> Self {
+        Self {
+            max_age: MAX_AGE_DEFAULT,
+            max_bytes: None,
+        }
+    }
+}
+
+/// Something in the trash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrashItem {
+    /// Its identity.
+    pub id: TrashId,
+    /// Where it was; `None` if a crash left it without a record.
+    pub path: Option<RelPath>,
+    /// The last component of its path, cut if it was long.
+    pub name: Vec<u8>,
+    /// When it was displaced, in seconds since 1970.
+    pub seconds: i64,
+    /// What it held, if that was known.
+    pub content: Option<ContentHash>,
+    /// Its length in bytes.
+    pub size: u64,
+}
+
+/// What a purge removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Purged {
+    /// Things.
+    pub items: u64,
+    /// Their lengths, in bytes.
+    pub bytes: u64,
+}
+
+/// The trash of one replica.
+#[derive(Debug)]
+pub struct Trash {
+    area: Arc<Area>,
+    directory: OwnedFd,
+    shown: PathBuf,
+    policy: TrashPolicy,
+    /// The day in use, whose directory stays open.
+    today: Mutex<Option<(String, Arc<OwnedFd>)>>,
+}
+
+impl Trash {
+    /// Opens the trash of a replica.
+    ///
+    /// # Errors
+    /// If its directory cannot be opened.
+    pub fn open(
+        staging: &Staging,
+        state: &StateDirectory,
+        policy: TrashPolicy,
+    ) -> Result<Self, FsError> {
+        let shown = state.trash_path();
+        let directory = state
+            .trash
+            .try_clone()
+            .map_err(|source| FsError::new("open", &shown, source))?;
+        Ok(Self {
+            area: Arc::clone(&staging.area),
+            directory,
+            shown,
+            policy,
+            today: Mutex::default(),
+        })
+    }
+
+    fn failed(&self, action: &'static str, name: impl AsRef<OsStr>, source: Errno) -> FsError {
+        FsError::new(action, self.shown.join(name.as_ref()), source)
+    }
+
+    /// The directory of the day on which `id` was given out; made if it is missing.
+    fn day(&self, id: TrashId) -> Result<Arc<OwnedFd>, FsError> {
+        let name = day_name(id);
+        let mut today = self.today.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, directory)) = today.as_ref().filter(|(held, _)| *held == name) {
+            return Ok(Arc::clone(directory));
+        }
+        let at = At::new(&self.directory, OsStr::new(&name));
+        match self.area.calls.make_directory(at, Mode::RWXU) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(source) => return Err(self.failed("create the directory", &name, source)),
+        }
+        let directory = open_directory(self.directory.as_fd(), OsStr::new(&name))
+            .map_err(|source| self.failed("open the directory", &name, source))?;
+        let directory = Arc::new(directory);
+        *today = Some((name, Arc::clone(&directory)));
+        Ok(directory)
+    }
+
+    /// Notes what is about to be displaced.
+    pub(crate) fn record(&self, displacements: &[Displacement]) -> Result<(), FsError> {
+        let mut by_day: BTreeMap<String, Vec<Displacement>> = BTreeMap::new();
+        for displacement in displacements {
+            let day = by_day.entry(day_name(displacement.id)).or_default();
+            day.push(displacement.clone());
+        }
+        for (name, of_day) in by_day {
+            let directory = self.day(of_day[0].id)?;
+            log::append(&self.area.calls, directory.as_fd(), &of_day)
+                .map_err(|source| self.failed("write the log of", &name, source))?;
+        }
+        Ok(())
+    }
+
+    /// Takes in what is at a slot.
+    pub(crate) fn keep(&self, at: At<'_>, id: TrashId, label: &[u8]) -> Result<(), FsError> {
+        let day = self.day(id)?;
+        let name = item_name(id, label);
+        self.area
+            .calls
+            .rename_over(at, At::new(&*day, &name))
+            .map_err(|source| self.failed("move to the trash as", &name, source))
+    }
+
+    /// How something in the trash looks, by the id and label it was kept under.
+    pub(crate) fn stat(&self, id: TrashId, label: &[u8]) -> Option<Statx> {
+        let day = self.day(id).ok()?;
+        stat_at(day.as_fd(), item_name(id, label)).ok()
+    }
+
+    /// Makes durable what was taken in.
+    pub(crate) fn sync(&self) -> Result<(), Errno> {
+        let today = self.today.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((name, directory)) = today.as_ref() {
+            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            match rustix::fs::openat(&**directory, log::LOG, flags, Mode::empty()) {
+                Ok(log) => self.area.calls.sync(log.as_fd())?,
+                Err(Errno::NOENT) => {}
+                Err(reason) => return Err(reason),
+            }
+            self.area.calls.sync(directory.as_fd())?;
+            tracing::trace!(day = %name, "trash flushed");
+        }
+        Ok(())
+    }
+
+    /// What the trash holds, oldest first; of one path, or of all.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn list(&self, path: Option<&RelPath>) -> Result<Vec<TrashItem>, FsError> {
+        let mut items = Vec::new();
+        for day in self.days()? {
+            self.list_day(&day, &mut items)?;
+        }
+        items.retain(|item| path.is_none_or(|path| item.path.as_ref() == Some(path)));
+        items.sort_by_key(|item| item.id);
+        Ok(items)
+    }
+
+    fn days(&self) -> Result<Vec<OsString>, FsError> {
+        let mut names =
+            names(self.directory.as_fd()).map_err(|source| self.failed("list", "", source))?;
+        names.sort();
+        Ok(names)
+    }
+
+    fn list_day(&self, day: &OsStr, items: &mut Vec<TrashItem>) -> Result<(), FsError> {
+        let failed = |source| self.failed("list", day, source);
+        let directory = open_directory(self.directory.as_fd(), day).map_err(failed)?;
+        let mut recorded = HashMap::new();
+        for displacement in log::read(directory.as_fd()).map_err(failed)? {
+            recorded.insert(displacement.id, displacement);
+        }
+        for name in names(directory.as_fd()).map_err(failed)? {
+            let (Some((id, label)), Ok(found)) =
+                (parse_item(&name), stat_at(directory.as_fd(), &name))
+            else {
+                continue;
+            };
+            let record = recorded.remove(&id);
+            items.push(TrashItem {
+                id,
+                name: label.to_vec(),
+                seconds: i64::try_from(id.0 / NANOSECONDS).unwrap_or(i64::MAX),
+                content: record.as_ref().and_then(|record| record.content),
+                path: record.map(|record| record.path),
+                size: found.stx_size,
+            });
+        }
+        Ok(())
+    }
+
+    /// Takes something out of the trash, to be put at a path. If it is not, the next recovery brings it back.
+    ///
+    /// # Errors
+    /// If it is not there any more.
+    pub fn take(&self, id: TrashId) -> Result<Staged, FsError> {
+        let day = self.day(id)?;
+        let failed = |source| self.failed("take from the trash", id.to_string(), source);
+        let found = names(day.as_fd()).map_err(failed)?;
+        let name = found
+            .into_iter()
+            .find(|name| parse_item(name).is_some_and(|(found, _)| found == id))
+            .ok_or_else(|| failed(Errno::NOENT))?;
+        let label = parse_item(&name)
+            .map(|(_, label)| label.to_vec())
+            .unwrap_or_default();
+        let slot = Slot::new(id, Origin::Trash, &label).name();
+        let seen = stat_at(day.as_fd(), &name).map_err(failed)?;
+        let to = At::new(&self.area.displaced, &slot);
+        self.area
+            .calls
+            .rename_over(At::new(&*day, &name), to)
+            .map_err(failed)?;
+        let kind = FileType::from_raw_mode(seen.stx_mode.into());
+        let area = Arc::clone(&self.area);
+        let mut staged = Staged::new(area, Place::Adopted, slot, kind, Metadata::default());
+        staged.seen = Some(seen);
+        Ok(staged)
+    }
+
+    /// Removes what is too old at `now_seconds` (since 1970) or beyond the size allowed, oldest first.
+    ///
+    /// # Errors
+    /// If the trash cannot be read, or something in it not removed.
+    pub fn purge(&self, now_seconds: i64) -> Result<Purged, FsError> {
+        let items = self.list(None)?;
+        let mut total: u64 = items.iter().map(|item| item.size).sum();
+        let allowed = self.max_bytes()?;
+        let max_age = i64::try_from(self.policy.max_age.as_secs()).unwrap_or(i64::MAX);
+        let mut purged = Purged::default();
+        for item in items {
+            let is_old = now_seconds.saturating_sub(item.seconds) > max_age;
+            if !is_old && total <= allowed {
+                break;
+            }
+            self.remove(&item)?;
+            total -= item.size;
+            purged.items += 1;
+            purged.bytes += item.size;
+        }
+        self.remove_empty_days(now_seconds)?;
+        Ok(purged)
+    }
+
+    fn max_bytes(&self) -> Result<u64, FsError> {
+        if let Some(bytes) = self.policy.max_bytes {
+            return Ok(bytes);
+        }
+        let filesystem = rustix::fs::fstatvfs(&self.directory)
+            .map_err(|source| self.failed("measure the filesystem of", "", source))?;
+        let capacity = filesystem.f_blocks.saturating_mul(filesystem.f_frsize);
+        Ok(MAX_BYTES_DEFAULT.min(capacity / FILESYSTEM_SHARE))
+    }
+
+    fn remove(&self, item: &TrashItem) -> Result<(), FsError> {
+        let day = self.day(item.id)?;
+        let name = item_name(item.id, &item.name);
+        remove_tree(&self.area.calls, At::new(&*day, &name))
+            .map_err(|source| self.failed("remove from the trash", &name, source))
+    }
+
+    /// Removes the days before today of which only the log is left.
+    fn remove_empty_days(&self, now_seconds: i64) -> Result<(), FsError> {
+        let now = u64::try_from(now_seconds)
+            .unwrap_or(0)
+            .saturating_mul(NANOSECONDS);
+        let today = OsString::from(day_name(TrashId(now)));
+        for day in self.days()?.into_iter().filter(|day| *day < today) {
+            let failed = |source| self.failed("remove", &day, source);
+            let directory = open_directory(self.directory.as_fd(), &day).map_err(failed)?;
+            let names = names(directory.as_fd()).map_err(failed)?;
+            if names.iter().all(|name| name == log::LOG) {
+                *self.today.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                let at = At::new(&self.directory, &day);
+                remove_tree(&self.area.calls, at).map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn open_directory(directory: BorrowedFd<'_>, name: &OsStr) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(directory, name, flags, Mode::empty())
+}
+
+/// The names in a directory of ours.
+pub(crate) fn names(directory: BorrowedFd<'_>) -> Result<Vec<OsString>, Errno> {
+    let mut names = Vec::new();
+    for entry in rustix::fs::Dir::read_from(directory)? {
+        let name = entry?.file_name().to_bytes().to_vec();
+        if name != b"." && name != b".." {
+            names.push(OsString::from_vec(name));
+        }
+    }
+    Ok(names)
+}
+
+/// Removes something of ours with all that it holds. Links are not followed.
+pub(crate) fn remove_tree(calls: &Calls, at: At<'_>) -> Result<(), Errno> {
+    let found = rustix::fs::statat(at.directory, at.name, AtFlags::SYMLINK_NOFOLLOW)?;
+    if FileType::from_raw_mode(found.st_mode) != FileType::Directory {
+        return calls.unlink(at);
+    }
+    let directory = open_directory(at.directory, at.name)?;
+    for name in names(directory.as_fd())? {
+        remove_tree(calls, At::new(&directory, &name))?;
+    }
+    calls.remove_directory(at)
+}
+
+pub(crate) fn day_name(id: TrashId) -> String {
+    let seconds = i64::try_from(id.0 / NANOSECONDS).unwrap_or(0);
+    let day = jiff::Timestamp::from_second(seconds).unwrap_or_default();
+    day.strftime("%Y%m%d").to_string()
+}
+
+pub(crate) fn item_name(id: TrashId, label: &[u8]) -> OsString {
+    let mut name = format!("{id}-").into_bytes();
+    name.extend_from_slice(label);
+    OsString::from_vec(name)
+}
+
+fn parse_item(name: &OsStr) -> Option<(TrashId, &[u8])> {
+    let (id, label) = name.as_bytes().split_at_checked(16)?;
+    let id = TrashId::parse(std::str::from_utf8(id).ok()?)?;
+    Some((id, label.strip_prefix(b"-")?))
+}
