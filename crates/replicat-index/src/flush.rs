@@ -112,14 +112,20 @@ impl Batch<'_, '_> {
     /// Writes sorted rows; what was there before.
     fn write_sorted(&mut self, table: Name, rows: &[Row]) -> Result<Vec<Option<Vec<u8>>>, Fault> {
         let mut old = Vec::with_capacity(rows.len());
+        // Rows that are written one by one before it is worth looking for a gap again.
+        let mut single = 0_usize;
         while let Some((key, value)) = rows.get(old.len()) {
             let Some(value) = value else {
                 old.push(self.tables.remove(table, key)?);
                 continue;
             };
-            let gap = self.gap(table, &rows[old.len()..])?;
+            let gap = match single {
+                0 => self.gap(table, &rows[old.len()..])?,
+                _ => 0,
+            };
             if gap < GAP_ROWS_MIN {
                 old.push(self.tables.put(table, key, value)?);
+                single = single.checked_sub(1).unwrap_or(GAP_ROWS_MIN);
                 continue;
             }
             let new = rows[old.len()..][..gap].iter();

@@ -261,6 +261,27 @@ impl Index {
         Ok(())
     }
 
+    /// Gives back the space that is no longer used, after a commit of all that is held. It takes as long as
+    /// writing the whole file, and wants every [`Reader`] to be gone.
+    ///
+    /// # Errors
+    /// [`IndexError::Io`], also if a reader is in use; the index must then be opened again.
+    pub fn compact(&mut self) -> Result<(), IndexError> {
+        self.commit(Durability::Group)?;
+        let done = self.try_compact();
+        self.after_write(done)
+            .map_err(|fault| fault.at(&self.path, "compact"))
+    }
+
+    fn try_compact(&mut self) -> Result<(), Fault> {
+        self.committed = Arc::new(Committed::none());
+        self.database
+            .compact()
+            .map_err(|error| Fault::Io(io::Error::other(error.to_string())))?;
+        self.committed = Arc::new(Committed::latest(&self.database)?);
+        Ok(())
+    }
+
     /// A reader of the last commit, for other threads.
     #[must_use]
     pub fn reader(&self) -> Reader {

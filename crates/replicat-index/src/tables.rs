@@ -179,6 +179,11 @@ fn scan_in(
 pub(crate) struct Committed(Vec<ReadOnlyTable<Bytes, Bytes>>);
 
 impl Committed {
+    /// No tables: nothing is read while the file is compacted.
+    pub(crate) fn none() -> Self {
+        Self(Vec::new())
+    }
+
     /// The tables as of the last commit to `database`.
     pub(crate) fn latest(database: &Database) -> Result<Self, Fault> {
         let transaction = database.begin_read()?;

@@ -1,0 +1,7 @@
+//! The index as its owner sees it: against the store in memory, on failing disks, from damaged files.
+
+mod crash;
+mod damage;
+mod differential;
+mod generate;
+mod owner;
