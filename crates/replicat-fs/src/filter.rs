@@ -97,8 +97,8 @@ impl Filter {
         }
     }
 
-    /// A filter for single paths, which reads ignore files as it meets them and remembers them. Made anew whenever
-    /// ignore files may have changed.
+    /// A filter for single paths, which reads ignore files as it meets them and remembers them, until
+    /// [`PathFilter::forget_ignore_files`].
     #[must_use]
     pub fn paths<'root>(&self, root: &'root Root) -> PathFilter<'root> {
         PathFilter {
@@ -231,6 +231,11 @@ pub struct PathFilter<'root> {
 }
 
 impl PathFilter<'_> {
+    /// Reads ignore files anew from now on.
+    pub fn forget_ignore_files(&mut self) {
+        self.remembered.clear();
+    }
+
     /// Whether `path` is out of scope, by itself or by a directory above it. It need not exist.
     ///
     /// # Errors

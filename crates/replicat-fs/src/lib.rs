@@ -7,9 +7,21 @@
 //!
 //! Everything goes through [`root::Root`], a held descriptor beneath which no path can escape.
 
+mod listing;
+mod root_entry;
+
+pub mod apply;
 pub mod error;
 pub mod filter;
+pub mod identity;
+pub mod metadata;
 pub mod observe;
+pub mod read;
+pub mod recover;
 pub mod root;
 pub mod scan;
+pub mod stage;
+pub mod state;
+pub mod trash;
+pub mod watch;
 pub mod xattrs;

@@ -82,6 +82,20 @@ impl Root {
         })
     }
 
+    /// The same root, for another owner.
+    ///
+    /// # Errors
+    /// If this process has no descriptor left.
+    pub fn duplicate(&self) -> Result<Self, FsError> {
+        let duplicated = self.directory.try_clone();
+        let directory =
+            duplicated.map_err(|source| self.error("hold", &RelPath::root(), source))?;
+        Ok(Self {
+            directory,
+            path: self.path.clone(),
+        })
+    }
+
     /// Where the root was when it was opened; for messages, and for watching.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -11,10 +11,10 @@ use replicat_core::store::Children;
 use rustix::fs::{FileType, Statx};
 use rustix::io::Errno;
 
-use super::listing::Listing;
 use super::vanished::Departure;
 use super::{Progress, ScanError, ScanItem, ScanReport, SkipReason, Work};
 use crate::filter::{DirectoryFilter, IGNORE_FILE_NAME};
+use crate::listing::Listing;
 use crate::observe::{self, Kind, device, is_mount_point, observe_at};
 use crate::root::stat_at;
 

@@ -8,7 +8,6 @@
 //! the sorted names are merged with the sorted records; a name costs one `statx`.
 
 mod directory;
-mod listing;
 mod report;
 mod scoped;
 mod stack;

@@ -11,7 +11,7 @@ const READ_BYTES: usize = 64 * 1024;
 
 /// The names in a directory. Reused from one directory to the next.
 #[derive(Debug, Default)]
-pub(super) struct Listing {
+pub(crate) struct Listing {
     buffer: Vec<u8>,
     names: Vec<u8>,
     entries: Vec<Entry>,
@@ -27,7 +27,7 @@ struct Entry {
 
 impl Listing {
     /// Lists a directory.
-    pub(super) fn read(&mut self, directory: BorrowedFd<'_>) -> Result<(), Errno> {
+    pub(crate) fn read(&mut self, directory: BorrowedFd<'_>) -> Result<(), Errno> {
         self.names.clear();
         self.entries.clear();
         self.buffer.reserve(READ_BYTES);
@@ -58,19 +58,19 @@ impl Listing {
         Ok(())
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
 
     /// The name at `at`, which ends with a NUL, and its type if the directory tells.
-    pub(super) fn get(&self, at: usize) -> (&CStr, FileType) {
+    pub(crate) fn get(&self, at: usize) -> (&CStr, FileType) {
         let entry = self.entries[at];
         let name = CStr::from_bytes_with_nul(&self.names[entry.start..entry.end]);
         (name.unwrap_or_default(), entry.file_type)
     }
 
     /// Whether `name` is listed.
-    pub(super) fn contains(&self, name: &[u8]) -> bool {
+    pub(crate) fn contains(&self, name: &[u8]) -> bool {
         let listed = |entry: &Entry| &self.names[entry.start..entry.end - 1];
         self.entries
             .binary_search_by(|entry| listed(entry).cmp(name))

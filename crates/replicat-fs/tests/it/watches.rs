@@ -1,0 +1,138 @@
+//! What a watch tells.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::time::Duration;
+
+use replicat_core::path::RelPath;
+use replicat_fs::filter::{Action, Filter, Rule};
+use replicat_fs::watch::{WatchEvent, Watcher};
+
+use crate::scenery::{Scenery, path};
+
+/// How long a test waits for an event before it fails.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Collects hints until one is for `last`.
+fn hints_until(watcher: &Watcher, last: &str) -> BTreeSet<RelPath> {
+    let mut seen = BTreeSet::new();
+    while !seen.contains(&path(last)) {
+        match watcher.events().recv_timeout(DEADLINE) {
+            Ok(WatchEvent::Changed(paths)) => seen.extend(paths),
+            other => panic!("{other:?} while waiting for {last}; seen: {seen:?}"),
+        }
+    }
+    seen
+}
+
+fn watch(scenery: &Scenery) -> Watcher {
+    Watcher::start(&scenery.root, &scenery.filter).unwrap()
+}
+
+/// Whether a scan of the hints would see `name`.
+fn covers(hints: &BTreeSet<RelPath>, name: &str) -> bool {
+    hints.iter().any(|hint| path(name).is_within(hint))
+}
+
+#[test]
+fn a_file_in_directories_just_made_is_covered() {
+    let scenery = Scenery::new();
+    let watcher = watch(&scenery);
+    scenery.write("a/b/c/d/file", "1");
+    scenery.write("last", "1");
+    let hints = hints_until(&watcher, "last");
+    assert!(covers(&hints, "a/b/c/d/file"), "{hints:?}");
+    // By now the new directories are watched themselves.
+    scenery.write("a/b/c/d/file", "22");
+    hints_until(&watcher, "a/b/c/d/file");
+}
+
+#[test]
+fn edits_deletions_and_modes_are_told() {
+    let scenery = Scenery::new();
+    scenery.write("edited", "1");
+    scenery.write("a/deleted", "1");
+    scenery.make("a/directory");
+    let watcher = watch(&scenery);
+    scenery.write("edited", "22");
+    hints_until(&watcher, "edited");
+    fs::remove_file(scenery.at("a/deleted")).unwrap();
+    hints_until(&watcher, "a/deleted");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    fs::set_permissions(scenery.at("a/directory"), mode).unwrap();
+    hints_until(&watcher, "a/directory");
+}
+
+#[test]
+fn a_renamed_directory_is_watched_at_its_new_place() {
+    let scenery = Scenery::new();
+    scenery.write("old/inner/file", "1");
+    let watcher = watch(&scenery);
+    fs::rename(scenery.at("old"), scenery.at("new")).unwrap();
+    let hints = hints_until(&watcher, "new");
+    assert!(covers(&hints, "old"), "{hints:?}");
+    scenery.write("new/inner/file", "22");
+    let hints = hints_until(&watcher, "new/inner/file");
+    assert!(!covers(&hints, "old/inner/file"), "{hints:?}");
+}
+
+#[test]
+fn neither_the_state_nor_what_is_out_of_scope_is_told() {
+    let mut scenery = Scenery::new();
+    scenery.make(".replicat/staging");
+    scenery.make("ignored/deep");
+    scenery.filter = Filter::new(vec![Rule::new(Action::Exclude, b"*.tmp").unwrap()]);
+    scenery.write(".replicatignore", "ignored/\n");
+    let watcher = watch(&scenery);
+    scenery.write(".replicat/staging/x", "1");
+    scenery.write(".replicat/new/x", "1");
+    scenery.write("ignored/deep/x", "1");
+    scenery.write("a.tmp", "1");
+    scenery.write("last", "1");
+    assert_eq!(
+        hints_until(&watcher, "last"),
+        BTreeSet::from([path("last")])
+    );
+}
+
+#[test]
+fn what_an_ignore_file_lets_in_again_is_watched() {
+    let scenery = Scenery::new();
+    scenery.make("ignored/deep");
+    scenery.write(".replicatignore", "ignored/\n");
+    let watcher = watch(&scenery);
+    scenery.write(".replicatignore", "\n");
+    hints_until(&watcher, "");
+    scenery.write("ignored/deep/x", "1");
+    hints_until(&watcher, "ignored/deep/x");
+}
+
+#[test]
+fn changes_wait_together_while_nobody_takes_them() {
+    let scenery = Scenery::new();
+    let watcher = watch(&scenery);
+    for number in 0..2_000 {
+        scenery.write(format!("file-{number}"), "1");
+    }
+    scenery.write("last", "1");
+    let mut seen = hints_until(&watcher, "last");
+    while seen.len() < 2_001 {
+        match watcher.events().recv_timeout(DEADLINE) {
+            Ok(WatchEvent::Changed(paths)) => seen.extend(paths),
+            other => panic!("{other:?} after {} hints", seen.len()),
+        }
+    }
+}
+
+#[test]
+fn a_scan_is_not_a_change() {
+    let mut scenery = Scenery::new();
+    scenery.write("a/b/c", "1");
+    let watcher = watch(&scenery);
+    scenery.learn();
+    scenery.write("last", "1");
+    assert_eq!(
+        hints_until(&watcher, "last"),
+        BTreeSet::from([path("last")])
+    );
+}
