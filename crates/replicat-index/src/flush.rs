@@ -23,6 +23,8 @@ const GAP_ROWS_MIN: usize = 8;
 
 /// A row to write; `None`: it goes.
 type Row = (Vec<u8>, Option<Vec<u8>>);
+/// The path and the new record that a row was made from.
+type Origin<'a> = (RelPath, Option<&'a Record>);
 /// A row of an order to write. `None` sorts first, so that a row given to another path stays.
 type OrderRow = (Name, Vec<u8>, Option<Vec<u8>>);
 
@@ -64,10 +66,10 @@ impl Batch<'_, '_> {
     }
 
     fn records(&mut self, records: &RecordsByDirectory) -> Result<(), Fault> {
-        let (entries, sources) = self.encode(records)?;
+        let (entries, origins) = self.encode(records)?;
         let old = self.write_sorted(Name::Entries, &entries)?;
         let mut orders = Vec::with_capacity(2 * entries.len());
-        for (((key, _), (path, new)), old) in entries.iter().zip(&sources).zip(old) {
+        for (((key, _), (path, new)), old) in entries.iter().zip(&origins).zip(old) {
             let old = old.map(|row| decode_record(&row, &self.summary.replicas));
             let replicas = &mut self.summary.replicas;
             compare(
@@ -83,11 +85,10 @@ impl Batch<'_, '_> {
     }
 
     /// The rows of the entries in key order, and what they were made from.
-    #[allow(clippy::type_complexity)]
     fn encode<'r>(
         &mut self,
         records: &'r RecordsByDirectory,
-    ) -> Result<(Vec<Row>, Vec<(RelPath, Option<&'r Record>)>), Fault> {
+    ) -> Result<(Vec<Row>, Vec<Origin<'r>>), Fault> {
         let mut rows = Vec::new();
         for (directory, names) in records {
             let next = &mut self.summary.totals.next_directory;

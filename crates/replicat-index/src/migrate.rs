@@ -8,8 +8,11 @@ use crate::tables::{Name, OpenTables, Rows};
 
 const FORMAT: &[u8] = b"format";
 
+/// One step, in the transaction of all.
+type Step = fn(&WriteTransaction) -> Result<(), Fault>;
+
 /// `STEPS[n]` makes format n + 1 of format n.
-const STEPS: [fn(&WriteTransaction) -> Result<(), Fault>; FORMAT_VERSION as usize] = [add_history];
+const STEPS: [Step; FORMAT_VERSION as usize] = [add_history];
 
 /// Format 0 had neither a history nor settings.
 fn add_history(transaction: &WriteTransaction) -> Result<(), Fault> {

@@ -88,6 +88,9 @@ pub(crate) enum Direction {
 /// What is done with a row that a scan meets.
 pub(crate) type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, Fault> + 'a;
 
+/// What is done with every row that a scan meets.
+pub(crate) type VisitAll<'a> = dyn FnMut(&[u8], &[u8]) -> Result<(), Fault> + 'a;
+
 /// Reading rows.
 pub(crate) trait Rows {
     /// The value at `key`, as `read` understands it.
@@ -107,12 +110,12 @@ pub(crate) trait Rows {
         visit: &mut Visit<'_>,
     ) -> Result<(), Fault>;
 
-    /// Shows the values of all keys with `prefix` to `visit`, in key order.
+    /// Shows all rows whose keys have `prefix` to `visit`, in key order.
     fn scan_prefix(
         &self,
         table: Name,
         prefix: &[u8],
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), Fault>,
+        visit: &mut VisitAll<'_>,
     ) -> Result<(), Fault> {
         let end = end_of(prefix);
         let end = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);

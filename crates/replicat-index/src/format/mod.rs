@@ -4,6 +4,8 @@
 //! anything is allocated, and what does not decode is an error.
 
 pub(crate) mod bytes;
+#[cfg(test)]
+mod fuzz;
 pub(crate) mod keys;
 pub(crate) mod rows;
 pub(crate) mod v1;

@@ -1,0 +1,130 @@
+//! The rows that are the owner's rather than the core's: manifests, settings, history.
+
+use replicat_core::id::ContentHash;
+use replicat_core::path::RelPath;
+
+use crate::error::{Fault, IndexError};
+use crate::flush;
+use crate::format::keys::Place;
+use crate::format::rows::{decode_history, decode_manifest, encode_manifest};
+use crate::history::{HISTORY_ROWS_MAX, HistoryRow};
+use crate::index::Index;
+use crate::manifest::Manifest;
+use crate::overlay::directory_of;
+use crate::tables::{Name, Rows};
+
+impl Index {
+    /// The chunks of a content, if they are kept.
+    ///
+    /// # Errors
+    /// [`IndexError::Damaged`], [`IndexError::Io`], [`IndexError::Failed`].
+    pub fn manifest(&self, content: ContentHash) -> Result<Option<Manifest>, IndexError> {
+        self.row(Name::Manifests, &content.0, decode_manifest)
+            .map_err(|fault| fault.at(self.path(), "read a manifest from"))
+    }
+
+    /// Keeps the chunks of a content.
+    ///
+    /// # Errors
+    /// [`IndexError::Io`], [`IndexError::Failed`].
+    pub fn set_manifest(
+        &mut self,
+        content: ContentHash,
+        manifest: &Manifest,
+    ) -> Result<(), IndexError> {
+        let row = encode_manifest(manifest);
+        self.set_row(Name::Manifests, &content.0, Some(row))
+            .map_err(|fault| fault.at(self.path(), "keep a manifest in"))
+    }
+
+    /// Forgets the chunks of a content.
+    ///
+    /// # Errors
+    /// [`IndexError::Io`], [`IndexError::Failed`].
+    pub fn remove_manifest(&mut self, content: ContentHash) -> Result<(), IndexError> {
+        self.set_row(Name::Manifests, &content.0, None)
+            .map_err(|fault| fault.at(self.path(), "remove a manifest from"))
+    }
+
+    /// What the owner keeps under `name`.
+    ///
+    /// # Errors
+    /// [`IndexError::Io`], [`IndexError::Failed`].
+    pub fn setting(&self, name: &str) -> Result<Option<Vec<u8>>, IndexError> {
+        self.row(Name::Settings, name.as_bytes(), |row| Ok(row.to_vec()))
+            .map_err(|fault| fault.at(self.path(), "read a setting from"))
+    }
+
+    /// Keeps `value` under `name`, or forgets it.
+    ///
+    /// # Errors
+    /// [`IndexError::Io`], [`IndexError::Failed`].
+    pub fn set_setting(&mut self, name: &str, value: Option<&[u8]>) -> Result<(), IndexError> {
+        let value = value.map(<[u8]>::to_vec);
+        self.set_row(Name::Settings, name.as_bytes(), value)
+            .map_err(|fault| fault.at(self.path(), "keep a setting in"))
+    }
+
+    /// What happened at `path`, oldest first: the newest [`HISTORY_ROWS_MAX`] events.
+    ///
+    /// # Errors
+    /// [`IndexError::Damaged`], [`IndexError::Io`], [`IndexError::Failed`].
+    pub fn history(&self, path: &RelPath) -> Result<Vec<HistoryRow>, IndexError> {
+        self.find_history(path)
+            .map_err(|fault| fault.at(self.path(), "read the history from"))
+    }
+
+    /// Adds to what happened at `path`; the oldest event goes if there are too many.
+    ///
+    /// # Errors
+    /// [`IndexError::Io`], [`IndexError::Failed`].
+    pub fn add_history(&mut self, path: &RelPath, row: &HistoryRow) -> Result<(), IndexError> {
+        self.overlay.add_history(path, row.clone());
+        self.flush_if_full()
+            .map_err(|fault| fault.at(self.path(), "keep the history in"))
+    }
+
+    fn find_history(&self, path: &RelPath) -> Result<Vec<HistoryRow>, Fault> {
+        let view = self.view()?;
+        let directory = view.directories.find(&view.rows, &directory_of(path))?;
+        let mut found = Vec::new();
+        if let Some(directory) = directory {
+            let name = path.name();
+            let prefix = flush::history_prefix(Place { directory, name });
+            view.rows
+                .scan_prefix(Name::History, &prefix, &mut |_, row| {
+                    found.push(decode_history(row, view.replicas)?);
+                    Ok(())
+                })?;
+        }
+        found.extend(
+            self.overlay
+                .history
+                .get(path)
+                .into_iter()
+                .flatten()
+                .cloned(),
+        );
+        let surplus = found.len().saturating_sub(HISTORY_ROWS_MAX);
+        found.drain(..surplus);
+        Ok(found)
+    }
+
+    fn row<T>(
+        &self,
+        table: Name,
+        key: &[u8],
+        read: impl FnOnce(&[u8]) -> Result<T, Fault>,
+    ) -> Result<Option<T>, Fault> {
+        let source = self.source()?;
+        match self.overlay.row(table, key) {
+            Some(held) => held.map(read).transpose(),
+            None => source.get(table, key, read),
+        }
+    }
+
+    fn set_row(&mut self, table: Name, key: &[u8], value: Option<Vec<u8>>) -> Result<(), Fault> {
+        self.overlay.set_row(table, key, value);
+        self.flush_if_full()
+    }
+}
