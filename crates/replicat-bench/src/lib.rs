@@ -1,1 +1,0 @@
-//! Benchmarks of replicat, alone and against the tools its users know.
