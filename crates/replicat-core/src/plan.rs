@@ -26,6 +26,8 @@ pub struct Step {
     pub expected: Option<Fingerprint>,
     /// What is there, as far as is known.
     pub before: Option<Payload>,
+    /// How that is described.
+    pub before_metadata: Option<Metadata>,
     /// What to do.
     pub task: Task,
     /// How the path is to be described. Meaningless for removals.
@@ -136,6 +138,7 @@ impl<S: Store> Replica<S> {
         Ok(Planned::Step(Box::new(Step {
             path: path.clone(),
             expected: record.local.as_ref().map(|local| local.fingerprint),
+            before_metadata: before.as_ref().map(|base| base.metadata.clone()),
             before: before.map(|base| base.payload),
             metadata: shown
                 .as_ref()

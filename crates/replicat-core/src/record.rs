@@ -61,6 +61,15 @@ pub struct Record {
 }
 
 impl Record {
+    /// What the own storage holds; `None` if nothing.
+    #[must_use]
+    pub fn held_payload(&self) -> Option<Payload> {
+        match &self.local.as_ref()?.base {
+            Some(base) => Some(base.payload.clone()),
+            None => self.entry.shown().map(|shown| shown.payload().clone()),
+        }
+    }
+
     /// The contents by which this path is to be found: those of all versions, and what the storage holds.
     pub fn contents(&self) -> impl Iterator<Item = ContentHash> {
         let base = self.local.as_ref().and_then(|local| local.base.as_ref());

@@ -46,6 +46,15 @@ impl<S: Store> Replica<S> {
         Ok(made)
     }
 
+    /// Revives a directory whose deletion cannot be carried out, because it holds what is none of replicat's business.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn keep_directory(&mut self, now: Now, path: &RelPath) -> Result<(), StoreError> {
+        let record = self.record(path)?;
+        self.announce(now, path, revival(&record.entry)).map(drop)
+    }
+
     fn settle_path(&mut self, now: Now, path: &RelPath) -> Result<usize, StoreError> {
         let record = self.record(path)?;
         if let Some((tombstone, edit)) = record.entry.contested_move() {
