@@ -259,14 +259,22 @@ pub(crate) fn stat_at(
     directory: BorrowedFd<'_>,
     name: impl rustix::path::Arg,
 ) -> Result<Statx, Errno> {
-    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::STATX_DONT_SYNC | AtFlags::NO_AUTOMOUNT;
+    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+    rustix::fs::statx(directory, name, flags, STATX_WANTED)
+}
+
+/// As [`stat_at`], but content with what a network filesystem remembers: for scans, which look at every file.
+pub(crate) fn stat_cached_at(
+    directory: BorrowedFd<'_>,
+    name: impl rustix::path::Arg,
+) -> Result<Statx, Errno> {
+    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT | AtFlags::STATX_DONT_SYNC;
     rustix::fs::statx(directory, name, flags, STATX_WANTED)
 }
 
 /// What an open descriptor is.
 pub(crate) fn stat_descriptor(descriptor: BorrowedFd<'_>) -> Result<Statx, Errno> {
-    let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
-    rustix::fs::statx(descriptor, c"", flags, STATX_WANTED)
+    rustix::fs::statx(descriptor, c"", AtFlags::EMPTY_PATH, STATX_WANTED)
 }
 
 /// Where the symbolic link `name` in `directory` points.

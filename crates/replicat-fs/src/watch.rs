@@ -4,7 +4,7 @@
 //! Non-goals: saying what changed. A hint is a path to scan again; what is there decides.
 //!
 //! This speaks to inotify directly. The `notify` crate listens to every opening of every file, so that a scan of a
-//! tree of more directories than the kernel's queue has places (16,384) would make it overflow, and each overflow
+//! tree of more directories than the kernel's queue has places (16,384) can make it overflow, and each overflow
 //! asks for another scan; it also walks by path, outside the root's descriptor, and into ignored directories.
 
 mod settling;
@@ -308,6 +308,9 @@ impl Watch {
 
     /// Tells what can be told by now; fails when nobody listens any more.
     fn tell(&mut self) -> Result<(), TrySendError<WatchEvent>> {
+        if self.sender.is_full() {
+            return Ok(());
+        }
         if self.limit == Debt::Owed {
             let watched = self.watches.len();
             self.send(WatchEvent::LimitReached { watched }, |watch| {

@@ -110,6 +110,9 @@ impl Pattern {
     }
 
     fn matches_whole(&self, text: &[u8]) -> bool {
+        if !self.has_literal_ends_of(text) {
+            return false;
+        }
         let mut states = vec![State::Absent; self.tokens.len() + 1];
         let mut next = states.clone();
         self.enter(&mut states, 0);
@@ -123,6 +126,18 @@ impl Pattern {
             std::mem::swap(&mut states, &mut next);
         }
         states[self.tokens.len()] != State::Absent
+    }
+
+    /// Whether `text` begins and ends with the bytes that every match begins and ends with. Tells most names apart
+    /// without an allocation.
+    fn has_literal_ends_of(&self, text: &[u8]) -> bool {
+        let agrees = |(token, byte): (&Token, &u8)| match token {
+            Token::Literal(wanted) => Some(wanted == byte),
+            _ => None,
+        };
+        let head = self.tokens.iter().zip(text).map_while(agrees);
+        let tail = self.tokens.iter().rev().zip(text.iter().rev());
+        head.chain(tail.map_while(agrees)).all(|agreed| agreed)
     }
 
     /// Enters the state before token `at`, and those that it leads to for nothing.

@@ -166,7 +166,7 @@ pub fn default_threads() -> NonZeroUsize {
 }
 
 impl Scan<'_> {
-    /// Compares the whole tree.
+    /// Compares the whole tree. Nothing is told of the root directory itself: see [`Root::observe_itself`].
     ///
     /// # Errors
     /// [`ScanError`]; the items told until then are true, but there may be more.

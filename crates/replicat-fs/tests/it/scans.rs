@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use replicat_core::entry::Timestamp;
 use replicat_core::record::Fingerprint;
 use replicat_fs::observe::{Kind, Observation, is_racy};
+use replicat_fs::root::Root;
 use replicat_fs::scan::{Scan, ScanError, ScanItem, default_threads};
 use rustix::fs::{CWD, FileType, Mode};
 
@@ -160,6 +161,15 @@ fn skips_what_has_no_content() {
     assert_eq!(shown(&items), expected);
     assert_eq!(report.skipped, expected.len() as u64);
     assert_eq!(report.skipped_listed.len(), expected.len());
+}
+
+#[test]
+fn skips_what_another_filesystem_is_mounted_on() {
+    let mut scenery = Scenery::new();
+    scenery.root = Root::open("/").unwrap();
+    let (items, _) = scenery.scan_paths(&["proc/self/status"]);
+    let expected = "!proc: another filesystem is mounted on it; make it a replica of its own";
+    assert_eq!(shown(&items), [expected]);
 }
 
 #[test]
