@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use fastrand::Rng;
@@ -81,7 +82,7 @@ impl Planter<'_> {
             let name = format!("{}-{number}.{}", word(&mut rng), extension.unwrap_or("c"));
             buffer.resize(size(&mut rng), 0);
             rng.fill(&mut buffer);
-            fs::write(directory.join(name), &buffer)?;
+            write_old(&directory.join(name), &buffer)?;
         }
         Ok(())
     }
@@ -93,7 +94,7 @@ impl Planter<'_> {
     }
 
     fn large(&self, path: &Path) -> Result<()> {
-        let mut rng = Rng::with_seed(SEED ^ path.as_os_str().len() as u64 ^ last_byte(path));
+        let mut rng = Rng::with_seed(SEED ^ last_byte(path));
         let mut file = File::create_new(path)?;
         let mut rest = self.scaled(GIB);
         let mut buffer = vec![0; 1 << 20];
@@ -104,7 +105,7 @@ impl Planter<'_> {
             file.write_all(&buffer[..length as usize])?;
             rest -= length;
         }
-        Ok(())
+        Ok(file.set_modified(long_ago())?)
     }
 
     fn directory(&self, root: &Path) -> Result<()> {
@@ -116,7 +117,7 @@ impl Planter<'_> {
             for number in 0..count {
                 self.interrupt.check()?;
                 rng.fill(&mut buffer);
-                fs::write(directory.join(format!("{number:05}")), buffer)?;
+                write_old(&directory.join(format!("{number:05}")), &buffer)?;
             }
         }
         Ok(())
@@ -145,10 +146,21 @@ impl Planter<'_> {
     }
 }
 
+/// When all files were last modified: a change made within the same second would escape rsync.
+fn long_ago() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000)
+}
+
+fn write_old(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut file = File::create_new(path)?;
+    file.write_all(bytes)?;
+    Ok(file.set_modified(long_ago())?)
+}
+
 /// The name's last byte tells apart the large files of one tree.
 fn last_byte(path: &Path) -> u64 {
     let bytes = path.as_os_str().as_encoded_bytes();
-    u64::from(bytes.last().copied().unwrap_or_default()) << 32
+    u64::from(bytes.last().copied().unwrap_or_default())
 }
 
 /// Makes `count` directories, each within a random earlier one. Returns them and `root`.
