@@ -1,0 +1,215 @@
+//! The end of a history: quiet, then everything that must be true is checked.
+
+use std::collections::BTreeSet;
+
+use replicat_core::conflict::MARK;
+use replicat_core::entry::Timestamp;
+use replicat_core::path::RelPath;
+use replicat_core::store::Store;
+
+use crate::disk::{Content, Disk, Kind, Node as File};
+use crate::exchange::Ended;
+use crate::op::{History, Op};
+use crate::world::{Failure, World};
+
+/// So many rounds of exchanges must be enough to come to rest.
+const ROUNDS_MAX: usize = 24;
+/// So many sessions of one pair must be enough within one round.
+const SESSIONS_MAX: usize = 3;
+
+/// Executes a history and checks it; `Err` says what is wrong.
+///
+/// # Errors
+/// What must be true and is not.
+pub fn run(history: &History) -> Result<(), String> {
+    match try_run(history).0 {
+        Ok(()) => Ok(()),
+        Err(Failure::Violation(what)) => Err(what),
+        Err(Failure::Crashed(replica)) => Err(format!("replica {replica} stayed down")),
+    }
+}
+
+/// Executes a history; also returns the world as it is then.
+#[must_use]
+pub fn try_run(history: &History) -> (Result<(), Failure>, Option<World>) {
+    let mut world = match World::new(history) {
+        Ok(world) => world,
+        Err(failure) => return (Err(failure), None),
+    };
+    let outcome = execute(&mut world, history);
+    (outcome, Some(world))
+}
+
+fn execute(world: &mut World, history: &History) -> Result<(), Failure> {
+    for op in &history.operations {
+        world.perform(*op)?;
+    }
+    world.come_to_rest()?;
+    world.check(history)
+}
+
+impl World {
+    /// One round of everything; returns whether nothing happened.
+    pub(crate) fn round(&mut self) -> Result<bool, Failure> {
+        let mut quiet = true;
+        let count = self.nodes.len();
+        for replica in 0..count {
+            quiet &= self.scan(replica)? == 0;
+        }
+        let mut pairs: Vec<(usize, usize)> = (0..count)
+            .flat_map(|one| (0..one).map(move |other| (one, other)))
+            .collect();
+        self.random.shuffle(&mut pairs);
+        for (one, other) in pairs {
+            quiet &= self.meet(one, other)?;
+        }
+        for replica in 0..count {
+            quiet &= self.settle(replica)? == 0;
+            quiet &= self.apply(replica, 0, 4)? == 0;
+            self.nodes[replica].replica_mut().note_applied()?;
+        }
+        Ok(quiet)
+    }
+
+    /// Lets two replicas exchange until they are equal; returns whether they were so at once.
+    fn meet(&mut self, one: usize, other: usize) -> Result<bool, Failure> {
+        for session in 0..SESSIONS_MAX {
+            match self.exchange(one, other, 0)? {
+                Ended::Equal(0) => return Ok(session == 0),
+                Ended::Broken | Ended::No | Ended::Equal(_) | Ended::Again(_) => {}
+            }
+        }
+        Ok(false)
+    }
+
+    fn come_to_rest(&mut self) -> Result<(), Failure> {
+        self.calm();
+        for _ in 0..ROUNDS_MAX {
+            let mut quiet = false;
+            self.surviving(|world| {
+                quiet = world.round()?;
+                Ok(())
+            })?;
+            let knowledge = self.nodes[0].replica().knowledge();
+            let equal = self
+                .nodes
+                .iter()
+                .all(|node| node.replica().knowledge() == knowledge);
+            if quiet && equal {
+                return Ok(());
+            }
+        }
+        Err(Failure::violation(
+            "the replicas do not come to rest".to_owned(),
+        ))
+    }
+
+    fn check(&self, history: &History) -> Result<(), Failure> {
+        self.check_equality()?;
+        let disk = &self.nodes[0].disk;
+        if let Some(content) = self.oracle.lost(disk) {
+            return Err(Failure::violation(format!("content {content} is lost")));
+        }
+        if let Some(content) = self.oracle.returned(disk) {
+            return Err(Failure::violation(format!(
+                "content {content} was deleted and came back"
+            )));
+        }
+        let faultless = history.operations.iter().all(|op| !is_fault(*op));
+        if faultless && let Some(path) = self.doubled_copy(disk) {
+            return Err(Failure::violation(format!(
+                "{path} is a second copy of one loser"
+            )));
+        }
+        Ok(())
+    }
+
+    fn check_equality(&self) -> Result<(), Failure> {
+        for (number, node) in self.nodes.iter().enumerate() {
+            let first = &self.nodes[0];
+            if node.store().pending_count()? > 0 {
+                let paths = node.store().pending(None, 4)?;
+                return Err(Failure::violation(format!(
+                    "replica {number} has work left at {paths:?}"
+                )));
+            }
+            if node.store().digest()? != first.store().digest()? {
+                return Err(Failure::violation(format!(
+                    "the digest of replica {number} differs"
+                )));
+            }
+            if let Some(difference) = difference(&first.disk, &node.disk) {
+                return Err(Failure::violation(format!(
+                    "replicas 0 and {number} differ: {difference}"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn doubled_copy(&self, disk: &Disk) -> Option<RelPath> {
+        let mut seen: BTreeSet<(Option<RelPath>, Vec<u8>, Content)> = BTreeSet::new();
+        for (path, file) in &disk.tree().nodes {
+            let name = path.name();
+            let mark = name
+                .windows(MARK.len())
+                .position(|part| part == MARK.as_bytes());
+            let (Some(mark), Some(content)) = (mark, file.kind.content()) else {
+                continue;
+            };
+            if self.oracle.is_ambiguous(content) {
+                continue;
+            }
+            if !seen.insert((path.parent(), name[..mark].to_vec(), content)) {
+                return Some(path.clone());
+            }
+        }
+        None
+    }
+}
+
+fn is_fault(op: Op) -> bool {
+    matches!(
+        op,
+        Op::Crash(_)
+            | Op::CrashAfter(..)
+            | Op::RestoreIndex(_)
+            | Op::RestoreAll(_)
+            | Op::LoseIndex(_)
+            | Op::Clone(_)
+            | Op::Exclude(..)
+    )
+}
+
+/// The first path at which two disks differ, and how.
+#[must_use]
+pub fn difference(one: &Disk, other: &Disk) -> Option<String> {
+    let (one, other) = (&one.tree().nodes, &other.tree().nodes);
+    let missing = |path: &RelPath| format!("{path} is at one of them only");
+    for (path, file) in one {
+        match other.get(path) {
+            None => return Some(missing(path)),
+            Some(there) if shape(file) != shape(there) => {
+                return Some(format!(
+                    "{path} is {:?} and {:?}",
+                    shape(file),
+                    shape(there)
+                ));
+            }
+            Some(_) => {}
+        }
+    }
+    other
+        .keys()
+        .find(|path| !one.contains_key(*path))
+        .map(missing)
+}
+
+/// What is compared of a file.
+fn shape(file: &File) -> (Kind, u32, Option<Timestamp>, u8) {
+    match file.kind {
+        Kind::File(_) => (file.kind, file.mode, Some(file.mtime), file.xattr),
+        Kind::Directory => (file.kind, file.mode, None, file.xattr),
+        Kind::Symlink(_) => (file.kind, 0, Some(file.mtime), 0),
+    }
+}

@@ -1,0 +1,183 @@
+//! From a seed to a history.
+
+use crate::op::{Act, History, Op};
+use crate::paths;
+
+/// What histories are made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// The most replicas at the start.
+    pub replicas_max: u8,
+    /// The most operations after the first rounds.
+    pub operations_max: usize,
+}
+
+impl Default for Shape {
+    fn default() -> Self {
+        Self {
+            replicas_max: 4,
+            operations_max: 25,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Generator {
+    random: fastrand::Rng,
+    replicas: u8,
+    /// The paths that this history is about.
+    focus: Vec<u8>,
+    next_content: u64,
+    faults: bool,
+}
+
+/// The history of `seed`.
+#[must_use]
+pub fn history(seed: u64, shape: Shape) -> History {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let few = random.u8(0..10) < 8;
+    let most = if few { 3 } else { 5 }.min(shape.replicas_max.max(2));
+    let replicas = random.u8(2..=most);
+    let focus_size = random.usize(1..=6);
+    let focus = (0..focus_size)
+        .map(|_| random.u8(0..paths::COUNT))
+        .collect();
+    let faults = random.bool();
+    let mut generator = Generator {
+        random,
+        replicas,
+        focus,
+        next_content: 1,
+        faults,
+    };
+    let operations = generator.operations(shape);
+    History {
+        replicas,
+        salt: seed ^ 0x5eed_5a17,
+        operations,
+    }
+}
+
+impl Generator {
+    fn operations(&mut self, shape: Shape) -> Vec<Op> {
+        let mut operations = Vec::new();
+        if self.random.u8(0..4) > 0 {
+            self.begin(&mut operations);
+        }
+        let count = self.random.usize(4..=shape.operations_max.max(5));
+        while operations.len() < count {
+            self.push_some(&mut operations);
+        }
+        operations
+    }
+
+    /// A common state to start from.
+    fn begin(&mut self, operations: &mut Vec<Op>) {
+        for directory in [3, 8, 6, 11] {
+            if self.random.bool() {
+                operations.push(Op::User(0, Act::MakeDirectory(directory)));
+            }
+        }
+        for _ in 0..self.random.usize(1..4) {
+            let content = self.content();
+            let act = Act::Write(self.path(), content);
+            operations.push(Op::User(0, act));
+        }
+        operations.push(Op::Round);
+        if self.random.bool() {
+            operations.push(Op::Round);
+        }
+    }
+
+    fn replica(&mut self) -> u8 {
+        self.random.u8(0..self.replicas)
+    }
+
+    fn path(&mut self) -> u8 {
+        if self.random.u8(0..8) == 0 {
+            return self.random.u8(0..paths::COUNT);
+        }
+        self.focus[self.random.usize(0..self.focus.len())]
+    }
+
+    fn content(&mut self) -> u64 {
+        if self.next_content > 1 && self.random.u8(0..12) == 0 {
+            return self.random.u64(1..self.next_content);
+        }
+        self.next_content += 1;
+        self.next_content - 1
+    }
+
+    fn push_some(&mut self, operations: &mut Vec<Op>) {
+        let replica = self.replica();
+        let other = self.replica();
+        let op = match self.random.u8(0..100) {
+            0..=33 => Op::User(replica, self.act()),
+            34..=37 => Op::UserAfter(replica, self.random.u8(0..12), self.act()),
+            38..=52 => Op::Scan(replica),
+            53..=66 => Op::Exchange(replica, other, 0),
+            67..=72 => Op::Exchange(replica, other, self.random.u8(1..10)),
+            73..=74 => Op::Cut(replica, other),
+            75 => Op::Duplicate(replica, other),
+            76..=85 => Op::Apply(replica, 0, self.random.u8(1..5)),
+            86..=87 => Op::Apply(replica, self.random.u8(1..4), self.random.u8(1..3)),
+            88 => Op::NoteApplied(replica),
+            89..=90 => Op::Round,
+            91 => Op::Partition(replica, other),
+            92 => Op::Clock(replica, self.clock()),
+            _ if self.faults => self.fault(replica),
+            _ => {
+                operations.push(Op::Scan(replica));
+                operations.push(Op::Exchange(replica, other, 0));
+                Op::Apply(other, 0, 2)
+            }
+        };
+        operations.push(op);
+    }
+
+    fn clock(&mut self) -> i64 {
+        match self.random.u8(0..4) {
+            0 => 0,
+            1 => self.random.i64(-5..5),
+            2 => self.random.i64(-4000..4000),
+            _ => self.random.i64(-400_000_000..400_000_000),
+        }
+    }
+
+    fn fault(&mut self, replica: u8) -> Op {
+        match self.random.u8(0..20) {
+            0..=4 => Op::CrashAfter(replica, self.random.u8(0..16)),
+            5 => Op::Crash(replica),
+            6 => Op::Sync(replica),
+            7..=9 => Op::Backup(replica),
+            10..=12 => Op::RestoreIndex(replica),
+            13..=14 => Op::RestoreAll(replica),
+            15 => Op::LoseIndex(replica),
+            16 => Op::Clone(replica),
+            17..=18 => Op::Exclude(replica, self.path()),
+            _ => Op::Include(replica),
+        }
+    }
+
+    fn act(&mut self) -> Act {
+        let path = self.path();
+        match self.random.u8(0..40) {
+            0..=9 => Act::Write(path, self.content()),
+            10..=13 => Act::Replace(path, self.content()),
+            14 => Act::Rewrite(path),
+            15..=16 => Act::Chmod(path, self.random.u8(0..2)),
+            17 => Act::SetXattr(path, self.random.u8(0..3)),
+            18 => Act::Touch(path),
+            19..=23 => Act::Delete(path),
+            24..=25 => Act::MakeDirectory(path),
+            26 => Act::Symlink(path, self.content()),
+            27 => Act::BecomeDirectory(path),
+            28 => Act::BecomeFile(path, self.content()),
+            29..=34 => Act::Rename(path, self.path()),
+            35 => Act::Swap(path, self.path()),
+            36..=37 => Act::EditCopy(self.random.u8(0..3), self.content()),
+            38 => Act::DeleteCopy(self.random.u8(0..3)),
+            _ => Act::RenameCopy(self.random.u8(0..3), self.path()),
+        }
+    }
+}

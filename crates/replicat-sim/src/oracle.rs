@@ -1,0 +1,156 @@
+//! The naive oracle: what users did, and what therefore has to be true in the end. It knows nothing of versions.
+
+use std::collections::BTreeMap;
+
+use replicat_core::path::RelPath;
+
+use crate::disk::{Content, Disk, GARBAGE_FROM};
+
+/// How a user touched a path without writing content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Touch {
+    /// Metadata or an equal rewrite.
+    Described,
+    /// Deleted, with everything below.
+    Deleted,
+    /// Made a directory.
+    MadeDirectory,
+    /// Renamed from or to there.
+    Renamed,
+    /// Written.
+    Written,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Fate {
+    /// Where and how often users wrote it.
+    written_at: Vec<RelPath>,
+    /// A user replaced or deleted it somewhere, or power failed before it was durable.
+    may_vanish: bool,
+    /// A user deleted it, at this path.
+    deleted_at: Option<RelPath>,
+    /// Something happened to it that excuses its being there after a deletion.
+    may_return: bool,
+}
+
+/// What users did.
+#[derive(Clone, Debug, Default)]
+pub struct Oracle {
+    fates: BTreeMap<Content, Fate>,
+    touches: Vec<(u8, RelPath, Touch)>,
+    /// Indexes were lost or restored, disks copied, or filters changed.
+    pub state_was_lost: bool,
+}
+
+impl Oracle {
+    /// A user wrote `content` at `path`.
+    pub fn wrote(&mut self, replica: u8, path: &RelPath, content: Content) {
+        self.touched(replica, path, Touch::Written);
+        self.fates
+            .entry(content)
+            .or_default()
+            .written_at
+            .push(path.clone());
+    }
+
+    /// A user overwrote `content` at `path`.
+    pub fn replaced(&mut self, _replica: u8, _path: &RelPath, content: Content) {
+        self.fates.entry(content).or_default().may_vanish = true;
+    }
+
+    /// A user deleted `content` at `path`.
+    pub fn deleted(&mut self, _replica: u8, path: &RelPath, content: Content) {
+        let fate = self.fates.entry(content).or_default();
+        fate.may_vanish = true;
+        fate.may_return |= fate.deleted_at.is_some();
+        fate.deleted_at = Some(path.clone());
+    }
+
+    /// A user moved `content`.
+    pub fn moved(&mut self, content: Content) {
+        self.fates.entry(content).or_default().may_return = true;
+    }
+
+    /// A user touched `path`.
+    pub fn touched(&mut self, replica: u8, path: &RelPath, touch: Touch) {
+        self.touches.push((replica, path.clone(), touch));
+    }
+
+    /// A disk went back to an earlier state: what it lost may be lost unless it is elsewhere, what came back may stay.
+    pub fn went_back(&mut self, before: &Disk, after: &Disk, others: &[&Disk]) {
+        for node in before.tree().nodes.values() {
+            let Some(content) = node.kind.content() else {
+                continue;
+            };
+            if !after.holds(content) && !others.iter().any(|other| other.holds(content)) {
+                self.fates.entry(content).or_default().may_vanish = true;
+            }
+        }
+        for node in after.tree().nodes.values() {
+            if let Some(content) = node.kind.content() {
+                self.fates.entry(content).or_default().may_return = true;
+            }
+        }
+    }
+
+    /// Whether `content` need not be kept.
+    #[must_use]
+    pub fn may_vanish(&self, content: Content) -> bool {
+        content >= GARBAGE_FROM || self.fates.get(&content).is_none_or(|fate| fate.may_vanish)
+    }
+
+    /// Whether a user wrote `content` more than once.
+    #[must_use]
+    pub fn is_ambiguous(&self, content: Content) -> bool {
+        self.fates
+            .get(&content)
+            .is_none_or(|fate| fate.written_at.len() > 1)
+    }
+
+    /// The first content that must exist and does not exist on `disk`.
+    #[must_use]
+    pub fn lost(&self, disk: &Disk) -> Option<Content> {
+        let must = self
+            .fates
+            .keys()
+            .copied()
+            .filter(|content| !self.may_vanish(*content));
+        must.into_iter().find(|content| !disk.holds(*content))
+    }
+
+    /// The first content that was deleted for good and exists on `disk` all the same.
+    #[must_use]
+    pub fn returned(&self, disk: &Disk) -> Option<Content> {
+        self.fates
+            .iter()
+            .filter(|(content, fate)| self.is_gone_for_good(fate) && disk.holds(**content))
+            .map(|(content, _)| *content)
+            .next()
+    }
+
+    /// A content was deleted for good if it was written once and deleted once at one path, and nobody did
+    /// anything else there, above or below, that could excuse its return.
+    fn is_gone_for_good(&self, fate: &Fate) -> bool {
+        let Some(path) = &fate.deleted_at else {
+            return false;
+        };
+        if fate.may_return || fate.written_at.as_slice() != std::slice::from_ref(path) {
+            return false;
+        }
+        let (mut writes, mut deletions) = (0, 0);
+        for (_, touched, touch) in &self.touches {
+            let above = path.is_within(touched);
+            if !above && !touched.is_within(path) {
+                continue;
+            }
+            match touch {
+                Touch::Written if touched == path => writes += 1,
+                Touch::Deleted if above => deletions += 1,
+                Touch::MadeDirectory if touched != path && above => {}
+                Touch::Described if touched != path && above => {}
+                _ => return false,
+            }
+        }
+        writes == 1 && deletions == 1
+    }
+}
