@@ -20,7 +20,9 @@ use crate::root::Root;
 use ignore_file::{IgnoreFile, Verdict};
 use pattern::Pattern;
 
-pub use ignore_file::{FilterWarning, IGNORE_FILE_BYTES_MAX, IGNORE_FILE_NAME};
+pub use ignore_file::{
+    FilterWarning, IGNORE_FILE_BYTES_MAX, IGNORE_FILE_LINES_MAX, IGNORE_FILE_NAME,
+};
 pub use pattern::{PATTERN_BYTES_MAX, PatternError};
 
 /// The directory at the root that holds a replica's own state.
@@ -131,6 +133,16 @@ struct Ignored {
     above: Option<Arc<Ignored>>,
 }
 
+impl Drop for Ignored {
+    /// Takes the chain apart link by link: dropped as it is, it would recurse, as deep as someone made the tree.
+    fn drop(&mut self) {
+        let mut above = self.above.take().and_then(Arc::into_inner);
+        while let Some(mut ignored) = above {
+            above = ignored.above.take().and_then(Arc::into_inner);
+        }
+    }
+}
+
 /// What is out of scope in one directory.
 #[derive(Clone, Debug)]
 pub struct DirectoryFilter {
@@ -153,7 +165,8 @@ impl DirectoryFilter {
     /// Adds the directory's own ignore file, if it has one.
     ///
     /// # Errors
-    /// If there is one that cannot be read, or that is over [`IGNORE_FILE_BYTES_MAX`]: what it leaves out is not
+    /// If there is one that cannot be read, or that is over [`IGNORE_FILE_BYTES_MAX`] or
+    /// [`IGNORE_FILE_LINES_MAX`]: what it leaves out is not
     /// known then, and nothing in the directory may be taken to be in scope.
     pub fn read_ignore_file(
         &mut self,

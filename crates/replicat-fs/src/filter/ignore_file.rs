@@ -1,5 +1,6 @@
 //! `.replicatignore`: gitignore's syntax, in any directory, for what lies below it.
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -17,6 +18,8 @@ use crate::root::open_file_at;
 pub const IGNORE_FILE_NAME: &[u8] = b".replicatignore";
 /// The largest such file.
 pub const IGNORE_FILE_BYTES_MAX: usize = 1 << 20;
+/// The most lines of such a file: compiling more takes seconds and much memory.
+pub const IGNORE_FILE_LINES_MAX: usize = 10_000;
 /// How much is read at once.
 const READ_BYTES: usize = 16 * 1024;
 
@@ -69,11 +72,14 @@ impl IgnoreFile {
     /// Reads the lines of an ignore file.
     fn parse(text: &[u8], directory: &RelPath) -> Result<(Self, Vec<FilterWarning>), Errno> {
         let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+        if text.split(|&byte| byte == b'\n').count() > IGNORE_FILE_LINES_MAX {
+            return Err(Errno::FBIG);
+        }
         let mut builder = GitignoreBuilder::new("");
         let mut warnings = Vec::new();
         for (at, line) in text.split(|&byte| byte == b'\n').enumerate() {
             let added = match std::str::from_utf8(line) {
-                Ok(line) => match builder.add_line(None, line) {
+                Ok(line) => match builder.add_line(None, &with_plain_braces(line)) {
                     Ok(_) => Ok(()),
                     Err(error) => Err(error.to_string()),
                 },
@@ -101,6 +107,27 @@ impl IgnoreFile {
             Match::Whitelist(_) => Verdict::Include,
         }
     }
+}
+
+/// A line whose braces stand for themselves, as they do for git; the library would take them for alternatives.
+fn with_plain_braces(line: &str) -> Cow<'_, str> {
+    if !line.contains(['{', '}']) {
+        return Cow::Borrowed(line);
+    }
+    let mut plain = String::with_capacity(line.len() + 4);
+    let mut is_escaped = false;
+    let mut is_in_class = false;
+    for character in line.chars() {
+        match character {
+            '{' | '}' if !is_escaped && !is_in_class => plain.push('\\'),
+            '[' if !is_escaped => is_in_class = true,
+            ']' => is_in_class = false,
+            _ => {}
+        }
+        is_escaped = character == '\\' && !is_escaped;
+        plain.push(character);
+    }
+    Cow::Owned(plain)
 }
 
 fn read_limited(file: &OwnedFd) -> Result<Vec<u8>, Errno> {

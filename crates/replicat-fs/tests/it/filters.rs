@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use replicat_fs::filter::{Action, Filter, Rule};
+use replicat_fs::filter::{Action, Filter, IGNORE_FILE_LINES_MAX, Rule};
 use replicat_fs::scan::ScanItem;
 
 use crate::scenery::{Scenery, path, shown};
@@ -58,6 +58,15 @@ const GITIGNORE: &[(&str, &str, bool)] = &[
     ("\u{feff}a", "a", true),
     ("gr\u{fc}n", "gr\u{fc}n", true),
     ("new*line", "new\nline", true),
+    ("*.{a,b}", "x.a", false),
+    ("*.{a,b}", "x.{a,b}", true),
+    (r"\{a}", "{a}", true),
+    ("[{]a", "{a", true),
+    ("a**b", "axyb", true),
+    ("a**b", "a/b", false),
+    ("[^a]x", "bx", true),
+    (r"a\*", "a*", true),
+    (r"a\*", "ab", false),
 ];
 
 #[test]
@@ -195,6 +204,18 @@ fn a_line_that_is_no_pattern_is_reported() {
     assert_eq!(shown(&items), ["+.replicatignore"]);
     let lines: Vec<_> = report.warnings.iter().map(|warning| warning.line).collect();
     assert_eq!(lines, [2, 3]);
+}
+
+#[test]
+fn an_ignore_file_of_too_many_lines_is_refused() {
+    let scenery = Scenery::new();
+    scenery.write("a/.replicatignore", &"*a*b\n".repeat(IGNORE_FILE_LINES_MAX));
+    scenery.write("a/x", "1");
+    let told = scenery.told();
+    assert!(
+        told.iter().any(|line| line.starts_with("!a: cannot")),
+        "{told:?}"
+    );
 }
 
 #[test]
