@@ -114,7 +114,7 @@ impl StableFile {
         let size = self.size();
         let mut buffer = vec![0; READ_BYTES.min(usize::try_from(size).unwrap_or(READ_BYTES))];
         let mut at = 0;
-        for data in self.ranges()? {
+        for data in self.data_ranges()? {
             if data.start > at {
                 sink(Extent::Zeros(data.start - at));
             }
@@ -127,8 +127,11 @@ impl StableFile {
         self.verify()
     }
 
-    /// A file that has all its blocks has no holes to ask for.
-    fn ranges(&self) -> Result<Vec<Range<u64>>, ReadError> {
+    /// Where data is, ascending; the rest is holes. A file that has all its blocks has no holes to ask for.
+    ///
+    /// # Errors
+    /// If the system cannot tell.
+    pub fn data_ranges(&self) -> Result<Vec<Range<u64>>, ReadError> {
         let size = self.size();
         if size == 0 || self.before.stx_blocks.saturating_mul(512) >= size {
             return Ok((size > 0).then_some(0..size).into_iter().collect());

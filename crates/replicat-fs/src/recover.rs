@@ -16,6 +16,7 @@ use rustix::fs::{FileType, Mode, OFlags, Statx};
 use rustix::io::Errno;
 
 use crate::apply::calls::{At, Calls};
+use crate::apply::placing::place;
 use crate::error::FsError;
 use crate::root::{Root, stat_at};
 use crate::stage::slot::{Origin, Slot};
@@ -198,10 +199,7 @@ impl<'a> Work<'a> {
             return false;
         };
         let to = At::new(&parent.directory, parent.name());
-        match self.calls.rename_new(self.at(name), to) {
-            Err(Errno::INVAL | Errno::NOSYS) => self.calls.rename_over(self.at(name), to).is_ok(),
-            result => result.is_ok(),
-        }
+        place(self.calls, self.at(name), to).is_ok()
     }
 
     /// Where the thing at a slot was: in our log, or in that of the trash it was on its way to.

@@ -15,6 +15,7 @@ use rustix::io::Errno;
 use thiserror::Error;
 
 use crate::error::FsError;
+use crate::identity::RootIdentity;
 use crate::metadata::{ACCESS_ACL, DEFAULT_ACL};
 use crate::root::Root;
 
@@ -94,6 +95,15 @@ impl StateDirectory {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What `root` with this state is recognised by.
+    ///
+    /// # Errors
+    /// If one of the directories cannot be looked at.
+    pub fn identity(&self, root: &Root) -> Result<RootIdentity, FsError> {
+        let directory = open_directory(&self.path)?;
+        RootIdentity::of(root, directory.as_fd())
     }
 
     /// Where the index belongs.

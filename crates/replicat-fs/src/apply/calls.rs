@@ -27,8 +27,12 @@ pub enum Call {
     Describe,
     /// Give a file one more name.
     Link,
-    /// Rename, in any of its forms.
+    /// Rename, onto nothing or over what is there.
     Rename,
+    /// Rename where nothing may be.
+    RenameNew,
+    /// Exchange two names.
+    Exchange,
     /// Create a directory.
     MakeDirectory,
     /// Create a symbolic link.
@@ -245,20 +249,18 @@ impl Calls {
     }
 
     pub(crate) fn rename_new(&self, from: At<'_>, to: At<'_>) -> Result<(), Errno> {
-        self.rename_with(from, to, RenameFlags::NOREPLACE)
+        self.permit(Call::RenameNew)?;
+        rename(from, to, RenameFlags::NOREPLACE)
     }
 
     pub(crate) fn exchange(&self, one: At<'_>, other: At<'_>) -> Result<(), Errno> {
-        self.rename_with(one, other, RenameFlags::EXCHANGE)
+        self.permit(Call::Exchange)?;
+        rename(one, other, RenameFlags::EXCHANGE)
     }
 
     pub(crate) fn rename_over(&self, from: At<'_>, to: At<'_>) -> Result<(), Errno> {
-        self.rename_with(from, to, RenameFlags::empty())
-    }
-
-    fn rename_with(&self, from: At<'_>, to: At<'_>, flags: RenameFlags) -> Result<(), Errno> {
         self.permit(Call::Rename)?;
-        rustix::fs::renameat_with(from.directory, from.name, to.directory, to.name, flags)
+        rename(from, to, RenameFlags::empty())
     }
 
     pub(crate) fn make_directory(&self, at: At<'_>, mode: Mode) -> Result<(), Errno> {
@@ -290,6 +292,10 @@ impl Calls {
         self.permit(Call::Sync)?;
         retry_on_intr(|| rustix::fs::syncfs(file))
     }
+}
+
+fn rename(from: At<'_>, to: At<'_>, flags: RenameFlags) -> Result<(), Errno> {
+    rustix::fs::renameat_with(from.directory, from.name, to.directory, to.name, flags)
 }
 
 /// Leaves the access time as it is.

@@ -23,6 +23,9 @@ impl Applier {
         expected: &Fingerprint,
         metadata: &Metadata,
     ) -> Result<Applied, ApplyError> {
+        if path.is_root() {
+            return self.describe_root(expected, metadata);
+        }
         let parent = self.parent(path)?;
         self.check(path, &parent, expected)?;
         let refused = |source| self.refused("set the metadata of", path, &parent, source);
@@ -39,6 +42,24 @@ impl Applier {
                 .note(&fingerprint(&before), &fingerprint(&after));
         }
         let mut applied = Applied::new(outcome(&before, &after, metadata));
+        applied.unapplied = unapplied;
+        Ok(applied)
+    }
+
+    fn describe_root(
+        &self,
+        expected: &Fingerprint,
+        metadata: &Metadata,
+    ) -> Result<Applied, ApplyError> {
+        let look = || {
+            stat_descriptor(self.root.descriptor())
+                .map_err(|source| self.root.error("look at", &RelPath::root(), source))
+        };
+        if !self.is_expected(expected, &look()?) {
+            return Err(self.changed(&RelPath::root()));
+        }
+        let unapplied = self.root.describe_itself(self.calls(), metadata)?;
+        let mut applied = Applied::new(Outcome::Holds(fingerprint(&look()?)));
         applied.unapplied = unapplied;
         Ok(applied)
     }

@@ -9,6 +9,7 @@ use rustix::io::Errno;
 
 use crate::apply::calls::At;
 use crate::apply::error::ApplyError;
+use crate::apply::placing::place;
 use crate::apply::{Action, Applied, Applier, Change, Displaced, Reserved, at};
 use crate::error::FsError;
 use crate::observe::fingerprint;
@@ -126,7 +127,7 @@ impl Applier {
         slot: At<'_>,
         id: TrashId,
     ) -> ApplyError {
-        match self.calls().rename_new(slot, at(parent)) {
+        match place(self.calls(), slot, at(parent)) {
             Ok(()) => self.changed(path),
             Err(_) => self.keep_beside(path, parent, slot, id),
         }
@@ -148,7 +149,7 @@ impl Applier {
             std::os::unix::ffi::OsStrExt::from_bytes(&name[..]),
         );
         let kept_as = path.parent().and_then(|above| above.join(&name).ok());
-        match (self.calls().rename_new(slot, beside), kept_as) {
+        match (place(self.calls(), slot, beside), kept_as) {
             (Ok(()), Some(kept_as)) => ApplyError::Surprise {
                 path: self.root.shown(path),
                 kept_as,

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 
 use crate::apply::calls::At;
 use crate::apply::error::ApplyError;
+use crate::apply::placing::place;
 use crate::apply::verify::matches_displaced;
 use crate::apply::{Applied, Applier, Outcome, Reserved, at};
 use crate::metadata::{self, Access, Target};
@@ -92,32 +93,13 @@ impl Applier {
         staged: &mut Staged,
     ) -> Result<(), ApplyError> {
         self.inherit_group(parent, staged);
-        let place = || match self.calls().rename_new(staged.at(), at(parent)) {
-            Err(Errno::INVAL | Errno::NOSYS) => self.place_without_noreplace(parent, staged),
-            result => result,
-        };
-        match self.in_directory(path, parent, place) {
+        match self.in_directory(path, parent, || {
+            place(self.calls(), staged.at(), at(parent))
+        }) {
             Ok(()) => Ok(()),
             Err(Errno::EXIST) => Err(self.changed(path)),
             Err(Errno::NOENT) => Err(ApplyError::NoParent(self.root.shown(path))),
             Err(source) => Err(self.refused("create", path, parent, source)),
-        }
-    }
-
-    /// Where a filesystem cannot rename without replacing, a link does as much for files. For the rest a look
-    /// before has to do.
-    fn place_without_noreplace(&self, parent: &Parent, staged: &Staged) -> Result<(), Errno> {
-        if staged.kind == FileType::RegularFile {
-            match self.calls().link(staged.at(), at(parent)) {
-                Ok(()) => return self.calls().unlink(staged.at()),
-                Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {}
-                Err(reason) => return Err(reason),
-            }
-        }
-        match stat_at(parent.directory.as_fd(), parent.name()) {
-            Err(Errno::NOENT) => self.calls().rename_over(staged.at(), at(parent)),
-            Ok(_) => Err(Errno::EXIST),
-            Err(reason) => Err(reason),
         }
     }
 
@@ -258,10 +240,13 @@ impl Applier {
         }
         let placed = match linked {
             Ok(()) => self.calls().rename_over(staged.at(), at(parent)),
-            Err(_) => self.calls().rename_new(staged.at(), at(parent)),
+            Err(_) => place(self.calls(), staged.at(), at(parent)),
         };
         if let Err(source) = placed {
-            self.put_back(path, parent, slot, reserved.id);
+            match linked {
+                Ok(()) => self.calls().unlink(slot).map_err(refused)?,
+                Err(_) => return Err(self.put_back(path, parent, slot, reserved.id)),
+            }
             return Err(refused(source));
         }
         if kind(&found) == Kind::Directory {

@@ -16,6 +16,7 @@ mod describe;
 mod displace;
 mod install;
 mod moving;
+pub(crate) mod placing;
 pub(crate) mod verify;
 
 use std::os::fd::AsFd;
@@ -109,7 +110,9 @@ impl Applier {
             action,
             ..
         } = change;
-        self.check_reserved(&path)?;
+        if !(path.is_root() && matches!(action, Action::SetMetadata(_))) {
+            self.check_reserved(&path)?;
+        }
         match action {
             Action::Put(staged) => self.install(&path, expected, *staged, reserved),
             Action::Link {

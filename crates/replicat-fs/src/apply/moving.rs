@@ -9,6 +9,7 @@ use rustix::io::Errno;
 
 use crate::apply::calls::At;
 use crate::apply::error::ApplyError;
+use crate::apply::placing::place;
 use crate::apply::verify::matches_displaced;
 use crate::apply::{Applied, Applier, Outcome, Reserved, at};
 use crate::observe::{Kind, fingerprint, kind};
@@ -84,7 +85,7 @@ impl Applier {
             trashed = self.remove(path, &expected, reserved)?.trashed;
         }
         let parent = self.parent(path)?;
-        self.move_name((from, &source), (path, &parent), &before)?;
+        self.move_name((from, &source), (path, &parent))?;
         let mut applied = self.check_moved((from, &source), (path, &parent), &before)?;
         applied.trashed = trashed;
         Ok(applied)
@@ -94,37 +95,14 @@ impl Applier {
         &self,
         (from, source): (&RelPath, &Parent),
         (path, parent): (&RelPath, &Parent),
-        before: &Statx,
     ) -> Result<(), ApplyError> {
-        let calls = self.calls();
-        let take = || match calls.rename_new(at(source), at(parent)) {
-            Err(Errno::INVAL | Errno::NOSYS) if !path.is_within(from) => {
-                self.rename_without_noreplace(source, parent, before)
-            }
-            result => result,
-        };
+        let take = || place(self.calls(), at(source), at(parent));
         let give = || self.in_directory(from, source, take);
         match self.in_directory(path, parent, give) {
             Ok(()) => Ok(()),
             Err(Errno::EXIST | Errno::NOTEMPTY) => Err(self.changed(path)),
             Err(Errno::NOENT) => Err(self.changed(from)),
             Err(source) => Err(self.refused("rename to", path, parent, source)),
-        }
-    }
-
-    fn rename_without_noreplace(
-        &self,
-        source: &Parent,
-        parent: &Parent,
-        before: &Statx,
-    ) -> Result<(), Errno> {
-        if kind(before) == Kind::File && self.calls().link(at(source), at(parent)).is_ok() {
-            return self.calls().unlink(at(source));
-        }
-        match stat_at(parent.directory.as_fd(), parent.name()) {
-            Err(Errno::NOENT) => self.calls().rename_over(at(source), at(parent)),
-            Ok(_) => Err(Errno::EXIST),
-            Err(reason) => Err(reason),
         }
     }
 
@@ -144,7 +122,7 @@ impl Applier {
             }
             return Ok(Applied::new(Outcome::Holds(fingerprint(&found))));
         }
-        if let Err(reason) = self.calls().rename_new(at(parent), at(source)) {
+        if let Err(reason) = place(self.calls(), at(parent), at(source)) {
             tracing::warn!(%from, %path, %reason, "a file that changed while it was renamed stays renamed");
         }
         Err(self.changed(from))

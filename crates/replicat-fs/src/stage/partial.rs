@@ -360,10 +360,12 @@ mod tests {
             let total: usize = all.iter().map(|piece| piece.bytes.len()).sum();
             assert_eq!(total, bytes.len());
             let zeros = all.into_iter().filter(|piece| piece.fill == Fill::Zeros);
-            zeros.map(|piece| piece.bytes).collect::<Vec<_>>()
+            zeros
+                .map(|piece| (piece.bytes.start, piece.bytes.end))
+                .collect::<Vec<_>>()
         };
-        assert_eq!(holes(0), [4096..96 * 1024]);
-        assert_eq!(holes(4095), [1..98305]);
+        assert_eq!(holes(0), [(4096, 96 * 1024)]);
+        assert_eq!(holes(4095), [(1, 98305)]);
         assert!(
             pieces(0, &bytes[1..20_000])
                 .iter()
