@@ -56,6 +56,10 @@ fn measure(path: &Path, name: &str, files: u64, order: u64) -> Outcome<()> {
     })?;
     drop(index);
     let first_bytes = disk_bytes(path)?;
+    let (opened, _) = timed(|| {
+        Index::open(path)?;
+        Ok(())
+    })?;
     let mut index = Index::open(path)?;
     let (compacted, _) = timed(|| Ok(index.compact()?))?;
     let compact_bytes = disk_bytes(path)?;
@@ -65,7 +69,7 @@ fn measure(path: &Path, name: &str, files: u64, order: u64) -> Outcome<()> {
     drop(index);
     let bytes = disk_bytes(path)?;
     println!(
-        "{files} files {name}: {} bytes a file beside the path, {} compacted in {compacted:?}, {} after updates; written in {written:?} \
+        "{files} files {name}: {} bytes a file beside the path, {} compacted in {compacted:?}, {} after updates; opened in {opened:?}; written in {written:?} \
          ({wrote_cpu:?} CPU), scanned in {scanned:?}, looked up in {found:?}; \
          {} updated in {settled:?} ({settled_cpu:?} CPU)",
         (first_bytes - path_bytes.min(first_bytes)) / files,

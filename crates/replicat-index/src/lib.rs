@@ -29,5 +29,5 @@ pub use error::IndexError;
 pub use format::FORMAT_VERSION;
 pub use history::{Change, HISTORY_ROWS_MAX, HistoryRow};
 pub use index::{Durability, Index};
-pub use manifest::Manifest;
+pub use manifest::{MANIFEST_PAGE_CHUNKS, Manifest};
 pub use reader::Reader;

@@ -2,6 +2,9 @@
 
 use replicat_core::id::ContentHash;
 
+/// How many chunks are kept in one row: about 32 KiB of them.
+pub const MANIFEST_PAGE_CHUNKS: usize = 1_024;
+
 /// The chunks of a content, in order. Opaque to the index.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Manifest {

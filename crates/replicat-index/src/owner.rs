@@ -5,11 +5,11 @@ use replicat_core::path::RelPath;
 
 use crate::error::{Fault, IndexError};
 use crate::flush;
-use crate::format::keys::Place;
+use crate::format::keys::{self, Place};
 use crate::format::rows::{decode_history, decode_manifest, encode_manifest};
 use crate::history::{HISTORY_ROWS_MAX, HistoryRow};
 use crate::index::Index;
-use crate::manifest::Manifest;
+use crate::manifest::{MANIFEST_PAGE_CHUNKS, Manifest};
 use crate::overlay::directory_of;
 use crate::tables::{Name, Rows};
 
@@ -19,7 +19,29 @@ impl Index {
     /// # Errors
     /// [`IndexError::Damaged`], [`IndexError::Io`], [`IndexError::Failed`].
     pub fn manifest(&self, content: ContentHash) -> Result<Option<Manifest>, IndexError> {
-        self.row(Name::Manifests, &content.0, decode_manifest)
+        let Some(mut manifest) = self.manifest_page(content, 0)? else {
+            return Ok(None);
+        };
+        let mut number = 1;
+        while let Some(page) = self.manifest_page(content, number)? {
+            manifest.chunks.extend(page.chunks);
+            number += 1;
+        }
+        Ok(Some(manifest))
+    }
+
+    /// A page of the chunks of a content: [`MANIFEST_PAGE_CHUNKS`] of them from the `number`-th page on,
+    /// fewer at the end. `None` beyond it. A long manifest need not be in memory at once.
+    ///
+    /// # Errors
+    /// [`IndexError::Damaged`], [`IndexError::Io`], [`IndexError::Failed`].
+    pub fn manifest_page(
+        &self,
+        content: ContentHash,
+        number: u32,
+    ) -> Result<Option<Manifest>, IndexError> {
+        let key = keys::manifest_page(content, number);
+        self.row(Name::Manifests, &key, decode_manifest)
             .map_err(|fault| fault.at(self.path(), "read a manifest from"))
     }
 
@@ -32,18 +54,44 @@ impl Index {
         content: ContentHash,
         manifest: &Manifest,
     ) -> Result<(), IndexError> {
-        let row = encode_manifest(manifest);
-        self.set_row(Name::Manifests, &content.0, Some(row))
-            .map_err(|fault| fault.at(self.path(), "keep a manifest in"))
+        let mut pages = 0;
+        for (chunks, number) in manifest.chunks.chunks(MANIFEST_PAGE_CHUNKS).zip(0..) {
+            self.set_manifest_page(content, number, Some(encode_manifest(chunks)))?;
+            pages = number + 1;
+        }
+        if pages == 0 {
+            self.set_manifest_page(content, 0, Some(encode_manifest(&[])))?;
+            pages = 1;
+        }
+        self.remove_manifest_from(content, pages)
     }
 
     /// Forgets the chunks of a content.
     ///
     /// # Errors
-    /// [`IndexError::Io`], [`IndexError::Failed`].
+    /// [`IndexError::Damaged`], [`IndexError::Io`], [`IndexError::Failed`].
     pub fn remove_manifest(&mut self, content: ContentHash) -> Result<(), IndexError> {
-        self.set_row(Name::Manifests, &content.0, None)
-            .map_err(|fault| fault.at(self.path(), "remove a manifest from"))
+        self.remove_manifest_from(content, 0)
+    }
+
+    fn remove_manifest_from(&mut self, content: ContentHash, first: u32) -> Result<(), IndexError> {
+        let mut number = first;
+        while self.manifest_page(content, number)?.is_some() {
+            self.set_manifest_page(content, number, None)?;
+            number += 1;
+        }
+        Ok(())
+    }
+
+    fn set_manifest_page(
+        &mut self,
+        content: ContentHash,
+        number: u32,
+        page: Option<Vec<u8>>,
+    ) -> Result<(), IndexError> {
+        let key = keys::manifest_page(content, number);
+        self.set_row(Name::Manifests, &key, page)
+            .map_err(|fault| fault.at(self.path(), "keep a manifest in"))
     }
 
     /// What the owner keeps under `name`.

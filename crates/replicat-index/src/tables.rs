@@ -41,7 +41,7 @@ pub(crate) enum Name {
     Members,
     /// name -> value: format, identity, knowledge, totals.
     Meta,
-    /// content hash -> manifest.
+    /// (content hash, page) -> a page of its manifest.
     Manifests,
     /// (directory, name, 0, sequence) -> history row.
     History,

@@ -72,6 +72,14 @@ pub(crate) fn link(link: LinkId) -> [u8; 8] {
     link.0.to_be_bytes()
 }
 
+/// A page of the manifest of a content.
+pub(crate) fn manifest_page(content: ContentHash, number: u32) -> [u8; 36] {
+    let mut key = [0; 36];
+    key[..32].copy_from_slice(&content.0);
+    key[32..].copy_from_slice(&number.to_be_bytes());
+    key
+}
+
 /// A path, so that keys sort in path order: a slash below every byte a name can hold.
 pub(crate) fn path(path: &RelPath) -> Vec<u8> {
     let byte = |&byte: &u8| if byte == b'/' { 0 } else { byte };

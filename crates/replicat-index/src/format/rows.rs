@@ -1,6 +1,6 @@
 //! All other rows: who this replica is, its members, manifests, history.
 
-use replicat_core::id::{FolderId, ReplicaId};
+use replicat_core::id::{ContentHash, FolderId, ReplicaId};
 use replicat_core::store::{Identity, Member};
 
 use crate::error::Fault;
@@ -62,10 +62,10 @@ pub(crate) fn decode_member(bytes: &[u8], replicas: &Replicas) -> Result<Member,
     Ok(Member { name, applied })
 }
 
-pub(crate) fn encode_manifest(manifest: &Manifest) -> Vec<u8> {
-    let mut writer = Writer(Vec::with_capacity(manifest.chunks.len() * 36 + 4));
-    writer.length(manifest.chunks.len());
-    for (length, hash) in &manifest.chunks {
+pub(crate) fn encode_manifest(chunks: &[(u32, ContentHash)]) -> Vec<u8> {
+    let mut writer = Writer(Vec::with_capacity(chunks.len() * 36 + 4));
+    writer.length(chunks.len());
+    for (length, hash) in chunks {
         writer.varint(u64::from(*length));
         writer.raw(&hash.0);
     }

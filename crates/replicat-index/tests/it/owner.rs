@@ -8,7 +8,8 @@ use replicat_core::record::{Local, Record};
 use replicat_core::store::Store;
 use replicat_core::version::{Context, Dot, Hlc};
 use replicat_index::{
-    Change, Durability, HISTORY_ROWS_MAX, HistoryRow, Index, IndexError, Manifest, Reader,
+    Change, Durability, HISTORY_ROWS_MAX, HistoryRow, Index, IndexError, MANIFEST_PAGE_CHUNKS,
+    Manifest, Reader,
 };
 
 use crate::generate::{identity, path};
@@ -62,10 +63,11 @@ fn settings_and_manifests_are_kept_replaced_and_forgotten() {
     let at = directory.path().join("index");
     let mut index = Index::create(&at, &identity()).unwrap();
     let manifest = Manifest {
-        chunks: (0..1_000)
+        chunks: (0..2_500)
             .map(|n| (n, ContentHash([n as u8; 32])))
             .collect(),
     };
+    assert!(manifest.chunks.len() > 2 * MANIFEST_PAGE_CHUNKS);
     let (kept, forgotten) = (ContentHash([1; 32]), ContentHash([2; 32]));
     index.set_setting("brake", Some(b"on")).unwrap();
     index.set_setting("root", Some(b"first")).unwrap();
@@ -86,7 +88,12 @@ fn settings_and_manifests_are_kept_replaced_and_forgotten() {
         assert_eq!(index.setting("root").unwrap().unwrap(), b"second");
         assert_eq!(index.manifest(kept).unwrap(), Some(manifest.clone()));
         assert_eq!(index.manifest(forgotten).unwrap(), None);
+        let third = index.manifest_page(kept, 2).unwrap().unwrap();
+        assert_eq!(third.chunks, manifest.chunks[2 * MANIFEST_PAGE_CHUNKS..]);
     }
+    index.set_manifest(kept, &Manifest::default()).unwrap();
+    index.commit(Durability::Group).unwrap();
+    assert_eq!(index.manifest(kept).unwrap(), Some(Manifest::default()));
 }
 
 #[test]
