@@ -8,6 +8,8 @@
 //! asks for another scan; it also walks by path, outside the root's descriptor, and into ignored directories.
 
 mod settling;
+#[cfg(test)]
+mod tests;
 mod watches;
 
 use std::mem::MaybeUninit;
