@@ -13,6 +13,7 @@ pub mod event;
 pub mod inspection;
 pub mod options;
 pub mod report;
+pub mod watch;
 
 pub use error::{ExitCode, SyncError};
 pub use event::{Reporter, Silent, SyncEvent};

@@ -1,0 +1,259 @@
+//! What the command line accepts. Every option has a `REPLICAT_*` variable of the same meaning.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::builder::FalseyValueParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::help;
+
+/// Make any number of directories equal, and keep them so.
+#[derive(Debug, Parser)]
+#[command(
+    name = "replicat",
+    version,
+    about = "Make any number of directories equal: every change reaches all, none is lost",
+    after_help = help::EXAMPLES,
+    arg_required_else_help = true
+)]
+pub(crate) struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make directories equal
+    Sync(SyncArguments),
+    /// Show how a root stands, without scanning it
+    Status(RootArguments),
+    /// List the conflicts that nobody has resolved
+    Conflicts(RootArguments),
+    /// Resolve a conflict: keep the winner, the copy, or both
+    Resolve(ResolveArguments),
+    /// List the versions of a path
+    History(PathArguments),
+    /// Bring a version of a path back from the trash
+    Restore(RestoreArguments),
+    /// Explain why a path is as it is
+    Why(PathArguments),
+    /// Let a root go on that a safety brake stopped
+    Approve(RootArguments),
+    /// List what a root holds, by its index
+    Tree(TreeArguments),
+}
+
+/// Of `replicat sync`.
+#[derive(Debug, Args)]
+#[command(after_help = help::SYNC)]
+pub(crate) struct SyncArguments {
+    /// The directories: two or more, new or known, in any order
+    #[arg(required = true, num_args = 2.., value_name = "DIR")]
+    pub(crate) roots: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) scope: ScopeArguments,
+    #[command(flatten)]
+    pub(crate) safety: SafetyArguments,
+    #[command(flatten)]
+    pub(crate) output: OutputArguments,
+    #[command(flatten)]
+    pub(crate) work: WorkArguments,
+    #[command(flatten)]
+    pub(crate) place: PlaceArguments,
+}
+
+/// Which paths take part, and what of them.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What is synced")]
+pub(crate) struct ScopeArguments {
+    /// Leave out what matches PATTERN
+    #[arg(long, value_name = "PATTERN", help = help::EXCLUDE)]
+    pub(crate) exclude: Vec<String>,
+    /// Let what matches PATTERN take part, whatever a later pattern says
+    #[arg(long, value_name = "PATTERN", help = help::INCLUDE)]
+    pub(crate) include: Vec<String>,
+    /// Read patterns from FILE: one a line, `+ PATTERN` to include, `#` for remarks
+    #[arg(long, value_name = "FILE", help = help::EXCLUDE_FROM)]
+    pub(crate) exclude_from: Vec<PathBuf>,
+    /// Leave out owner and group (without root they are left out anyway)
+    #[arg(long, env = "REPLICAT_NO_OWNER", value_parser = FalseyValueParser::new())]
+    pub(crate) no_owner: bool,
+}
+
+/// What may be done without asking.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Safety")]
+pub(crate) struct SafetyArguments {
+    /// Show what would be done and touch nothing, not even state
+    #[arg(short = 'n', long, env = "REPLICAT_DRY_RUN", value_parser = FalseyValueParser::new())]
+    pub(crate) dry_run: bool,
+    /// Stop before the first change if more than N paths would be deleted in a directory
+    #[arg(long, value_name = "N", env = "REPLICAT_MAX_DELETE")]
+    pub(crate) max_delete: Option<u64>,
+    /// Create a directory that does not exist
+    #[arg(long, env = "REPLICAT_CREATE", value_parser = FalseyValueParser::new())]
+    pub(crate) create: bool,
+    /// Unite directories that were parts of different folders; nothing is deleted
+    #[arg(long, env = "REPLICAT_JOIN", value_parser = FalseyValueParser::new())]
+    pub(crate) join: bool,
+    /// What a power loss may cost: nothing (files are flushed in groups), or the last seconds
+    #[arg(
+        long,
+        value_enum,
+        default_value_t = DurabilityChoice::Group,
+        env = "REPLICAT_DURABILITY"
+    )]
+    pub(crate) durability: DurabilityChoice,
+}
+
+/// What is printed.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct OutputArguments {
+    /// Print each path that changes
+    #[arg(short, long, env = "REPLICAT_VERBOSE", value_parser = FalseyValueParser::new())]
+    pub(crate) verbose: bool,
+    /// Print nothing but errors and what was skipped
+    #[arg(short, long, env = "REPLICAT_QUIET", value_parser = FalseyValueParser::new())]
+    pub(crate) quiet: bool,
+    /// Print each change with a code that says what differs, as rsync does
+    #[arg(short, long, env = "REPLICAT_ITEMIZE_CHANGES", value_parser = FalseyValueParser::new())]
+    pub(crate) itemize_changes: bool,
+    /// Print figures at the end
+    #[arg(long, env = "REPLICAT_STATS", value_parser = FalseyValueParser::new())]
+    pub(crate) stats: bool,
+    /// Show progress; on a terminal it is shown anyway
+    #[arg(long, env = "REPLICAT_PROGRESS", value_parser = FalseyValueParser::new())]
+    pub(crate) progress: bool,
+    /// Print one JSON object a line; the last one is the summary
+    #[arg(long, env = "REPLICAT_JSON", value_parser = FalseyValueParser::new())]
+    pub(crate) json: bool,
+}
+
+/// How the work is done.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Work")]
+pub(crate) struct WorkArguments {
+    /// Stay and keep the directories in sync, until Ctrl-C
+    #[arg(
+        long,
+        conflicts_with = "dry_run",
+        env = "REPLICAT_WATCH",
+        value_parser = FalseyValueParser::new()
+    )]
+    pub(crate) watch: bool,
+    /// How many threads scan, hash and copy [default: the number of processors]
+    #[arg(long, value_name = "N", env = "REPLICAT_THREADS")]
+    pub(crate) threads: Option<NonZeroUsize>,
+}
+
+/// Where state is kept.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "State")]
+pub(crate) struct PlaceArguments {
+    /// Keep the state of each root below DIR instead of in `.replicat` inside the root
+    #[arg(long, value_name = "DIR", env = "REPLICAT_STATE_DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+}
+
+/// What a power loss may cost.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum DurabilityChoice {
+    /// Nothing: files are flushed in groups before they are recorded
+    Group,
+    /// The last seconds: nothing is flushed
+    None,
+}
+
+/// Of the commands that look at one root.
+#[derive(Debug, Args)]
+pub(crate) struct RootArguments {
+    /// The directory
+    #[arg(default_value = ".", value_name = "DIR")]
+    pub(crate) root: PathBuf,
+    #[command(flatten)]
+    pub(crate) look: LookArguments,
+}
+
+/// Of the commands that look at one path.
+#[derive(Debug, Args)]
+pub(crate) struct PathArguments {
+    #[command(flatten)]
+    pub(crate) target: TargetArguments,
+    #[command(flatten)]
+    pub(crate) look: LookArguments,
+}
+
+/// Which path of which root.
+#[derive(Debug, Args)]
+pub(crate) struct TargetArguments {
+    /// The path; it need not exist any more
+    #[arg(value_name = "PATH")]
+    pub(crate) path: PathBuf,
+    /// Its root [default: the nearest directory above PATH that holds `.replicat`]
+    #[arg(long, value_name = "DIR", env = "REPLICAT_ROOT")]
+    pub(crate) root: Option<PathBuf>,
+}
+
+/// Of `replicat resolve`.
+#[derive(Debug, Args)]
+#[command(after_help = help::RESOLVE)]
+pub(crate) struct ResolveArguments {
+    #[command(flatten)]
+    pub(crate) target: TargetArguments,
+    /// Which version to keep
+    #[arg(long, value_enum, env = "REPLICAT_KEEP")]
+    pub(crate) keep: KeepChoice,
+    #[command(flatten)]
+    pub(crate) look: LookArguments,
+}
+
+/// Which version of a conflict to keep.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum KeepChoice {
+    /// That at the path; the copy goes to the trash
+    Winner,
+    /// That in the copy; it replaces the one at the path, which goes to the trash
+    Copy,
+    /// Both; the copy becomes an ordinary file
+    Both,
+}
+
+/// Of `replicat restore`.
+#[derive(Debug, Args)]
+#[command(after_help = help::RESTORE)]
+pub(crate) struct RestoreArguments {
+    #[command(flatten)]
+    pub(crate) target: TargetArguments,
+    /// Which version, by its number in `replicat history` [default: the latest in the trash]
+    #[arg(long, value_name = "N", env = "REPLICAT_REVISION")]
+    pub(crate) revision: Option<u32>,
+    #[command(flatten)]
+    pub(crate) look: LookArguments,
+}
+
+/// Of `replicat tree`.
+#[derive(Debug, Args)]
+pub(crate) struct TreeArguments {
+    /// The root, or a directory in it
+    #[arg(default_value = ".", value_name = "DIR")]
+    pub(crate) path: PathBuf,
+    /// The root [default: the nearest directory from DIR upwards that holds `.replicat`]
+    #[arg(long, value_name = "DIR", env = "REPLICAT_ROOT")]
+    pub(crate) root: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) look: LookArguments,
+}
+
+/// Common to the commands that look at a root.
+#[derive(Debug, Args)]
+pub(crate) struct LookArguments {
+    /// Print one JSON object a line
+    #[arg(long, env = "REPLICAT_JSON", value_parser = FalseyValueParser::new())]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) place: PlaceArguments,
+}

@@ -1,0 +1,210 @@
+//! How a command that could not be done says so: what happened, to which path, what to do.
+
+use std::io;
+use std::path::PathBuf;
+
+use replicat::error::{ExitCode, SyncError};
+use replicat::options::PatternError;
+
+use super::json;
+use super::output::{Format, Output};
+use super::progress::print_error_line;
+use super::terminal::{root_text, sentence};
+
+/// Why a command was not done.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The library refused or failed.
+    Sync(SyncError),
+    /// A file of patterns cannot be read.
+    Patterns { path: PathBuf, source: io::Error },
+    /// A pattern is not valid.
+    Pattern(PatternError),
+    /// A path lies in no root.
+    NoRoot { path: PathBuf },
+    /// A path lies outside the root that was named.
+    Outside { path: PathBuf, root: PathBuf },
+    /// A path cannot be one of a root.
+    Path { path: PathBuf, problem: String },
+    /// Signals cannot be caught.
+    Signals(io::Error),
+    /// Standard output cannot be written.
+    Output(io::Error),
+}
+
+impl From<SyncError> for Failure {
+    fn from(error: SyncError) -> Self {
+        Self::Sync(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+impl Failure {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Sync(error) => error.kind(),
+            Self::Patterns { .. } => "patterns",
+            Self::Pattern(_) => "pattern",
+            Self::NoRoot { .. } => "no-root",
+            Self::Outside { .. } => "outside",
+            Self::Path { .. } => "path",
+            Self::Signals(_) => "signals",
+            Self::Output(_) => "output",
+        }
+    }
+
+    fn message(&self) -> String {
+        match self {
+            Self::Sync(error) => sentence(&error.to_string()),
+            Self::Patterns { path, source } => {
+                format!(
+                    "could not read the patterns in {}: {source}",
+                    root_text(path)
+                )
+            }
+            Self::Pattern(error) => sentence(&error.to_string()),
+            Self::NoRoot { path } => format!("{} lies in no root", root_text(path)),
+            Self::Outside { path, root } => {
+                format!("{} does not lie in {}", root_text(path), root_text(root))
+            }
+            Self::Path { path, problem } => {
+                format!("{} is no path: {}", root_text(path), sentence(problem))
+            }
+            Self::Signals(source) => format!("could not prepare for Ctrl-C: {source}"),
+            Self::Output(source) => format!("could not write the output: {source}"),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Sync(error) => error.hint().map(|hint| sentence(&hint)),
+            Self::Patterns { .. } => Some("name a file with a pattern on each line".to_owned()),
+            Self::NoRoot { .. } => Some(
+                "name a path in a directory that was synced, or its root with --root".to_owned(),
+            ),
+            Self::Outside { .. } => Some("name a path in that directory".to_owned()),
+            Self::Pattern(_) | Self::Path { .. } | Self::Signals(_) | Self::Output(_) => None,
+        }
+    }
+
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Sync(error) => error.exit_code(),
+            Self::Patterns { .. }
+            | Self::Pattern(_)
+            | Self::NoRoot { .. }
+            | Self::Outside { .. }
+            | Self::Path { .. } => ExitCode::Usage,
+            Self::Signals(_) | Self::Output(_) => ExitCode::Fatal,
+        }
+    }
+
+    /// Tells it, and gives the exit code. Nobody is told that standard output was closed: whoever
+    /// closed it knows.
+    pub(crate) fn tell(&self, format: Format, output: Output) -> ExitCode {
+        let closed =
+            matches!(self, Self::Output(source) if source.kind() == io::ErrorKind::BrokenPipe);
+        if closed {
+            return self.exit_code();
+        }
+        match format {
+            Format::Text => self.lines().iter().for_each(|line| print_error_line(line)),
+            // If standard output cannot be written either, the exit code still tells.
+            Format::Json => drop(output.object(&self.object())),
+        }
+        self.exit_code()
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let mut lines = vec![format!("replicat: {}", self.message())];
+        lines.extend(self.hint().map(|hint| format!("  hint: {hint}")));
+        lines
+    }
+
+    fn object(&self) -> json::Object {
+        let mut object = json::object("error");
+        json::put(&mut object, "kind", self.kind());
+        json::put(&mut object, "message", self.message());
+        json::put(&mut object, "hint", self.hint());
+        json::put(&mut object, "exit_code", self.exit_code() as u8);
+        object
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use replicat::report::{Brake, BrakeReport};
+    use replicat_core::id::FolderId;
+
+    fn failures() -> Vec<Failure> {
+        let root = || PathBuf::from("usb/A\x1b[2J");
+        vec![
+            SyncError::RootMissing { root: root() }.into(),
+            SyncError::RootTwice {
+                root: "A".into(),
+                same: "./A".into(),
+            }
+            .into(),
+            SyncError::DifferentFolders {
+                root: "A".into(),
+                folder: FolderId(1),
+                other: "B".into(),
+                other_folder: FolderId(2),
+            }
+            .into(),
+            SyncError::Brake(BrakeReport {
+                root: "A".into(),
+                brake: Brake::MaxDelete {
+                    planned: 12,
+                    allowed: 10,
+                },
+            })
+            .into(),
+            SyncError::IndexDamaged {
+                root: "A".into(),
+                index: "A/.replicat/index".into(),
+                detail: "a page has the wrong checksum".to_owned(),
+            }
+            .into(),
+            Failure::NoRoot { path: "x/y".into() },
+        ]
+    }
+
+    #[test]
+    fn an_error_says_what_happened_and_what_to_do() {
+        let lines: Vec<_> = failures().iter().flat_map(Failure::lines).collect();
+        insta::assert_snapshot!(lines.join("\n"), @r#"
+        replicat: usb/A\x1b[2J does not exist
+          hint: see that its disk is mounted, or add --create to create it
+        replicat: A and ./A are the same directory
+          hint: name each directory once
+        replicat: A and B belong to different folders (00000000000000000000000000000001 and 00000000000000000000000000000002)
+          hint: add --join to unite them: nothing is deleted, and files that differ are kept as conflict copies
+        replicat: 12 paths would be deleted in A, and --max-delete allows 10, so that nothing was changed there
+          hint: look at the plan with `--dry-run --itemize-changes`; if it is right, use `--max-delete 12` or leave the option out
+        replicat: the index of A is damaged: a page has the wrong checksum
+          hint: move A/.replicat/index away and sync again: the files are then taken for new, and nothing is deleted
+        replicat: x/y lies in no root
+          hint: name a path in a directory that was synced, or its root with --root
+        "#);
+    }
+
+    #[test]
+    fn programs_get_the_kind_and_the_code() {
+        insta::assert_json_snapshot!(failures()[0].object(), @r#"
+        {
+          "type": "error",
+          "kind": "root-missing",
+          "message": "usb/A\\x1b[2J does not exist",
+          "hint": "see that its disk is mounted, or add --create to create it",
+          "exit_code": 2
+        }
+        "#);
+    }
+}

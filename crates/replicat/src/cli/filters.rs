@@ -1,0 +1,112 @@
+//! The patterns of the command line and of the environment, in their order.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::ArgMatches;
+use replicat::options::{FilterAction, FilterRule};
+
+use super::failure::Failure;
+
+/// Where a rule of the command line comes from.
+enum Source {
+    Pattern(FilterAction, String),
+    File(PathBuf),
+}
+
+/// The rules of a sync: those of the command line in their order, then those of the environment.
+pub(crate) fn rules(
+    matches: &ArgMatches,
+    variable: impl Fn(&str) -> Option<OsString>,
+) -> Result<Vec<FilterRule>, Failure> {
+    let mut rules = Vec::new();
+    for source in sources(matches) {
+        match source {
+            Source::Pattern(action, pattern) => rules.push(rule(action, &pattern)?),
+            Source::File(path) => rules.extend(read(&path)?),
+        }
+    }
+    let text = |name: &str| variable(name).map(|value| value.to_string_lossy().into_owned());
+    for (name, action) in [
+        ("REPLICAT_INCLUDE", FilterAction::Include),
+        ("REPLICAT_EXCLUDE", FilterAction::Exclude),
+    ] {
+        let patterns = text(name).unwrap_or_default();
+        let patterns = patterns.lines().filter(|line| !line.is_empty());
+        for pattern in patterns {
+            rules.push(rule(action, pattern)?);
+        }
+    }
+    match variable("REPLICAT_EXCLUDE_FROM") {
+        Some(path) if !path.is_empty() => rules.extend(read(Path::new(&path))?),
+        _ => {}
+    }
+    Ok(rules)
+}
+
+/// The sources of rules in the order of the command line.
+fn sources(matches: &ArgMatches) -> Vec<Source> {
+    let mut sources = Vec::new();
+    for (name, action) in [
+        ("exclude", FilterAction::Exclude),
+        ("include", FilterAction::Include),
+    ] {
+        let indices = matches.indices_of(name).into_iter().flatten();
+        let patterns = matches.get_many::<String>(name).into_iter().flatten();
+        for (index, pattern) in indices.zip(patterns) {
+            sources.push((index, Source::Pattern(action, pattern.clone())));
+        }
+    }
+    let indices = matches.indices_of("exclude_from").into_iter().flatten();
+    let paths = matches.get_many::<PathBuf>("exclude_from");
+    for (index, path) in indices.zip(paths.into_iter().flatten()) {
+        sources.push((index, Source::File(path.clone())));
+    }
+    sources.sort_by_key(|(index, _)| *index);
+    sources.into_iter().map(|(_, source)| source).collect()
+}
+
+fn rule(action: FilterAction, pattern: &str) -> Result<FilterRule, Failure> {
+    FilterRule::new(action, pattern.as_bytes()).map_err(Failure::Pattern)
+}
+
+/// The rules of a file of patterns, in rsync's form.
+fn read(path: &Path) -> Result<Vec<FilterRule>, Failure> {
+    let text = fs::read(path).map_err(|source| Failure::Patterns {
+        path: path.to_owned(),
+        source,
+    })?;
+    FilterRule::list(FilterAction::Exclude, &text).map_err(Failure::Pattern)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::arguments::Arguments;
+    use clap::CommandFactory;
+
+    fn parsed(arguments: &[&str], variables: &[(&str, &str)]) -> Vec<FilterRule> {
+        let words = ["replicat", "sync", "A", "B"].iter().chain(arguments);
+        let matches = Arguments::command().try_get_matches_from(words).unwrap();
+        let (_, matches) = matches.subcommand().unwrap();
+        let variable = |name: &str| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| OsString::from(value))
+        };
+        rules(matches, variable).unwrap()
+    }
+
+    #[test]
+    fn rules_keep_the_order_of_the_command_line() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), "# remark\n\n*.o\n+ keep.o\n- *.a\n").unwrap();
+        let from = format!("--exclude-from={}", file.path().display());
+        let arguments = ["--include", "*.c", "--exclude=x", &from, "--include", "*.d"];
+        let expected = "+ *.c\n- x\n- *.o\n+ keep.o\n- *.a\n+ *.d\n- *.tmp\n- *.bak";
+        assert_eq!(
+            parsed(&arguments, &[("REPLICAT_EXCLUDE", "*.tmp\n*.bak")]),
+            FilterRule::list(FilterAction::Exclude, expected.as_bytes()).unwrap()
+        );
+    }
+}

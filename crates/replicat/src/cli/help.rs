@@ -1,0 +1,65 @@
+//! The longer texts: the examples that `--help` teaches by.
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  replicat sync laptop backup            make two directories equal
+  replicat sync -n -i laptop backup      show what that would do, and do nothing
+  replicat sync laptop backup /mnt/usb   three, or any number
+  replicat sync --watch laptop backup    stay, and keep them equal
+  replicat conflicts laptop              what needs a decision
+  replicat history laptop/notes.txt      the versions of a file
+  replicat restore laptop/notes.txt      bring back what was deleted or overwritten
+
+Exit codes:
+  0  in sync
+  1  in sync; new conflicts were kept as copies
+  2  the command was not understood
+  3  some paths are not in sync; they are listed
+  4  a safety brake stopped it; nothing was deleted
+  5  it could not be done";
+
+pub(crate) const SYNC: &str = "\
+Examples:
+  replicat sync A B                      what is new in A goes to B, and the other way round
+  replicat sync A B C                    any number; B and C tomorrow without A is fine
+  replicat sync -n -i A B                the plan, with rsync's codes
+  replicat sync --create A /mnt/usb/A    create the second if it is not there
+  replicat sync --exclude '*.tmp' --exclude /cache/ A B
+  replicat sync --include '*.jpg' --include '*/' --exclude '*' A B
+  replicat sync --max-delete 100 A B     stop rather than delete more than 100 paths
+  replicat sync --json A B | tail -n 1   the summary, for programs
+
+A file changed in two places keeps both versions: the later one at its path, the other beside it
+as name.conflict-NODE-DATE.ext. What a sync deletes or overwrites goes to the root's trash.
+Patterns common to all roots belong in a `.replicatignore` file (gitignore syntax), which is synced.
+Ctrl-C at any moment leaves every file whole; the next sync carries on.";
+
+pub(crate) const RESOLVE: &str = "\
+Examples:
+  replicat conflicts A                          what there is to resolve
+  replicat resolve --keep winner A/notes.txt    drop the copy
+  replicat resolve --keep copy A/notes.txt      put the copy at the path
+  replicat resolve --keep both A/notes.txt      keep it as a file of its own
+
+Resolve at one root; the next sync carries it to the others.";
+
+pub(crate) const RESTORE: &str = "\
+Examples:
+  replicat history A/notes.txt                  the versions, with their numbers
+  replicat restore A/notes.txt                  the latest that is in the trash
+  replicat restore --revision 3 A/notes.txt     another one
+
+Restore at one root; the next sync carries it to the others.";
+
+pub(crate) const EXCLUDE: &str = "Leave out what matches PATTERN (as in rsync); of all patterns the first match decides \
+     [env: REPLICAT_EXCLUDE, a pattern a line]";
+
+pub(crate) const INCLUDE: &str = "Let what matches PATTERN take part, whatever a later pattern says \
+     [env: REPLICAT_INCLUDE, a pattern a line]";
+
+pub(crate) const EXCLUDE_FROM: &str = "Read patterns from FILE: one a line, `+ PATTERN` to include, `#` for remarks \
+     [env: REPLICAT_EXCLUDE_FROM]";
+
+pub(crate) const WATCH_LIMITED: &str = "\
+warning: the system does not watch all directories, so that they are scanned every few seconds
+  hint: raise the limit with `sysctl fs.inotify.max_user_watches=1048576`";

@@ -1,0 +1,96 @@
+//! The command line: arguments in, library calls, text or JSON out.
+//!
+//! Goals: the only place that knows the terminal, the environment, signals and exit codes; every
+//! error is rendered here, once.
+//! Non-goals: deciding anything about files.
+
+mod arguments;
+mod failure;
+mod filters;
+mod help;
+mod interrupt;
+mod itemize;
+mod json;
+mod look;
+mod look_json;
+mod look_text;
+mod output;
+mod progress;
+mod reporter;
+mod sync;
+mod target;
+mod terminal;
+mod text;
+
+use std::process;
+
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use replicat::error::ExitCode;
+
+use arguments::{Arguments, Command};
+use failure::Failure;
+use output::{Format, Output};
+
+/// Runs the command that the process was started as.
+pub(crate) fn run() -> process::ExitCode {
+    let matches = Arguments::command().get_matches();
+    let arguments = match Arguments::from_arg_matches(&matches) {
+        Ok(arguments) => arguments,
+        Err(error) => error.exit(),
+    };
+    let output = Output;
+    let format = format(&arguments.command);
+    let code = match dispatch(&arguments.command, &matches, output) {
+        Ok(code) => code,
+        Err(failure) => {
+            let code = failure.tell(format, output);
+            if let (Format::Json, Command::Sync(_)) = (format, &arguments.command) {
+                // If that cannot be written either, the exit code still tells.
+                drop(output.object(&json::failed_summary(code)));
+            }
+            code
+        }
+    };
+    process::ExitCode::from(code as u8)
+}
+
+fn format(command: &Command) -> Format {
+    Format::by_flag(match command {
+        Command::Sync(arguments) => arguments.output.json,
+        Command::Status(arguments)
+        | Command::Conflicts(arguments)
+        | Command::Approve(arguments) => arguments.look.json,
+        Command::History(arguments) | Command::Why(arguments) => arguments.look.json,
+        Command::Resolve(arguments) => arguments.look.json,
+        Command::Restore(arguments) => arguments.look.json,
+        Command::Tree(arguments) => arguments.look.json,
+    })
+}
+
+fn dispatch(command: &Command, matches: &ArgMatches, output: Output) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Sync(arguments) => {
+            let matches = matches.subcommand().map_or(matches, |(_, matches)| matches);
+            return sync::run(arguments, matches, output);
+        }
+        Command::Status(arguments) => look::status(arguments, output)?,
+        Command::Conflicts(arguments) => look::conflicts(arguments, output)?,
+        Command::Resolve(arguments) => look::resolve(arguments, output)?,
+        Command::History(arguments) => look::history(arguments, output)?,
+        Command::Restore(arguments) => look::restore(arguments, output)?,
+        Command::Why(arguments) => look::why(arguments, output)?,
+        Command::Approve(arguments) => look::approve(arguments, output)?,
+        Command::Tree(arguments) => look::tree(arguments, output)?,
+    }
+    Ok(ExitCode::InSync)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Arguments::command().debug_assert();
+    }
+}
