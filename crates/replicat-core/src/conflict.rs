@@ -2,6 +2,7 @@
 
 use crate::entry::Version;
 use crate::path::{NAME_BYTES_MAX, RelPath};
+use crate::record::{Base, Record};
 use crate::replica::Replica;
 use crate::store::{Store, StoreError};
 use crate::version::Hlc;
@@ -110,6 +111,42 @@ impl<S: Store> Replica<S> {
             }
         }
         Ok(None)
+    }
+
+    /// The losers, not yet preserved, that hold just what the own storage holds at `path`, and the paths that they
+    /// lost: `path` itself, where a move took the content, or any other path at which it lost.
+    pub(crate) fn unpreserved(
+        &self,
+        path: &RelPath,
+        record: &Record,
+        held: &Base,
+    ) -> Result<Vec<(RelPath, Version)>, StoreError> {
+        let Some(substance) = held.payload.substance() else {
+            return Ok(Vec::new());
+        };
+        let mut paths = vec![path.clone()];
+        let versions = record.entry.versions().iter();
+        paths.extend(versions.filter_map(|v| v.payload.moved_to().cloned()));
+        if let Some(content) = held.payload.content() {
+            paths.extend(
+                self.store()
+                    .by_content(content, SAME_CONTENT_LOOKED_AT_MAX)?,
+            );
+        }
+        paths.sort();
+        paths.dedup();
+        let mut found = Vec::new();
+        for other in paths {
+            let entry = self.record(&other)?.entry;
+            let Some(shown) = entry.shown() else { continue };
+            for loser in shown.losers {
+                let holds = loser.payload.substance() == Some(substance);
+                if holds && self.preserving_copy(&other, loser)?.is_none() {
+                    found.push((other.clone(), loser.clone()));
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// Where the conflict copy of `loser` goes.

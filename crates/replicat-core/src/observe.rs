@@ -1,11 +1,15 @@
 //! From what the own storage holds to events (`docs/algorithm.md`, section 4).
 
-use crate::entry::{Metadata, Payload, Stamps};
+use crate::entry::{Carry, Metadata, Payload, Stamps};
+use crate::id::ContentHash;
 use crate::path::RelPath;
 use crate::record::{Base, Fingerprint, Local, Record};
 use crate::replica::{Draft, Now, Replica};
 use crate::store::{Store, StoreError};
 use crate::version::{Context, Dot, Hlc};
+
+/// How many paths of one content are looked at when its copies are sought.
+const SAME_CONTENT_LOOKED_AT_MAX: usize = 64;
 
 /// What was found at a path of the own storage.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,8 +111,17 @@ impl<S: Store> Replica<S> {
             self.write(path, record)?;
             return Ok(Observed::Nothing);
         }
-        let draft = draft_of_change(now, before, payload, metadata, changed, touched);
-        self.announce_found(now, path, record, draft, Some((fingerprint, racy)))
+        let lost = before
+            .as_ref()
+            .filter(|before| before.payload != payload)
+            .cloned();
+        let mut draft = draft_of_change(now, before, payload, metadata, changed, touched);
+        if record.local.is_none() {
+            self.acknowledge_absence(path, &record, &mut draft)?;
+        }
+        let seen = self.announce_found(now, path, record, draft, Some((fingerprint, racy)))?;
+        self.withdraw_copies(now, path, lost)?;
+        Ok(seen)
     }
 
     fn observe_absent(
@@ -126,6 +139,7 @@ impl<S: Store> Replica<S> {
             self.write(path, record)?;
             return Ok(Observed::Nothing);
         }
+        let lost = moved_to.is_none().then(|| before.clone());
         let draft = Draft {
             hlc: now.hlc().max(Hlc(before.hlc.0 + 1)),
             base: before.payload.substance(),
@@ -136,7 +150,83 @@ impl<S: Store> Replica<S> {
             carry: None,
             conflict_of: before.conflict_of,
         };
-        self.announce_found(now, path, record, draft, None)
+        let seen = self.announce_found(now, path, record, draft, None)?;
+        self.withdraw_copies(now, path, lost)?;
+        Ok(seen)
+    }
+
+    /// What is found where the storage held nothing, as the entry says, is made in knowledge of the deletion.
+    fn acknowledge_absence(
+        &self,
+        path: &RelPath,
+        record: &Record,
+        draft: &mut Draft,
+    ) -> Result<(), StoreError> {
+        let Some(shown) = record.entry.shown().filter(|shown| !shown.is_live()) else {
+            return Ok(());
+        };
+        let (context, hlc) = self.acknowledged(path, &record.entry, &shown)?;
+        draft.context = context;
+        draft.hlc = draft.hlc.max(Hlc(hlc.0 + 1));
+        Ok(())
+    }
+
+    /// Who replaced a content before it was carried elsewhere, as replicat had announced, replaced it there too:
+    /// nobody else need have it.
+    fn withdraw_copies(
+        &mut self,
+        now: Now,
+        path: &RelPath,
+        lost: Option<Base>,
+    ) -> Result<(), StoreError> {
+        let Some(lost) = lost else { return Ok(()) };
+        let Some(content) = lost.payload.content() else {
+            return Ok(());
+        };
+        let paths = self
+            .store()
+            .by_content(content, SAME_CONTENT_LOOKED_AT_MAX)?;
+        for other in &paths {
+            let held = self.storage_state(other, &self.record(other)?)?;
+            if held.is_some_and(|held| held.payload.content() == Some(content)) {
+                return Ok(());
+            }
+        }
+        for other in paths.iter().filter(|other| *other != path) {
+            if let Some(draft) = self.withdrawal(other, content, &lost)? {
+                self.announce(now, other, draft)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The tombstone of a carried version that was to bring `content` to `path`.
+    fn withdrawal(
+        &self,
+        path: &RelPath,
+        content: ContentHash,
+        lost: &Base,
+    ) -> Result<Option<Draft>, StoreError> {
+        let entry = self.record(path)?.entry;
+        let Some(shown) = entry.shown() else {
+            return Ok(None);
+        };
+        let carried = shown.winner;
+        let known = |carry: Carry| lost.context.vector.contains(carry.dot());
+        if carried.payload.content() != Some(content) || !carried.carry.is_some_and(known) {
+            return Ok(None);
+        }
+        let context = with_dot(&carried.context, carried.dot);
+        Ok(Some(Draft {
+            context,
+            hlc: Hlc(carried.hlc.0 + 1),
+            payload: Payload::Tombstone { moved_to: None },
+            metadata: carried.metadata.clone(),
+            stamps: carried.stamps,
+            base: Some(content),
+            carry: None,
+            conflict_of: carried.conflict_of,
+        }))
     }
 
     fn forget_local(&mut self, path: &RelPath, mut record: Record) -> Result<Observed, StoreError> {

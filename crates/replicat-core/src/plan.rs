@@ -75,6 +75,8 @@ pub enum Obstacle {
     Parent,
     /// Something still stands below it.
     Children,
+    /// What stands there lost a conflict, and nobody has preserved it yet: settle first.
+    Unpreserved,
 }
 
 /// What is to be done at a path.
@@ -130,6 +132,11 @@ impl<S: Store> Replica<S> {
             return Ok(Planned::Blocked(obstacle));
         }
         let going = before.as_ref().filter(|_| task != Task::Describe);
+        if let Some(going) = going
+            && !self.unpreserved(path, &record, going)?.is_empty()
+        {
+            return Ok(Planned::Blocked(Obstacle::Unpreserved));
+        }
         let content = going.and_then(|base| base.payload.content());
         let (secure, expendable) = match content {
             Some(content) => self.fate_of_content(path, content)?,
@@ -378,6 +385,19 @@ impl<S: Store> Replica<S> {
                 racy,
                 base: Some(Box::new(base)),
             });
+        self.write(path, record)
+    }
+
+    /// Records that what stands at a path was touched without becoming something else.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn refresh(&mut self, path: &RelPath, fingerprint: Fingerprint) -> Result<(), StoreError> {
+        let mut record = self.record(path)?;
+        match &mut record.local {
+            Some(local) if local.fingerprint != fingerprint => local.fingerprint = fingerprint,
+            _ => return Ok(()),
+        }
         self.write(path, record)
     }
 

@@ -283,7 +283,10 @@ impl Session {
         let (Some(ours), Some(theirs)) = (&self.sent_digest, &self.their_digest) else {
             return;
         };
-        if ours.1 != theirs.1 || self.repairing && ours.0 != theirs.0 {
+        if ours.1 != theirs.1
+            || *replica.knowledge() != ours.1
+            || self.repairing && ours.0 != theirs.0
+        {
             self.outcome = Some(Outcome::Again);
         } else if ours.0 == theirs.0 {
             self.outcome = Some(Outcome::Equal);

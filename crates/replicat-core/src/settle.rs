@@ -3,7 +3,7 @@
 //! Runs when a session is complete. What it makes depends on the entries alone (and, for conflict copies, on who holds
 //! the loser), so that several replicas that make the same event join silently.
 
-use crate::entry::{Carry, Entry, Metadata, Payload, Stamps, Version};
+use crate::entry::{Carry, Entry, Metadata, Payload, Stamps, Timestamp, Version};
 use crate::path::RelPath;
 use crate::record::Record;
 use crate::replica::{Draft, Now, Replica};
@@ -15,6 +15,9 @@ const PAGE_ROWS: usize = 256;
 /// How often the pending paths are gone through before the rest is left to the next session. Each pass can
 /// only uncover what the one before made; the depth of the tree bounds that.
 const PASSES_MAX: usize = 64;
+
+/// The permission bits of a directory that had to be made up.
+const REVIVED_MODE: u32 = 0o755;
 
 impl<S: Store> Replica<S> {
     /// Makes the events that the entries call for, and returns how many there were.
@@ -59,6 +62,9 @@ impl<S: Store> Replica<S> {
         let record = self.record(path)?;
         if let Some((tombstone, edit)) = record.entry.contested_move() {
             let (tombstone, edit) = (tombstone.clone(), edit.clone());
+            if !self.holds(path, &edit)? {
+                return Ok(0);
+            }
             return self.settle_move(now, path, &tombstone, &edit);
         }
         let Some(shown) = record.entry.shown() else {
@@ -175,6 +181,9 @@ impl<S: Store> Replica<S> {
         let Some(shown) = record.entry.shown() else {
             return Ok(0);
         };
+        if !self.holds(path, shown.winner)? {
+            return Ok(0);
+        }
         let winner = shown.winner.clone();
         let there = self.record(destination)?.entry;
         self.announce(now, destination, followed(&winner, &there, None))?;
@@ -215,31 +224,34 @@ impl<S: Store> Replica<S> {
         Ok(2)
     }
 
-    /// Makes conflict copies of the losers at `path` that this replica holds.
+    /// Makes conflict copies of the losers whose content this replica holds at `path`.
     fn preserve_losers(
         &mut self,
         now: Now,
         path: &RelPath,
         record: &Record,
     ) -> Result<usize, StoreError> {
-        let Some(shown) = record.entry.shown() else {
-            return Ok(0);
-        };
         let Some(held) = self.storage_state(path, record)? else {
             return Ok(0);
         };
         let mut made = 0;
-        for loser in &shown.losers {
-            let holds = loser.payload.substance() == held.payload.substance();
-            if !holds || self.preserving_copy(path, loser)?.is_some() {
+        for (lost, loser) in self.unpreserved(path, record, &held)? {
+            // An earlier one of these may have preserved this one too.
+            if self.preserving_copy(&lost, &loser)?.is_some() {
                 continue;
             }
-            if let Some(copy) = self.copy_path(path, loser)? {
-                self.announce(now, &copy, conflict_copy(loser))?;
+            if let Some(copy) = self.copy_path(&lost, &loser)? {
+                self.announce(now, &copy, conflict_copy(&loser))?;
                 made += 1;
             }
         }
         Ok(made)
+    }
+
+    /// Whether the own storage holds at `path` what `version` says.
+    fn holds(&self, path: &RelPath, version: &Version) -> Result<bool, StoreError> {
+        let held = self.storage_state(path, &self.record(path)?)?;
+        Ok(held.is_some_and(|held| held.payload.substance() == version.payload.substance()))
     }
 }
 
@@ -307,7 +319,7 @@ fn revival(entry: &Entry) -> Draft {
         }
     }
     let (metadata, stamps) = latest.map_or_else(
-        || (Metadata::default(), Stamps::default()),
+        || (described_anew(entry), Stamps::default()),
         |version| (version.metadata.clone(), version.stamps),
     );
     let (base, carry, conflict_of) = (None, None, None);
@@ -320,6 +332,20 @@ fn revival(entry: &Entry) -> Draft {
         base,
         carry,
         conflict_of,
+    }
+}
+
+/// How a directory is described of which nothing is known: the same at every replica that revives it.
+fn described_anew(entry: &Entry) -> Metadata {
+    let latest = entry.versions().iter().map(|version| version.hlc).max();
+    let milliseconds = latest.unwrap_or_default().0;
+    Metadata {
+        mode: Some(REVIVED_MODE),
+        mtime: Some(Timestamp {
+            seconds: (milliseconds / 1000) as i64,
+            nanoseconds: (milliseconds % 1000) as u32 * 1_000_000,
+        }),
+        ..Metadata::default()
     }
 }
 

@@ -290,7 +290,11 @@ impl World {
                     inode,
                     birth,
                     kind,
-                    mode: 0o600,
+                    mode: if kind == Kind::Directory {
+                        0o755
+                    } else {
+                        0o644
+                    },
                     mtime: ctime,
                     ctime,
                     xattr: 0,
@@ -335,10 +339,8 @@ impl World {
 }
 
 fn target_of(target: &[u8]) -> Content {
-    let mut bytes = [0; 8];
-    let count = target.len().min(8);
-    bytes[..count].copy_from_slice(&target[..count]);
-    Content::from_le_bytes(bytes)
+    let text = std::str::from_utf8(target).ok();
+    text.and_then(|text| text.parse().ok()).unwrap_or_default()
 }
 
 fn describe(file: &mut File, step: &Step) {

@@ -106,7 +106,7 @@ impl Node {
             },
             Kind::Directory => Payload::Directory,
             Kind::Symlink(target) => Payload::Symlink {
-                target: target.to_le_bytes().to_vec(),
+                target: target.to_string().into_bytes(),
             },
         }
     }

@@ -29,6 +29,8 @@ struct Fate {
     may_vanish: bool,
     /// A user deleted it, at this path.
     deleted_at: Option<RelPath>,
+    /// Who deleted it.
+    deleted_by: u8,
     /// Something happened to it that excuses its being there after a deletion.
     may_return: bool,
 }
@@ -38,8 +40,6 @@ struct Fate {
 pub struct Oracle {
     fates: BTreeMap<Content, Fate>,
     touches: Vec<(u8, RelPath, Touch)>,
-    /// Indexes were lost or restored, disks copied, or filters changed.
-    pub state_was_lost: bool,
 }
 
 impl Oracle {
@@ -59,11 +59,30 @@ impl Oracle {
     }
 
     /// A user deleted `content` at `path`.
-    pub fn deleted(&mut self, _replica: u8, path: &RelPath, content: Content) {
+    pub fn deleted(&mut self, replica: u8, path: &RelPath, content: Content) {
         let fate = self.fates.entry(content).or_default();
         fate.may_vanish = true;
         fate.may_return |= fate.deleted_at.is_some();
         fate.deleted_at = Some(path.clone());
+        fate.deleted_by = replica;
+    }
+
+    /// A replica's index was lost: deletions that it alone knew of are forgotten.
+    pub fn forgot(&mut self, replica: u8, disks: &[&Disk]) {
+        for (content, fate) in &mut self.fates {
+            let own = fate.deleted_at.is_some() && fate.deleted_by == replica;
+            fate.may_return |= own && disks.iter().any(|disk| disk.holds(*content));
+        }
+    }
+
+    /// Filters left out what is at `path` and below: what was deleted meanwhile may return with it.
+    pub fn left_out(&mut self, path: &RelPath, disk: &Disk) {
+        let nodes = disk.tree().nodes.iter();
+        for (_, node) in nodes.filter(|(found, _)| found.is_within(path)) {
+            if let Some(content) = node.kind.content() {
+                self.fates.entry(content).or_default().may_return = true;
+            }
+        }
     }
 
     /// A user moved `content`.

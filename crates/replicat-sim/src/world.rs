@@ -167,8 +167,9 @@ impl World {
             Op::Partition(one, other) => self.partition(self.number(one), self.number(other)),
             Op::Exclude(replica, path) => {
                 let replica = self.number(replica);
-                self.oracle.state_was_lost = true;
-                self.nodes[replica].excluded = Some(paths::path(path));
+                let path = paths::path(path);
+                self.oracle.left_out(&path, &self.nodes[replica].disk);
+                self.nodes[replica].excluded = Some(path);
             }
             Op::Include(replica) => {
                 let replica = self.number(replica);
@@ -288,7 +289,6 @@ impl World {
             return Ok(());
         };
         self.drop_links(replica);
-        self.oracle.state_was_lost = true;
         if keep == Keep::Nothing {
             let node = &mut self.nodes[replica];
             let before = std::mem::replace(&mut node.disk, backup.disk);
@@ -302,6 +302,7 @@ impl World {
             self.oracle
                 .went_back(&before, &self.nodes[replica].disk, &others);
         }
+        self.forget_deletions(replica);
         self.nodes[replica].replace_store(backup.store)?;
         self.scan(replica)?;
         Ok(())
@@ -309,12 +310,17 @@ impl World {
 
     fn lose_index(&mut self, replica: usize) -> Result<(), Failure> {
         self.drop_links(replica);
-        self.oracle.state_was_lost = true;
         let identity = self.nodes[replica].store().identity()?;
         let store = MemoryStore::new(identity.folder, self.new_id(), &identity.name);
+        self.forget_deletions(replica);
         self.nodes[replica].replace_store(store)?;
         self.scan(replica)?;
         Ok(())
+    }
+
+    fn forget_deletions(&mut self, replica: usize) {
+        let disks: Vec<&Disk> = self.nodes.iter().map(|node| &node.disk).collect();
+        self.oracle.forgot(replica as u8, &disks);
     }
 
     fn clone_replica(&mut self, replica: usize) -> Result<(), Failure> {
@@ -322,7 +328,6 @@ impl World {
             return Ok(());
         }
         self.commit(replica)?;
-        self.oracle.state_was_lost = true;
         let original = &self.nodes[replica];
         let store = original.store().clone();
         let disk = original.disk.copied();
