@@ -118,9 +118,7 @@ impl Comparison<'_> {
         self.set_cache(mounted.root())?;
         let invocation = self.tools.invocation(contender, &sides);
         let sample = invocation.measure(mounted.root(), self.interrupt)?;
-        if let Some(promise) = contender.promise() {
-            self.check_equal(promise, &sides)?;
-        }
+        self.check_equal(contender, &sides)?;
         if contender == Contender::Replicat {
             self.check_confirmed(&sides)?;
         }
@@ -155,7 +153,10 @@ impl Comparison<'_> {
     }
 
     /// Has rsync, as an independent walker, look for any difference in what was promised.
-    fn check_equal(&self, promise: &[&str], sides: &Sides) -> Result<()> {
+    fn check_equal(&self, contender: Contender, sides: &Sides) -> Result<()> {
+        let Some(promise) = contender.promise() else {
+            return Ok(());
+        };
         let mut command = Command::new("rsync");
         command
             .args(promise)
@@ -163,12 +164,14 @@ impl Comparison<'_> {
             .arg(format!("--exclude=/{STATE_DIRECTORY}/"))
             .arg(sides.source.join(""))
             .arg(sides.target.join(""));
-        let differences = self.interrupt.run_successfully(&mut command)?;
-        let count = differences.lines().count();
-        match differences.lines().next() {
-            Some(first) => bail!("did not converge: {count} differences, the first is {first}"),
-            None => Ok(()),
+        let printed = self.interrupt.run_successfully(&mut command)?;
+        let tolerated = contender.tolerated();
+        let mut differences = printed.lines().filter(|line| Some(*line) != tolerated);
+        if let Some(first) = differences.next() {
+            let others = differences.count();
+            bail!("did not converge: {first} and {others} more differences");
         }
+        Ok(())
     }
 
     /// A second pass of replicat must find nothing to do and say so.

@@ -75,9 +75,14 @@ impl Planter<'_> {
         let mut rng = Rng::with_seed(SEED);
         let directories = nested_directories(root, count / FILES_IN_DIRECTORY, &mut rng)?;
         let mut buffer = Vec::new();
+        let mut at = 0;
         for number in 0..count {
             self.interrupt.check()?;
-            let directory = &directories[rng.usize(..directories.len())];
+            // One directory after the other, as trees are unpacked.
+            if rng.u64(..FILES_IN_DIRECTORY) == 0 {
+                at = (at + 1) % directories.len();
+            }
+            let directory = &directories[at];
             let extension = rng.choice(["c", "h", "md", "json", "png", "txt"]);
             let name = format!("{}-{number}.{}", word(&mut rng), extension.unwrap_or("c"));
             buffer.resize(size(&mut rng), 0);
