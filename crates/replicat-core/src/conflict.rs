@@ -113,17 +113,14 @@ impl<S: Store> Replica<S> {
         Ok(None)
     }
 
-    /// The losers, not yet preserved, that hold just what the own storage holds at `path`, and the paths that they
-    /// lost: `path` itself, where a move took the content, or any other path at which it lost.
+    /// The losers, not yet preserved, that the own storage holds at `path`, in the state `held`, and the paths that
+    /// they lost: `path` itself, where a move took the content, or any other path at which it lost.
     pub(crate) fn unpreserved(
         &self,
         path: &RelPath,
         record: &Record,
         held: &Base,
     ) -> Result<Vec<(RelPath, Version)>, StoreError> {
-        let Some(substance) = held.payload.substance() else {
-            return Ok(Vec::new());
-        };
         let mut paths = vec![path.clone()];
         let versions = record.entry.versions().iter();
         paths.extend(versions.filter_map(|v| v.payload.moved_to().cloned()));
@@ -140,8 +137,7 @@ impl<S: Store> Replica<S> {
             let entry = self.record(&other)?.entry;
             let Some(shown) = entry.shown() else { continue };
             for loser in shown.losers {
-                let holds = loser.payload.substance() == Some(substance);
-                if holds && self.preserving_copy(&other, loser)?.is_none() {
+                if held.embodies(loser) && self.preserving_copy(&other, loser)?.is_none() {
                     found.push((other.clone(), loser.clone()));
                 }
             }

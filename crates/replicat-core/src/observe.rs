@@ -70,6 +70,31 @@ impl<S: Store> Replica<S> {
         }
     }
 
+    /// Makes of a conflict copy a file like any other, by an event that changes nothing else. Returns whether there was
+    /// one at `path`.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn acknowledge_copy(&mut self, now: Now, path: &RelPath) -> Result<bool, StoreError> {
+        let record = self.record(path)?;
+        let Some(before) = self.storage_state(path, &record)? else { return Ok(false) };
+        if before.conflict_of.is_none() {
+            return Ok(false);
+        }
+        let draft = Draft {
+            hlc: Hlc(before.hlc.0 + 1),
+            base: before.payload.substance(),
+            payload: before.payload,
+            context: before.context,
+            metadata: before.metadata,
+            stamps: before.stamps,
+            carry: None,
+            conflict_of: None,
+        };
+        self.announce(now, path, draft)?;
+        Ok(true)
+    }
+
     fn observe_present(
         &mut self,
         now: Now,

@@ -331,8 +331,13 @@ impl<S: Store> Replica<S> {
             let Some(new) = path.rebase(from, to) else {
                 return Ok(false);
             };
-            let held_there = self.record(&new)?.local.is_some();
-            leave = !held_there && (record.local.is_none() || !record.entry.is_live());
+            let there = self.record(&new)?;
+            let loses = there
+                .entry
+                .shown()
+                .is_some_and(|shown| !shown.losers.is_empty());
+            let free = there.local.is_none() && !loses;
+            leave = free && (record.local.is_none() || !record.entry.is_live());
             Ok(leave)
         })?;
         Ok(leave)

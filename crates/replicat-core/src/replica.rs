@@ -283,6 +283,14 @@ impl Base {
     pub(crate) fn is_shown(&self, shown: &Shown<'_>) -> bool {
         self.payload == *shown.payload() && self.metadata.agrees_with(shown.metadata())
     }
+
+    /// Whether a storage in this state holds `version`, or what it was carried from. Equal content alone is not
+    /// enough: who has it from elsewhere may lose it without knowing of `version`.
+    pub(crate) fn embodies(&self, version: &Version) -> bool {
+        let knows = |dot: Dot| self.context.vector.contains(dot);
+        self.payload.substance() == version.payload.substance()
+            && (knows(version.dot) || version.carry.is_some_and(|carry| knows(carry.dot())))
+    }
 }
 
 impl Metadata {

@@ -186,7 +186,7 @@ impl<S: Store> Replica<S> {
         }
         let winner = shown.winner.clone();
         let there = self.record(destination)?.entry;
-        self.announce(now, destination, followed(&winner, &there, None))?;
+        self.announce(now, destination, followed(&winner, &there))?;
         self.announce(now, path, departure(&record.entry, destination, &[&winner]))?;
         Ok(2)
     }
@@ -215,7 +215,7 @@ impl<S: Store> Replica<S> {
             return Ok(1);
         };
         let there = self.record(&destination)?.entry;
-        self.announce(now, &destination, followed(edit, &there, Some(tombstone)))?;
+        self.announce(now, &destination, followed(edit, &there))?;
         self.announce(
             now,
             path,
@@ -248,10 +248,10 @@ impl<S: Store> Replica<S> {
         Ok(made)
     }
 
-    /// Whether the own storage holds at `path` what `version` says.
+    /// Whether the own storage holds `version` at `path`.
     fn holds(&self, path: &RelPath, version: &Version) -> Result<bool, StoreError> {
         let held = self.storage_state(path, &self.record(path)?)?;
-        Ok(held.is_some_and(|held| held.payload.substance() == version.payload.substance()))
+        Ok(held.is_some_and(|held| held.embodies(version)))
     }
 }
 
@@ -350,13 +350,12 @@ fn described_anew(entry: &Entry) -> Metadata {
 }
 
 /// `edit` at the place its file was moved to, where `there` is known.
-fn followed(edit: &Version, there: &Entry, moved: Option<&Version>) -> Draft {
+fn followed(edit: &Version, there: &Entry) -> Draft {
     let mut context = Context::default();
     let mut hlc = edit.hlc;
-    let bases = [edit.base, moved.and_then(|tombstone| tombstone.base)];
     for version in there.versions() {
         let held = version.payload.substance();
-        if held.is_some() && bases.contains(&held) {
+        if held.is_some() && held == edit.base {
             cover(&mut context, version);
             hlc = hlc.max(Hlc(version.hlc.0 + 1));
         }

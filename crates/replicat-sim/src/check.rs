@@ -7,8 +7,9 @@ use replicat_core::entry::Timestamp;
 use replicat_core::path::RelPath;
 use replicat_core::store::Store;
 
-use crate::disk::{Content, Disk, Kind, Node as File};
+use crate::disk::{Content, Disk, Kind, Node as File, content_of};
 use crate::exchange::Ended;
+use crate::node::Node;
 use crate::op::{History, Op};
 use crate::world::{Failure, World};
 
@@ -38,6 +39,20 @@ pub fn try_run(history: &History) -> (Result<(), Failure>, Option<World>) {
     };
     let outcome = execute(&mut world, history);
     (outcome, Some(world))
+}
+
+/// Executes a history and prints the state of all replicas after each operation.
+pub fn trace(history: &History) {
+    let Ok(mut world) = World::new(history) else {
+        return;
+    };
+    for op in &history.operations {
+        let outcome = world.perform(*op);
+        println!("== {op:?} {outcome:?}\n{}", world.describe());
+    }
+    let outcome = world.come_to_rest();
+    let outcome = outcome.and_then(|()| world.check(history));
+    println!("== at rest {outcome:?}\n{}", world.describe());
 }
 
 fn execute(world: &mut World, history: &History) -> Result<(), Failure> {
@@ -105,7 +120,7 @@ impl World {
     }
 
     fn check(&self, history: &History) -> Result<(), Failure> {
-        self.check_equality()?;
+        self.check_equality(history)?;
         let disk = &self.nodes[0].disk;
         if let Some(content) = self.oracle.lost(disk) {
             return Err(Failure::violation(format!("content {content} is lost")));
@@ -115,8 +130,9 @@ impl World {
                 "content {content} was deleted and came back"
             )));
         }
-        let faultless = history.operations.iter().all(|op| !is_fault(*op));
-        if faultless && let Some(path) = self.doubled_copy(disk) {
+        if is_faultless(history)
+            && let Some(path) = self.doubled_copy(disk)
+        {
             return Err(Failure::violation(format!(
                 "{path} is a second copy of one loser"
             )));
@@ -124,11 +140,11 @@ impl World {
         Ok(())
     }
 
-    fn check_equality(&self) -> Result<(), Failure> {
+    fn check_equality(&self, history: &History) -> Result<(), Failure> {
         for (number, node) in self.nodes.iter().enumerate() {
             let first = &self.nodes[0];
-            if node.store().pending_count()? > 0 {
-                let paths = node.store().pending(None, 4)?;
+            let paths = self.unfinished(node, history)?;
+            if !paths.is_empty() {
                 return Err(Failure::violation(format!(
                     "replica {number} has work left at {paths:?}"
                 )));
@@ -145,6 +161,32 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// The paths where a replica has work left. With state lost, a file may be wanted that nobody has any more.
+    fn unfinished(&self, node: &Node, history: &History) -> Result<Vec<RelPath>, Failure> {
+        let mut paths = node.store().pending(None, usize::MAX)?;
+        if is_faultless(history) {
+            return Ok(paths);
+        }
+        let mut orphaned: Vec<RelPath> = Vec::new();
+        for path in &paths {
+            let content = node
+                .replica()
+                .record(path)?
+                .entry
+                .shown()
+                .and_then(|s| s.payload().content());
+            let is_orphan = content.map(content_of).is_some_and(|content| {
+                self.oracle.may_vanish(content)
+                    && !self.nodes.iter().any(|node| node.disk.holds(content))
+            });
+            if is_orphan {
+                orphaned.push(path.clone());
+            }
+        }
+        paths.retain(|path| !orphaned.contains(path));
+        Ok(paths)
     }
 
     fn doubled_copy(&self, disk: &Disk) -> Option<RelPath> {
@@ -166,6 +208,10 @@ impl World {
         }
         None
     }
+}
+
+fn is_faultless(history: &History) -> bool {
+    !history.operations.iter().any(|op| is_fault(*op))
 }
 
 fn is_fault(op: Op) -> bool {

@@ -143,7 +143,11 @@ fn stamp(number: u64) -> Timestamp {
 }
 
 fn size_of(content: Content) -> u64 {
-    content & 7
+    if content >= GARBAGE_FROM {
+        0
+    } else {
+        1 + content % 7
+    }
 }
 
 /// The name of a content.

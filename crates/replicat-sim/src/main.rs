@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::{Args, Parser, Subcommand};
-use replicat_sim::check::{run, try_run};
+use replicat_sim::check::{run, trace};
 use replicat_sim::generate::{Shape, history};
 use replicat_sim::minimise::minimise;
 use replicat_sim::op::History;
@@ -171,11 +171,7 @@ fn replay(task: &Replay) -> ExitCode {
     };
     if task.verbose {
         print_history(&history);
-        let (_, world) = try_run(&minimise(&history));
-        println!(
-            "{}",
-            world.map(|world| world.describe()).unwrap_or_default()
-        );
+        trace(&minimise(&history));
     }
     report_failure(task.seed, &what, task.replicas);
     ExitCode::FAILURE
