@@ -16,9 +16,10 @@ sim HISTORIES="1000000" SEED="1":
 fuzz CASES="100000":
     PROPTEST_CASES={{CASES}} cargo test --release --workspace --lib --test it
 
-# Benchmarks, alone and against other tools.
+# Benchmarks against other tools. Needs root, to mount fresh filesystems.
 bench *ARGUMENTS:
-    cargo run --release -p replicat-bench -- {{ARGUMENTS}}
+    cargo build --release
+    cargo run --release -p replicat-bench --bin replicat-bench -- {{ARGUMENTS}}
 
 # Formats the code.
 fmt:

@@ -14,6 +14,8 @@ pub(crate) struct Function {
 /// A parsed Rust file.
 pub(crate) struct Source {
     pub(crate) functions: Vec<Function>,
+    /// The names of modules that are tests and lie in files of their own.
+    pub(crate) test_modules: Vec<String>,
     /// Per line, from the first: whether it belongs to a test.
     is_test: Vec<bool>,
 }
@@ -24,6 +26,7 @@ impl Source {
         let file = syn::parse_file(text).ok()?;
         let mut source = Self {
             functions: Vec::new(),
+            test_modules: Vec::new(),
             is_test: vec![false; text.lines().count() + 1],
         };
         source.visit_file(&file);
@@ -62,6 +65,11 @@ impl<'ast> Visit<'ast> for Source {
     fn visit_item(&mut self, item: &'ast syn::Item) {
         if attributes(item).iter().any(marks_test) {
             self.mark_test(item.span());
+            if let syn::Item::Mod(module) = item
+                && module.content.is_none()
+            {
+                self.test_modules.push(module.ident.to_string());
+            }
         }
         visit::visit_item(self, item);
     }
@@ -108,7 +116,8 @@ fn marks_test(attribute: &syn::Attribute) -> bool {
 
 #[test]
 fn finds_functions_and_tells_tests_apart() {
-    let text = "fn one() {\n    two()\n}\n#[cfg(test)]\nmod tests {\n    fn three() {}\n}\n";
+    let text = "fn one() {\n    two()\n}\n#[cfg(test)]\nmod tests {\n    fn three() {}\n}\n\
+        #[cfg(test)]\nmod more;\n";
     let source = Source::parse(text).unwrap();
     let found: Vec<_> = source
         .functions
@@ -118,4 +127,5 @@ fn finds_functions_and_tells_tests_apart() {
     assert_eq!(found, [("one", 1, 3), ("three", 6, 1)]);
     assert!(!source.is_test(3) && source.is_test(4) && source.is_test(7));
     assert_eq!(source.line_count(text), 3);
+    assert_eq!(source.test_modules, ["more"]);
 }

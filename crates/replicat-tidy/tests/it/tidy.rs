@@ -1,5 +1,7 @@
 //! Rules of form: lengths, leftovers, machine paths, headers, lists that must be complete.
 
+use std::collections::BTreeSet;
+
 use crate::repository::{self, TextFile};
 use crate::source::Source;
 
@@ -24,9 +26,26 @@ const MACHINE_PATHS: [&str; 4] = [
     concat!("/Use", "rs/"),
 ];
 
-/// A file that is test code whole.
-fn is_test_file(path: &str) -> bool {
+/// Code in a directory of tests.
+fn is_test_path(path: &str) -> bool {
     path.contains("/tests/") || path.contains("/benches/") || path.starts_with("fuzz/")
+}
+
+/// The files that are tests whole, by their directory or by what declares them.
+fn test_files(files: &[(TextFile, Source)]) -> BTreeSet<String> {
+    let declared = files.iter().flat_map(|(file, source)| {
+        let (directory, name) = file.path.rsplit_once('/').unwrap_or(("", &file.path));
+        let inner = match name {
+            "lib.rs" | "main.rs" | "mod.rs" => directory.to_owned(),
+            _ => file.path.trim_end_matches(".rs").to_owned(),
+        };
+        let modules = source.test_modules.iter();
+        modules.map(move |module| format!("{inner}/{module}.rs"))
+    });
+    let placed = files.iter().map(|(file, _)| file.path.clone());
+    declared
+        .chain(placed.filter(|path| is_test_path(path)))
+        .collect()
 }
 
 fn is_comment(line: &str) -> bool {
@@ -87,9 +106,11 @@ fn no_file_is_long() {
 
 #[test]
 fn no_leftovers_outside_tests() {
+    let files = rust_files();
+    let tests = test_files(&files);
     let mut breaches = Vec::new();
-    for (file, source) in rust_files() {
-        if is_test_file(&file.path) {
+    for (file, source) in files {
+        if tests.contains(&file.path) {
             continue;
         }
         for (at, line) in file.text.lines().enumerate() {
