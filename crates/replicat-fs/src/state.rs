@@ -25,7 +25,9 @@ pub const STATE_DIRECTORY: &str = ".replicat";
 pub const INDEX_FILE: &str = "index.redb";
 const LOCK_FILE: &str = "lock";
 const STAGING: &str = "staging";
-const TRASH: &str = "trash";
+/// The directory of the trash in a state directory.
+pub const TRASH_DIRECTORY: &str = "trash";
+const TRASH: &str = TRASH_DIRECTORY;
 /// What staging holds: downloads to be resumed, small things about to be placed, and what was displaced.
 const STAGING_PARTS: [&str; 3] = [PARTIAL, READY, DISPLACED];
 pub(crate) const PARTIAL: &str = "partial";
@@ -57,7 +59,7 @@ pub struct StateDirectory {
     workspace: PathBuf,
     pub(crate) staging: OwnedFd,
     pub(crate) trash: OwnedFd,
-    _locks: Vec<OwnedFd>,
+    _locks: Vec<Lock>,
 }
 
 impl StateDirectory {
@@ -67,19 +69,27 @@ impl StateDirectory {
     /// # Errors
     /// [`StateError::Locked`] if another process works on this root, or on this state.
     pub fn open(root: &Root, elsewhere: Option<&Path>) -> Result<Self, StateError> {
-        let inside = inside_root(root)?;
-        let path = elsewhere.map_or_else(|| inside.clone(), Path::to_path_buf);
-        create_private(&path)?;
-        let workspace = match elsewhere {
-            Some(elsewhere) if shares_filesystem(root, elsewhere)? => elsewhere.to_path_buf(),
-            _ => inside.clone(),
+        let inside = match inside_root(root) {
+            // A root that is only read needs no staging.
+            Err(error) if elsewhere.is_some() && (error.is_read_only() || error.is_denied()) => {
+                None
+            }
+            result => Some(result?),
         };
+        let path = match (elsewhere, &inside) {
+            (Some(elsewhere), _) => elsewhere.to_path_buf(),
+            (None, inside) => inside.clone().unwrap_or_default(),
+        };
+        create_private(&path)?;
+        let workspace = match &inside {
+            Some(inside) if !shares_filesystem(root, &path)? => inside.clone(),
+            _ => path.clone(),
+        };
+        let mut held: Vec<&PathBuf> = inside.iter().chain([&path]).collect();
+        held.dedup();
         let mut locks = Vec::new();
-        for held in [Some(&inside), elsewhere.map(|_| &path)]
-            .into_iter()
-            .flatten()
-        {
-            locks.push(lock(root, held)?);
+        for state in held {
+            locks.push(lock(root, state)?);
         }
         create_workspace(&workspace)?;
         Ok(Self {
@@ -130,11 +140,11 @@ pub(crate) fn open_part(staging: &OwnedFd, shown: &Path, part: &str) -> Result<O
 }
 
 /// `<root>/.replicat`, created through the root's descriptor and checked to be no link.
-fn inside_root(root: &Root) -> Result<PathBuf, StateError> {
+fn inside_root(root: &Root) -> Result<PathBuf, FsError> {
     let failed = |source| FsError::new("create", root.path().join(STATE_DIRECTORY), source);
     match rustix::fs::mkdirat(root.descriptor(), STATE_DIRECTORY, Mode::RWXU) {
         Ok(()) | Err(Errno::EXIST) => {}
-        Err(source) => return Err(failed(source).into()),
+        Err(source) => return Err(failed(source)),
     }
     open_directory_in(&root.descriptor(), STATE_DIRECTORY).map_err(failed)?;
     let path = root.path().join(STATE_DIRECTORY);
@@ -198,8 +208,20 @@ fn open_directory_in(
     rustix::fs::openat(directory, name, flags, Mode::empty())
 }
 
+/// A lock held. It is given up by name, since a child process that is just being started holds a copy of the
+/// descriptor for an instant.
+#[derive(Debug)]
+struct Lock(OwnedFd);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Where this fails, closing the descriptor does the same.
+        let _ = rustix::fs::flock(&self.0, FlockOperation::Unlock);
+    }
+}
+
 /// Locks a state directory for as long as the descriptor lives, and writes who did.
-fn lock(root: &Root, state: &Path) -> Result<OwnedFd, StateError> {
+fn lock(root: &Root, state: &Path) -> Result<Lock, StateError> {
     let path = state.join(LOCK_FILE);
     let failed = |source: Errno| FsError::new("lock", &path, source);
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -218,7 +240,7 @@ fn lock(root: &Root, state: &Path) -> Result<OwnedFd, StateError> {
     rustix::fs::ftruncate(&file, 0)
         .and_then(|()| rustix::io::pwrite(&file, id.as_bytes(), 0))
         .map_err(failed)?;
-    Ok(file)
+    Ok(Lock(file))
 }
 
 fn holder(path: &Path) -> String {

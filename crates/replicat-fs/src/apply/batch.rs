@@ -11,9 +11,9 @@ use crate::apply::error::ApplyError;
 use crate::apply::{Action, Applier, Change};
 use crate::stage::Staged;
 
-/// Up to so many files or directories are flushed one by one; more of them with the whole filesystem, which costs
-/// about as much as a few of them.
-pub const FSYNC_FILES_MAX: usize = 8;
+/// Up to so many files or directories are flushed one by one, more of them with the whole filesystem. On ext4 the
+/// flush of each new file is a journal commit, and the whole filesystem costs about as much as three or four.
+pub const FSYNC_FILES_MAX: usize = 4;
 
 /// When changes are made durable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,6 +47,11 @@ impl Touched {
             }
         }
         touched
+    }
+
+    /// Takes in the directories that other changes touch.
+    pub fn merge(&mut self, other: Self) {
+        self.directories.extend(other.directories);
     }
 
     fn add_parent(&mut self, path: &RelPath) {

@@ -14,6 +14,7 @@ use crate::apply::{Action, Applied, Applier, Change, Displaced, Reserved, at};
 use crate::error::FsError;
 use crate::observe::fingerprint;
 use crate::root::{Parent, stat_at, stat_descriptor};
+use crate::stage::LogUse;
 use crate::stage::slot::{Origin, Slot, now_seconds};
 use crate::trash::TrashId;
 use crate::trash::log::Displacement;
@@ -23,7 +24,10 @@ const CHANGE_ENTRIES: u32 = 0o300;
 
 impl Applier {
     /// Gives each change an id, and notes durably-to-be what each may displace before anything is displaced.
-    pub(super) fn reserve(&self, changes: &[Change]) -> Result<Vec<Reserved>, FsError> {
+    pub(super) fn reserve(
+        &self,
+        changes: &[Change],
+    ) -> Result<(Vec<Reserved>, LogUse<'_>), FsError> {
         let (mut to_trash, mut to_discard) = (Vec::new(), Vec::new());
         let mut reserved = Vec::with_capacity(changes.len());
         for change in changes {
@@ -50,10 +54,8 @@ impl Applier {
         if let Some(trash) = self.trash.as_ref().filter(|_| !to_trash.is_empty()) {
             trash.record(&to_trash)?;
         }
-        if !to_discard.is_empty() {
-            self.staging.area.log_all(&to_discard)?;
-        }
-        Ok(reserved)
+        let in_use = self.staging.area.log_all(&to_discard)?;
+        Ok((reserved, in_use))
     }
 
     /// The same failure for each change of a batch that could not begin.
@@ -193,7 +195,8 @@ impl Applier {
         let area = &self.staging.area;
         let directory = path.parent().unwrap_or_else(RelPath::root);
         let slot = Slot::new(area.ids.next(), Origin::Opened(mode), directory.name());
-        area.log_displaced(&slot, &directory)
+        let _in_use = area
+            .log_displaced(&slot, &directory)
             .map_err(|error| error.errno().unwrap_or(Errno::IO))?;
         let name = slot.name();
         let private = Mode::RUSR | Mode::WUSR;

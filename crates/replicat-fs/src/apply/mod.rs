@@ -77,7 +77,7 @@ impl Applier {
     /// Makes the changes in order, each by itself: one that fails stops no other. The errors come in place of the
     /// results.
     pub fn commit(&self, changes: Vec<Change>) -> Vec<Result<Applied, ApplyError>> {
-        let reserved = match self.reserve(&changes) {
+        let (reserved, _in_use) = match self.reserve(&changes) {
             Ok(reserved) => reserved,
             Err(error) => return self.refuse_all(&changes, &error),
         };

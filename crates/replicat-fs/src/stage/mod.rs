@@ -17,7 +17,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use replicat_core::entry::Metadata;
 use replicat_core::id::ContentHash;
@@ -41,6 +41,8 @@ pub(crate) use staged::Place;
 pub use staged::Staged;
 
 const SPECIAL_BITS: u32 = 0o7000;
+/// How long the log of the displaced may grow before it is thrown away, in bytes.
+const LOG_BYTES_MAX: usize = 1024 * 1024;
 
 /// What all stagers of a replica share.
 #[derive(Debug)]
@@ -56,7 +58,29 @@ pub(crate) struct Area {
     stagers: AtomicU64,
     /// Contents whose partial file is being written or waits for its commit.
     claimed: Mutex<HashSet<ContentHash>>,
+    log: Mutex<LogState>,
     process: Process,
+}
+
+/// The log of the displaced, which is thrown away now and then while nothing depends on it.
+#[derive(Debug, Default)]
+struct LogState {
+    /// How many batches and adoptions may have something at a slot.
+    uses: usize,
+    /// How much was written.
+    bytes: usize,
+}
+
+/// While it lives, the log of the displaced is kept.
+#[derive(Debug)]
+pub(crate) struct LogUse<'a> {
+    area: &'a Area,
+}
+
+impl Drop for LogUse<'_> {
+    fn drop(&mut self) {
+        self.area.log_state().uses -= 1;
+    }
 }
 
 /// What the kernel gives to files that this process creates.
@@ -131,6 +155,7 @@ impl Staging {
             ids: Ids::default(),
             stagers: AtomicU64::new(0),
             claimed: Mutex::default(),
+            log: Mutex::default(),
             process: Process::current(),
             shown,
         });
@@ -300,7 +325,7 @@ impl Staging {
         }
         let origin = Origin::Adopted(before.stx_ino);
         let slot = Slot::new(self.area.ids.next(), origin, &parent.name);
-        self.area.log_displaced(&slot, from)?;
+        let _in_use = self.area.log_displaced(&slot, from)?;
         let name = slot.name();
         let (source, to) = (
             At::new(&parent.directory, parent.name()),
@@ -332,7 +357,7 @@ impl Staging {
 
 impl Area {
     /// Notes where the thing at a slot belongs.
-    pub(crate) fn log_displaced(&self, slot: &Slot, path: &RelPath) -> Result<(), FsError> {
+    pub(crate) fn log_displaced(&self, slot: &Slot, path: &RelPath) -> Result<LogUse<'_>, FsError> {
         self.log_all(&[Displacement {
             id: slot.id,
             seconds: slot::now_seconds(),
@@ -341,10 +366,30 @@ impl Area {
         }])
     }
 
-    pub(crate) fn log_all(&self, displacements: &[Displacement]) -> Result<(), FsError> {
-        log::append(&self.calls, self.displaced.as_fd(), displacements)
-            .map(drop)
-            .map_err(|source| self.failed("write", OsStr::new(log::LOG), source))
+    /// Notes what a batch may displace. What is noted lasts as long as the result, and as anything is at a slot.
+    pub(crate) fn log_all(&self, displacements: &[Displacement]) -> Result<LogUse<'_>, FsError> {
+        let failed = |source| self.failed("write", OsStr::new(log::LOG), source);
+        let mut state = self.log_state();
+        if state.uses == 0 && state.bytes > LOG_BYTES_MAX && self.has_no_slots().map_err(failed)? {
+            let at = At::new(&self.displaced, OsStr::new(log::LOG));
+            self.calls.unlink(at).map_err(failed)?;
+            state.bytes = 0;
+        }
+        if !displacements.is_empty() {
+            let written = log::append(&self.calls, self.displaced.as_fd(), displacements);
+            state.bytes += written.map_err(failed)?;
+        }
+        state.uses += 1;
+        Ok(LogUse { area: self })
+    }
+
+    fn log_state(&self) -> MutexGuard<'_, LogState> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has_no_slots(&self) -> Result<bool, Errno> {
+        let names = crate::trash::names(self.displaced.as_fd())?;
+        Ok(names.iter().all(|name| name == log::LOG))
     }
 }
 

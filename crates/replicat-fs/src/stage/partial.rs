@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::ops::Range;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use replicat_core::entry::Metadata;
@@ -285,6 +285,12 @@ impl StagedFile {
     pub fn abandon(self) -> Result<(), FsError> {
         let at = At::new(&self.area.partial, &self.name);
         self.area.calls.unlink(at).map_err(self.failed("remove"))
+    }
+}
+
+impl AsFd for StagedFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 }
 

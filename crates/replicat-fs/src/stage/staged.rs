@@ -13,6 +13,7 @@ use rustix::io::Errno;
 use crate::apply::calls::At;
 use crate::metadata::Unapplied;
 use crate::observe;
+use crate::root::stat_at;
 use crate::stage::slot::{Origin, Slot};
 use crate::stage::{Area, remove_at};
 use crate::trash::log::TrashId;
@@ -104,6 +105,12 @@ impl Staged {
         self.seen.as_ref().map_or(0, |seen| seen.stx_ino)
     }
 
+    /// Whether this is a user's own file under one more name, rather than a new one.
+    #[must_use]
+    pub fn is_users_own(&self) -> bool {
+        self.is_adopted()
+    }
+
     pub(crate) fn is_adopted(&self) -> bool {
         match &self.place {
             Place::Adopted => true,
@@ -166,6 +173,14 @@ impl Staged {
         self.placed();
     }
 
+    /// Removes an adopted name, if the file has another. If not it stays: recovery takes it to the trash.
+    fn let_go(&mut self) {
+        match stat_at(self.area.displaced.as_fd(), &self.name) {
+            Ok(found) if found.stx_nlink > 1 => self.remove(),
+            _ => tracing::warn!(name = ?self.name, "the next start moves it to the trash"),
+        }
+    }
+
     /// Moves a partial download back from its slot, to be resumed.
     fn go_home(&mut self, home: &Home) -> Result<(), Errno> {
         let to = At {
@@ -179,14 +194,15 @@ impl Staged {
 impl Drop for Staged {
     fn drop(&mut self) {
         match std::mem::replace(&mut self.place, Place::Placed) {
-            Place::Placed | Place::Adopted => {}
+            Place::Placed => {}
+            Place::Adopted => self.let_go(),
             Place::Partial(content) => self.area.release(content),
             place @ (Place::Ready(_) | Place::Unshared) => {
                 self.place = place;
                 self.remove();
             }
             Place::Slot(home) => match &home.place {
-                Place::Adopted => {}
+                Place::Adopted => self.let_go(),
                 Place::Partial(content) => {
                     let content = *content;
                     if let Err(reason) = self.go_home(&home) {

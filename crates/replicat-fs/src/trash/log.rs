@@ -7,7 +7,7 @@
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use replicat_core::id::ContentHash;
 use replicat_core::path::RelPath;
@@ -74,12 +74,12 @@ impl Displacement {
     }
 }
 
-/// Appends to the log in `directory`, in one write.
+/// Appends to the log in `directory`, in one write; says how many bytes.
 pub(crate) fn append(
     calls: &Calls,
     directory: BorrowedFd<'_>,
     displacements: &[Displacement],
-) -> Result<OwnedFd, Errno> {
+) -> Result<usize, Errno> {
     let log = calls.create_log(At::new(&directory, OsStr::new(LOG)))?;
     // A line that a crash cut short must not swallow the next one: each write starts a line.
     let mut text = String::from("\n");
@@ -87,7 +87,7 @@ pub(crate) fn append(
         text.push_str(&displacement.line());
     }
     calls.write(log.as_fd(), text.as_bytes())?;
-    Ok(log)
+    Ok(text.len())
 }
 
 /// Reads the log in `directory`; lines cut short are left out, and a missing log is empty.

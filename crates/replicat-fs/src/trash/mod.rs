@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -191,46 +191,20 @@ impl Trash {
     /// # Errors
     /// If it cannot be read.
     pub fn list(&self, path: Option<&RelPath>) -> Result<Vec<TrashItem>, FsError> {
-        let mut items = Vec::new();
-        for day in self.days()? {
-            self.list_day(&day, &mut items)?;
-        }
-        items.retain(|item| path.is_none_or(|path| item.path.as_ref() == Some(path)));
-        items.sort_by_key(|item| item.id);
-        Ok(items)
+        self.view()?.list(path)
     }
 
     fn days(&self) -> Result<Vec<OsString>, FsError> {
-        let mut names =
-            names(self.directory.as_fd()).map_err(|source| self.failed("list", "", source))?;
-        names.sort();
-        Ok(names)
+        self.view()?.days()
     }
 
-    fn list_day(&self, day: &OsStr, items: &mut Vec<TrashItem>) -> Result<(), FsError> {
-        let failed = |source| self.failed("list", day, source);
-        let directory = open_directory(self.directory.as_fd(), day).map_err(failed)?;
-        let mut recorded = HashMap::new();
-        for displacement in log::read(directory.as_fd()).map_err(failed)? {
-            recorded.insert(displacement.id, displacement);
-        }
-        for name in names(directory.as_fd()).map_err(failed)? {
-            let (Some((id, label)), Ok(found)) =
-                (parse_item(&name), stat_at(directory.as_fd(), &name))
-            else {
-                continue;
-            };
-            let record = recorded.remove(&id);
-            items.push(TrashItem {
-                id,
-                name: label.to_vec(),
-                seconds: i64::try_from(id.0 / NANOSECONDS).unwrap_or(i64::MAX),
-                content: record.as_ref().and_then(|record| record.content),
-                path: record.map(|record| record.path),
-                size: found.stx_size,
-            });
-        }
-        Ok(())
+    fn view(&self) -> Result<TrashView, FsError> {
+        let directory = self.directory.try_clone();
+        let directory = directory.map_err(|source| FsError::new("open", &self.shown, source))?;
+        Ok(TrashView {
+            directory,
+            shown: self.shown.clone(),
+        })
     }
 
     /// Takes something out of the trash, to be put at a path. If it is not, the next recovery brings it back.
@@ -238,8 +212,9 @@ impl Trash {
     /// # Errors
     /// If it is not there any more.
     pub fn take(&self, id: TrashId) -> Result<Staged, FsError> {
-        let day = self.day(id)?;
         let failed = |source| self.failed("take from the trash", id.to_string(), source);
+        let day = open_directory(self.directory.as_fd(), OsStr::new(&day_name(id)));
+        let day = day.map_err(failed)?;
         let found = names(day.as_fd()).map_err(failed)?;
         let name = found
             .into_iter()
@@ -253,7 +228,7 @@ impl Trash {
         let to = At::new(&self.area.displaced, &slot);
         self.area
             .calls
-            .rename_over(At::new(&*day, &name), to)
+            .rename_over(At::new(&day, &name), to)
             .map_err(failed)?;
         let kind = FileType::from_raw_mode(seen.stx_mode.into());
         let area = Arc::clone(&self.area);
@@ -318,6 +293,81 @@ impl Trash {
                 let at = At::new(&self.directory, &day);
                 remove_tree(&self.area.calls, at).map_err(failed)?;
             }
+        }
+        Ok(())
+    }
+}
+
+/// The trash of a replica, to be looked at while others may work on it.
+#[derive(Debug)]
+pub struct TrashView {
+    directory: OwnedFd,
+    shown: PathBuf,
+}
+
+impl TrashView {
+    /// Opens the trash directory at `path`; `None` if there is none.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn open(path: &Path) -> Result<Option<Self>, FsError> {
+        match open_directory(rustix::fs::CWD, path.as_os_str()) {
+            Ok(directory) => Ok(Some(Self {
+                directory,
+                shown: path.to_owned(),
+            })),
+            Err(Errno::NOENT) => Ok(None),
+            Err(source) => Err(FsError::new("open", path, source)),
+        }
+    }
+
+    fn failed(&self, action: &'static str, name: impl AsRef<OsStr>, source: Errno) -> FsError {
+        FsError::new(action, self.shown.join(name.as_ref()), source)
+    }
+
+    /// What the trash holds, oldest first; of one path, or of all.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn list(&self, path: Option<&RelPath>) -> Result<Vec<TrashItem>, FsError> {
+        let mut items = Vec::new();
+        for day in self.days()? {
+            self.list_day(&day, &mut items)?;
+        }
+        items.retain(|item| path.is_none_or(|path| item.path.as_ref() == Some(path)));
+        items.sort_by_key(|item| item.id);
+        Ok(items)
+    }
+
+    fn days(&self) -> Result<Vec<OsString>, FsError> {
+        let mut names =
+            names(self.directory.as_fd()).map_err(|source| self.failed("list", "", source))?;
+        names.sort();
+        Ok(names)
+    }
+
+    fn list_day(&self, day: &OsStr, items: &mut Vec<TrashItem>) -> Result<(), FsError> {
+        let failed = |source| self.failed("list", day, source);
+        let directory = open_directory(self.directory.as_fd(), day).map_err(failed)?;
+        let mut recorded = HashMap::new();
+        for displacement in log::read(directory.as_fd()).map_err(failed)? {
+            recorded.insert(displacement.id, displacement);
+        }
+        for name in names(directory.as_fd()).map_err(failed)? {
+            let (Some((id, label)), Ok(found)) =
+                (parse_item(&name), stat_at(directory.as_fd(), &name))
+            else {
+                continue;
+            };
+            let record = recorded.remove(&id);
+            items.push(TrashItem {
+                id,
+                name: label.to_vec(),
+                seconds: i64::try_from(id.0 / NANOSECONDS).unwrap_or(i64::MAX),
+                content: record.as_ref().and_then(|record| record.content),
+                path: record.map(|record| record.path),
+                size: found.stx_size,
+            });
         }
         Ok(())
     }
