@@ -77,7 +77,9 @@ impl<S: Store> Replica<S> {
     /// If the store fails.
     pub fn acknowledge_copy(&mut self, now: Now, path: &RelPath) -> Result<bool, StoreError> {
         let record = self.record(path)?;
-        let Some(before) = self.storage_state(path, &record)? else { return Ok(false) };
+        let Some(before) = self.storage_state(path, &record)? else {
+            return Ok(false);
+        };
         if before.conflict_of.is_none() {
             return Ok(false);
         }

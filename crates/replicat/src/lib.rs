@@ -8,6 +8,7 @@
 //! Non-goals: deciding what wins (`replicat-core`), touching files (`replicat-fs`), printing (the
 //! command).
 
+pub mod engine;
 pub mod error;
 pub mod event;
 pub mod inspection;
@@ -15,6 +16,7 @@ pub mod options;
 pub mod report;
 pub mod watch;
 
+pub use engine::sync;
 pub use error::{ExitCode, SyncError};
 pub use event::{Reporter, Silent, SyncEvent};
 pub use options::{Cancellation, RootLocation, SyncOptions};

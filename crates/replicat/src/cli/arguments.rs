@@ -103,6 +103,8 @@ pub(crate) struct SafetyArguments {
     #[arg(
         long,
         value_enum,
+        value_name = "group|none",
+        hide_possible_values = true,
         default_value_t = DurabilityChoice::Group,
         env = "REPLICAT_DURABILITY"
     )]
@@ -205,7 +207,13 @@ pub(crate) struct ResolveArguments {
     #[command(flatten)]
     pub(crate) target: TargetArguments,
     /// Which version to keep
-    #[arg(long, value_enum, env = "REPLICAT_KEEP")]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "winner|copy|both",
+        hide_possible_values = true,
+        env = "REPLICAT_KEEP"
+    )]
     pub(crate) keep: KeepChoice,
     #[command(flatten)]
     pub(crate) look: LookArguments,

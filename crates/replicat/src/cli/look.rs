@@ -98,8 +98,8 @@ pub(crate) fn approve(arguments: &RootArguments, output: Output) -> Result<(), F
     let location = target::location(&arguments.root, &arguments.look.place);
     let approved = inspect::approve(&location)?;
     match format(&arguments.look) {
-        Format::Json => output.object(&look_json::approval(&arguments.root, &approved))?,
-        Format::Text => print(output, &look_text::approval(&arguments.root, &approved))?,
+        Format::Json => output.object(&look_json::approval(&arguments.root, approved))?,
+        Format::Text => output.line(&look_text::approval(&arguments.root, approved))?,
     }
     Ok(())
 }

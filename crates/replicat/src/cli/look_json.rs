@@ -130,11 +130,10 @@ pub(crate) fn explanation(explanation: &Explanation) -> Object {
 }
 
 /// What was let go on.
-pub(crate) fn approval(root: &Path, brakes: &[Brake]) -> Object {
+pub(crate) fn approval(root: &Path, approved: Option<Brake>) -> Object {
     let mut object = object("approval");
     put_root(&mut object, root);
-    let brakes: Vec<_> = brakes.iter().copied().map(brake).collect();
-    put(&mut object, "brakes", brakes);
+    put(&mut object, "brake", approved.map(brake));
     object
 }
 

@@ -157,24 +157,19 @@ pub(crate) fn explanation(explanation: &Explanation) -> Vec<String> {
 }
 
 /// What was let go on.
-pub(crate) fn approval(root: &Path, brakes: &[Brake]) -> Vec<String> {
+pub(crate) fn approval(root: &Path, approved: Option<Brake>) -> String {
     let root = root_text(root);
-    if brakes.is_empty() {
-        return vec![format!("nothing holds {root}")];
+    match approved {
+        None => format!("nothing holds {root}"),
+        Some(Brake::MassDeletion { gone, .. }) => format!(
+            "{root}: the next sync carries the deletion of {} to the other roots",
+            count_text(gone, "path")
+        ),
+        Some(Brake::MaxDelete { planned, .. }) => format!(
+            "{root}: the next sync may delete {} there",
+            count_text(planned, "path")
+        ),
     }
-    brakes
-        .iter()
-        .map(|brake| match brake {
-            Brake::MassDeletion { gone, .. } => format!(
-                "{root}: the next sync carries the deletion of {} to the other roots",
-                count_text(*gone, "path")
-            ),
-            Brake::MaxDelete { planned, .. } => format!(
-                "{root}: the next sync may delete {} there",
-                count_text(*planned, "path")
-            ),
-        })
-        .collect()
 }
 
 /// One path of a root, much as `ls -l` shows it.

@@ -33,7 +33,7 @@ use output::{Format, Output};
 
 /// Runs the command that the process was started as.
 pub(crate) fn run() -> process::ExitCode {
-    let matches = Arguments::command().get_matches();
+    let matches = command_line().get_matches();
     let arguments = match Arguments::from_arg_matches(&matches) {
         Ok(arguments) => arguments,
         Err(error) => error.exit(),
@@ -52,6 +52,12 @@ pub(crate) fn run() -> process::ExitCode {
         }
     };
     process::ExitCode::from(code as u8)
+}
+
+/// The command line as it is parsed. Its help names the variables, not what they are set to.
+fn command_line() -> clap::Command {
+    let quiet = |argument: clap::Arg| argument.hide_env_values(true);
+    Arguments::command().mut_subcommands(|command| command.mut_args(quiet))
 }
 
 fn format(command: &Command) -> Format {
@@ -91,6 +97,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_well_formed() {
-        Arguments::command().debug_assert();
+        command_line().debug_assert();
     }
 }

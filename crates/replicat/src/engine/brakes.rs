@@ -1,0 +1,52 @@
+//! Safety brakes: what looks like an accident stops a root until somebody approves.
+
+use replicat_fs::scan::ScanReport;
+
+use super::local::LocalReplica;
+use crate::error::SyncError;
+use crate::report::Brake;
+
+/// The setting under which a brake waits for approval.
+pub(super) const SETTING_BRAKE: &str = "brake";
+/// The setting that lets the next scan pass whatever is gone.
+pub(super) const SETTING_APPROVED: &str = "approved";
+/// From how many recorded paths on a folder is large enough for the brake.
+const RECORDED_MIN: u64 = 20;
+
+/// Whether more than half of what was recorded is gone, renames not counted, or the root is empty that was not.
+///
+/// Must be asked before any deletion is told to the replica. An approval is used up by it.
+pub(super) fn mass_deletion(
+    local: &mut LocalReplica,
+    report: &ScanReport,
+    gone: u64,
+) -> Result<Option<Brake>, SyncError> {
+    let recorded = report.known.max(gone);
+    let most = recorded >= RECORDED_MIN && gone.saturating_mul(2) > recorded;
+    let emptied = report.root_empty && gone > 1;
+    if !(most || emptied) {
+        return Ok(None);
+    }
+    let approved = local.setting(SETTING_APPROVED)?.is_some();
+    if approved {
+        local.set_setting(SETTING_APPROVED, None)?;
+        local.set_setting(SETTING_BRAKE, None)?;
+        return Ok(None);
+    }
+    let brake = Brake::MassDeletion { gone, recorded };
+    local.set_setting(SETTING_BRAKE, Some(format!("{gone} {recorded}").as_bytes()))?;
+    Ok(Some(brake))
+}
+
+/// The brake that holds a root, if one does.
+pub(super) fn held(setting: Option<&[u8]>) -> Option<Brake> {
+    let text = std::str::from_utf8(setting?).ok()?;
+    let (gone, recorded) = text.split_once(' ')?;
+    Some(Brake::MassDeletion { gone: gone.parse().ok()?, recorded: recorded.parse().ok()? })
+}
+
+/// Whether a plan deletes more paths of a root than is allowed.
+pub(super) fn max_delete(planned: u64, allowed: Option<u64>) -> Option<Brake> {
+    let allowed = allowed.filter(|allowed| planned > *allowed)?;
+    Some(Brake::MaxDelete { planned, allowed })
+}

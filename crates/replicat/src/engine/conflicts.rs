@@ -1,0 +1,77 @@
+//! Conflicts as users are told of them: a path, its copy, and the two versions.
+
+use std::collections::BTreeSet;
+
+use replicat_core::conflict::MARK;
+use replicat_core::entry::Version;
+use replicat_core::id::ReplicaId;
+use replicat_core::path::RelPath;
+use replicat_core::store::Store;
+
+use super::clock;
+use super::local::LocalReplica;
+use crate::error::SyncError;
+use crate::report::{ConflictReport, VersionReport};
+
+/// What is to be told of some conflict copies.
+pub(super) fn of_copies(
+    local: &LocalReplica,
+    copies: &BTreeSet<RelPath>,
+) -> Result<Vec<ConflictReport>, SyncError> {
+    let mut reports = Vec::new();
+    for copy in copies {
+        reports.extend(of_copy(local, copy)?);
+    }
+    Ok(reports)
+}
+
+/// What is to be told of a conflict copy; `None` if there is none at `copy`.
+pub(super) fn of_copy(
+    local: &LocalReplica,
+    copy: &RelPath,
+) -> Result<Option<ConflictReport>, SyncError> {
+    let failed = |error| local.failed(error);
+    let entry = local.replica.record(copy).map_err(failed)?.entry;
+    let Some(shown) = entry.shown().filter(|shown| shown.is_live()) else { return Ok(None) };
+    let Some(loser) = shown.winner.conflict_of else { return Ok(None) };
+    let origin = super::transfer::origin_of_copy(local, loser)?;
+    let Some(path) = origin.or_else(|| path_of_copy(copy)) else { return Ok(None) };
+    let there = local.replica.record(&path).map_err(failed)?.entry;
+    let winner = match there.shown() {
+        Some(shown) => version(local, shown.winner)?,
+        None => version(local, shown.winner)?,
+    };
+    let lost = VersionReport {
+        node: node(local, loser.replica)?,
+        when: clock::timestamp(shown.winner.hlc),
+        payload: shown.payload().clone(),
+    };
+    let when = clock::timestamp(replicat_core::version::Hlc(shown.winner.dot.counter / 1000));
+    Ok(Some(ConflictReport { path, copy: copy.clone(), winner, loser: lost, when }))
+}
+
+/// The path that a conflict copy's name speaks of.
+pub(super) fn path_of_copy(copy: &RelPath) -> Option<RelPath> {
+    let name = copy.name();
+    let mark = MARK.as_bytes();
+    let at = name.windows(mark.len()).position(|part| part == mark)?;
+    let rest = &name[at + mark.len()..];
+    let extension = rest.iter().rposition(|&byte| byte == b'.').map_or(&b""[..], |dot| &rest[dot..]);
+    copy.parent()?.join(&[&name[..at], extension].concat()).ok()
+}
+
+fn version(local: &LocalReplica, version: &Version) -> Result<VersionReport, SyncError> {
+    Ok(VersionReport {
+        node: node(local, version.dot.replica)?,
+        when: clock::timestamp(version.hlc),
+        payload: version.payload.clone(),
+    })
+}
+
+/// The name of a replica, or its id if it has none.
+pub(super) fn node(local: &LocalReplica, replica: ReplicaId) -> Result<String, SyncError> {
+    let members = local.replica.store().members().map_err(|error| local.failed(error))?;
+    let known = members.into_iter().find(|(id, _)| *id == replica);
+    let name = known.map(|(_, member)| member.name).filter(|name| !name.is_empty());
+    Ok(name.unwrap_or_else(|| replica.to_string()))
+}

@@ -1,0 +1,57 @@
+//! Deciding what was left to a person: conflicts and brakes.
+
+use replicat_core::path::RelPath;
+
+use super::brake;
+use super::open::{self, Access, Looked};
+use crate::engine::brakes::{SETTING_APPROVED, SETTING_BRAKE};
+use crate::error::SyncError;
+use crate::inspection::{Keep, Resolution};
+use crate::options::RootLocation;
+use crate::report::{Brake, ConflictReport};
+
+/// Settles a conflict: `path` names the path or its copy. What is decided is an ordinary change of the files, which the next
+/// sync carries to the other roots.
+///
+/// # Errors
+/// [`SyncError::NoConflict`] if there is none; what else keeps the files from being changed.
+pub fn resolve(
+    location: &RootLocation,
+    path: &RelPath,
+    keep: Keep,
+) -> Result<Resolution, SyncError> {
+    let mut looked = open::open(location, Access::Write)?;
+    let found = looked.conflicts()?.into_iter();
+    let conflict = found.into_iter().find(|conflict| conflict.path == *path || conflict.copy == *path);
+    let Some(conflict) = conflict else {
+        return Err(SyncError::NoConflict { root: location.root.clone(), path: path.clone() });
+    };
+    looked.settle(&conflict, keep)?;
+    looked.local.commit()?;
+    Ok(Resolution { path: conflict.path, copy: conflict.copy, kept: keep })
+}
+
+impl Looked {
+    fn settle(&mut self, conflict: &ConflictReport, keep: Keep) -> Result<(), SyncError> {
+        match keep {
+            Keep::Winner => self.remove(&conflict.copy),
+            Keep::Copy => self.replace(&conflict.path, &conflict.copy),
+            Keep::Both => self.acknowledge(&conflict.copy),
+        }
+    }
+}
+
+/// Lets a root that a brake holds go on; returns the brake, `None` if there was none.
+///
+/// # Errors
+/// [`SyncError::NotReplica`] if the root was never synced; [`SyncError::Locked`] if a sync is running.
+pub fn approve(location: &RootLocation) -> Result<Option<Brake>, SyncError> {
+    let mut looked = open::open(location, Access::Write)?;
+    let brake = brake(&looked)?;
+    if brake.is_some() {
+        looked.local.set_setting(SETTING_APPROVED, Some(b"yes"))?;
+        looked.local.set_setting(SETTING_BRAKE, None)?;
+        looked.local.commit()?;
+    }
+    Ok(brake)
+}

@@ -1,0 +1,433 @@
+//! One root and everything that belongs to it: its directory, its state, its replica.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use replicat_core::id::{FolderId, ReplicaId};
+use replicat_core::path::RelPath;
+use replicat_core::replica::{Now, Replica};
+use replicat_core::restore::Renewal;
+use replicat_core::store::{Identity, Store};
+use replicat_fs::apply::Applier;
+use replicat_fs::apply::calls::Calls;
+use replicat_fs::filter::Filter;
+use replicat_fs::identity::{Comparison, RootIdentity};
+use replicat_fs::observe::{Observation, Tracking};
+use replicat_fs::recover::{PARTIAL_AGE_MAX, recover};
+use replicat_fs::root::Root;
+use replicat_fs::stage::Staging;
+use replicat_fs::state::{STATE_DIRECTORY, StateDirectory, StateError};
+use replicat_fs::trash::{Trash, TrashPolicy};
+use replicat_index::{Durability as Commit, Index, IndexError};
+
+use super::failure::Failure;
+use super::roots::GivenRoot;
+use super::{clock, random_u64, random_u128};
+use crate::error::SyncError;
+use crate::event::RootIndex;
+use crate::options::{Durability, ForeignRoot, Mode, OwnerPolicy, SyncOptions};
+use crate::report::{ChangeCounts, Skipped};
+
+/// The setting under which the identity of the root directory is kept.
+const SETTING_ROOT: &str = "root-identity";
+/// The setting under which the time of the last complete sync is kept, in seconds since 1970.
+pub(super) const SETTING_SYNCED: &str = "synced";
+/// The longest name that a replica takes from its directory, in bytes.
+const NAME_BYTES_MAX: usize = 32;
+
+/// A root, opened.
+pub(super) struct LocalReplica {
+    /// Its place in the list of roots.
+    pub(super) number: RootIndex,
+    /// As the user named it.
+    pub(super) given: PathBuf,
+    pub(super) root: Arc<Root>,
+    pub(super) replica: Replica<Index>,
+    pub(super) filter: Filter,
+    pub(super) tracking: Tracking,
+    /// The root directory as it was before replicat touched it.
+    pub(super) itself: Observation,
+    /// What it takes to change files; `None` in a dry run.
+    pub(super) hands: Option<Hands>,
+    pub(super) durability: Durability,
+    pub(super) changes: ChangeCounts,
+    pub(super) skipped: Vec<Skipped>,
+    /// The root is held by a brake: nothing was observed in it.
+    pub(super) held: bool,
+    /// Directories that could not be removed once because something was in them.
+    pub(super) stubborn: BTreeSet<RelPath>,
+}
+
+/// What it takes to change files of a root.
+pub(super) struct Hands {
+    pub(super) staging: Staging,
+    pub(super) applier: Applier,
+    pub(super) trash: Arc<Trash>,
+    /// Locks the root.
+    pub(super) state: StateDirectory,
+    pub(super) calls: Calls,
+}
+
+/// Opens all roots as replicas of one folder.
+pub(super) fn open_all(
+    roots: &[GivenRoot],
+    filter: &Filter,
+    options: &SyncOptions,
+) -> Result<Vec<LocalReplica>, SyncError> {
+    let mut opening = Vec::with_capacity(roots.len());
+    for (number, given) in roots.iter().enumerate() {
+        opening.push(Opening::begin(RootIndex(number), given, options)?);
+    }
+    let folder = one_folder(&opening, options)?;
+    let folder = folder.map_or_else(random_u128, |folder| Ok(folder.0)).map(FolderId)?;
+    let names = names(roots);
+    opening
+        .into_iter()
+        .zip(names)
+        .map(|(opening, name)| opening.finish(folder, name, filter, options))
+        .collect()
+}
+
+/// Opens one root, as the replica that it is.
+pub(super) fn open_one(
+    given: &GivenRoot,
+    filter: &Filter,
+    options: &SyncOptions,
+) -> Result<LocalReplica, SyncError> {
+    let opening = Opening::begin(RootIndex(0), given, options)?;
+    let folder = opening.folder()?.unwrap_or(FolderId(0));
+    opening.finish(folder, name_of(&given.canonical), filter, options)
+}
+
+/// The folder that the roots belong to; `None` if all are new.
+fn one_folder(
+    opening: &[Opening<'_>],
+    options: &SyncOptions,
+) -> Result<Option<FolderId>, SyncError> {
+    let mut first: Option<(&Opening<'_>, FolderId)> = None;
+    for other in opening {
+        let Some(folder) = other.folder()? else { continue };
+        match first {
+            None => first = Some((other, folder)),
+            Some((one, held)) if held != folder && options.foreign_root == ForeignRoot::Refuse => {
+                return Err(SyncError::DifferentFolders {
+                    root: one.given.given.clone(),
+                    folder: held,
+                    other: other.given.given.clone(),
+                    other_folder: folder,
+                });
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(first.map(|(_, folder)| folder))
+}
+
+/// Names for new replicas, from their directories; made different where those are the same.
+fn names(roots: &[GivenRoot]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::with_capacity(roots.len());
+    for root in roots {
+        let plain = name_of(&root.canonical);
+        let mut name = plain.clone();
+        let mut number = 2;
+        while names.contains(&name) {
+            name = format!("{plain}-{number}");
+            number += 1;
+        }
+        names.push(name);
+    }
+    names
+}
+
+fn name_of(directory: &Path) -> String {
+    let name = directory.file_name().map(|name| name.to_string_lossy().into_owned());
+    let name = name.unwrap_or_else(|| "root".to_owned());
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
+    let name: String = name.chars().map(plain).take(NAME_BYTES_MAX).collect();
+    name.trim_start_matches('.').to_owned()
+}
+
+/// A root of which it is not yet known which folder it belongs to.
+struct Opening<'given> {
+    number: RootIndex,
+    given: &'given GivenRoot,
+    root: Root,
+    itself: Observation,
+    state: Option<StateDirectory>,
+    state_outside: bool,
+    index: Option<Index>,
+    tracking: Tracking,
+}
+
+impl<'given> Opening<'given> {
+    fn begin(
+        number: RootIndex,
+        given: &'given GivenRoot,
+        options: &SyncOptions,
+    ) -> Result<Self, SyncError> {
+        let failed = |error: Failure| error.at(&given.given);
+        // A root that a dry run would create is looked at as if it were empty.
+        let scratch = given.missing.then(empty_directory).transpose()?;
+        let directory = scratch.as_ref().map_or(given.canonical.as_path(), |made| made.path());
+        let root = Root::open(directory).map_err(|error| failed(error.into()))?;
+        let tracking = tracking(options.owner);
+        let itself = root.observe_itself(tracking).map_err(|error| failed(error.into()))?;
+        let outside = options.state_dir.as_ref().map(|base| state_directory(base, &given.canonical));
+        let mut opening = Self {
+            number,
+            given,
+            root,
+            itself,
+            state: None,
+            state_outside: outside.is_some(),
+            index: None,
+            tracking,
+        };
+        match options.mode {
+            Mode::Apply => opening.open_state(outside.as_deref())?,
+            Mode::DryRun => opening.copy_state(outside.as_deref())?,
+        }
+        Ok(opening)
+    }
+
+    fn open_state(&mut self, outside: Option<&Path>) -> Result<(), SyncError> {
+        let state = StateDirectory::open(&self.root, outside)
+            .map_err(|error| state_failed(error, &self.given.given))?;
+        self.index = match Index::open(&state.index_path()) {
+            Ok(index) => Some(index),
+            Err(IndexError::Missing { .. }) => None,
+            Err(error) => return Err(Failure::from(error).at(&self.given.given)),
+        };
+        self.state = Some(state);
+        Ok(())
+    }
+
+    fn copy_state(&mut self, outside: Option<&Path>) -> Result<(), SyncError> {
+        let inside = self.given.canonical.join(STATE_DIRECTORY);
+        let path = outside.unwrap_or(&inside).join(replicat_fs::state::INDEX_FILE);
+        if !path.exists() {
+            return Ok(());
+        }
+        let nobody = identity(FolderId(0), ReplicaId(0), String::new());
+        let index = Index::scratch(Some(&path), &nobody, &std::env::temp_dir())
+            .map_err(|error| Failure::from(error).at(&self.given.given))?;
+        self.index = Some(index);
+        Ok(())
+    }
+
+    fn folder(&self) -> Result<Option<FolderId>, SyncError> {
+        let Some(index) = &self.index else { return Ok(None) };
+        let identity = index.identity().map_err(|error| self.failed(error))?;
+        Ok(Some(identity.folder))
+    }
+
+    fn failed(&self, error: impl Into<Failure>) -> SyncError {
+        error.into().at(&self.given.given)
+    }
+
+    fn finish(
+        mut self,
+        folder: FolderId,
+        name: String,
+        filter: &Filter,
+        options: &SyncOptions,
+    ) -> Result<LocalReplica, SyncError> {
+        let index = match self.index.take() {
+            Some(index) => self.join(index, folder)?,
+            None => self.create(folder, name)?,
+        };
+        let replica = Replica::open(index).map_err(|error| self.failed(error))?;
+        let root = Arc::new(self.root);
+        let hands = match self.state {
+            None => None,
+            Some(state) => Some(
+                hands(&root, state, options).map_err(|error| error.at(&self.given.given))?,
+            ),
+        };
+        let mut local = LocalReplica {
+            number: self.number,
+            given: self.given.given.clone(),
+            root,
+            replica,
+            filter: filter.clone(),
+            tracking: self.tracking,
+            itself: self.itself,
+            hands,
+            durability: options.durability,
+            changes: ChangeCounts::default(),
+            skipped: Vec::new(),
+            held: false,
+            stubborn: BTreeSet::new(),
+        };
+        local.check_identity(self.state_outside)?;
+        Ok(local)
+    }
+
+    fn join(&self, mut index: Index, folder: FolderId) -> Result<Index, SyncError> {
+        let mut identity = index.identity().map_err(|error| self.failed(error))?;
+        if identity.folder != folder {
+            identity.folder = folder;
+            index.set_identity(&identity).map_err(|error| self.failed(error))?;
+        }
+        Ok(index)
+    }
+
+    fn create(&self, folder: FolderId, name: String) -> Result<Index, SyncError> {
+        let identity = identity(folder, ReplicaId(random_u64()?), name);
+        let created = match &self.state {
+            Some(state) => Index::create(&state.index_path(), &identity),
+            None => Index::scratch(None, &identity, &std::env::temp_dir()),
+        };
+        created.map_err(|error| self.failed(error))
+    }
+}
+
+fn identity(folder: FolderId, replica: ReplicaId, name: String) -> Identity {
+    Identity { folder, replica, name, counter: 0, confirmed: 0, published: Vec::new() }
+}
+
+fn empty_directory() -> Result<tempfile::TempDir, SyncError> {
+    tempfile::tempdir().map_err(|source| SyncError::Io {
+        action: "create a directory in",
+        path: std::env::temp_dir(),
+        source,
+    })
+}
+
+fn tracking(owner: OwnerPolicy) -> Tracking {
+    let mut tracking = Tracking::of_process();
+    tracking.owner &= owner == OwnerPolicy::Track;
+    tracking
+}
+
+/// Where the state of `root` is kept below `base`: under the root's path, with what a name cannot hold escaped.
+pub(super) fn state_directory(base: &Path, root: &Path) -> PathBuf {
+    use std::os::unix::ffi::OsStrExt;
+    let mut name = String::new();
+    for &byte in root.as_os_str().as_bytes() {
+        match byte {
+            b'/' => name.push('+'),
+            byte if byte.is_ascii_alphanumeric() || b"._-".contains(&byte) => {
+                name.push(char::from(byte));
+            }
+            byte => name.push_str(&format!("%{byte:02x}")),
+        }
+    }
+    if name.len() > 200 {
+        let hash = blake3::hash(name.as_bytes()).to_hex();
+        name = format!("{}~{}", &name[name.len() - 150..], &hash.as_str()[..16]);
+    }
+    base.join(name)
+}
+
+fn state_failed(error: StateError, root: &Path) -> SyncError {
+    match error {
+        StateError::Locked { .. } => SyncError::Locked { root: root.to_owned() },
+        StateError::Filesystem(error) => Failure::from(error).at(root),
+    }
+}
+
+fn hands(
+    root: &Arc<Root>,
+    state: StateDirectory,
+    options: &SyncOptions,
+) -> Result<Hands, Failure> {
+    let calls = Calls::default();
+    let recovery = recover(root, &state, &calls, PARTIAL_AGE_MAX)?;
+    if !recovery.trashed.is_empty() || !recovery.restored.is_empty() {
+        tracing::info!(?recovery, "an earlier run was cut off; what it displaced was kept");
+    }
+    let staging = Staging::open(Arc::clone(root), &state, calls.clone())?;
+    let trash = Arc::new(Trash::open(&staging, &state, TrashPolicy::default())?);
+    let durability = match options.durability {
+        Durability::Group => replicat_fs::apply::Durability::Group,
+        Durability::None => replicat_fs::apply::Durability::None,
+    };
+    let applier = Applier::new(staging.fork()?, Some(Arc::clone(&trash)), durability);
+    Ok(Hands { staging, applier, trash, state, calls })
+}
+
+impl LocalReplica {
+    /// A root that is only looked at, by a copy of its index.
+    pub(super) fn to_look_at(
+        number: RootIndex,
+        given: &GivenRoot,
+        index: Index,
+        options: &SyncOptions,
+    ) -> Result<Self, SyncError> {
+        let failed = |error| Failure::Filesystem(error).at(&given.given);
+        let root = Root::open(&given.canonical).map_err(failed)?;
+        let tracking = tracking(options.owner);
+        let itself = root.observe_itself(tracking).map_err(failed)?;
+        let replica =
+            Replica::open(index).map_err(|error| Failure::from(error).at(&given.given))?;
+        Ok(Self {
+            number,
+            given: given.given.clone(),
+            root: Arc::new(root),
+            replica,
+            filter: Filter::default(),
+            tracking,
+            itself,
+            hands: None,
+            durability: options.durability,
+            changes: ChangeCounts::default(),
+            skipped: Vec::new(),
+            held: false,
+            stubborn: BTreeSet::new(),
+        })
+    }
+
+    /// How the index is to be committed.
+    pub(super) fn index_durability(&self) -> Commit {
+        match self.durability {
+            Durability::Group => Commit::Group,
+            Durability::None => Commit::None,
+        }
+    }
+
+    /// Makes durable what the index was told.
+    pub(super) fn commit(&mut self) -> Result<(), SyncError> {
+        let durability = self.index_durability();
+        let done = self.replica.store_mut().commit(durability);
+        done.map_err(|error| Failure::from(error).at(&self.given))
+    }
+
+    /// Finds out whether the root is still the directory that the state was recorded for. State that lies inside and
+    /// does not fit was copied or restored along with it. A dry run leaves the question to the run that acts.
+    fn check_identity(&mut self, state_outside: bool) -> Result<(), SyncError> {
+        let Some(hands) = &self.hands else { return Ok(()) };
+        let found = hands.state.identity(&self.root).map_err(|error| self.fs_failed(error))?;
+        let index = self.replica.store();
+        let recorded = index.setting(SETTING_ROOT).map_err(|error| self.index_failed(error))?;
+        if let Some(recorded) = &recorded {
+            let text = String::from_utf8_lossy(recorded);
+            let compared = text.parse::<RootIdentity>().map(|recorded| found.compare(&recorded));
+            match compared {
+                Ok(Comparison::Same) => return Ok(()),
+                Ok(Comparison::OtherRoot) if state_outside => {
+                    let evidence = "its inode and birth time are not those recorded".to_owned();
+                    return Err(SyncError::RootReplaced { root: self.given.clone(), evidence });
+                }
+                Ok(_) | Err(_) => self.renew(clock::now())?,
+            }
+        }
+        let now = found.to_string().into_bytes();
+        let done = self.replica.store_mut().set_setting(SETTING_ROOT, Some(&now));
+        done.map_err(|error| self.index_failed(error))
+    }
+
+    pub(super) fn fs_failed(&self, error: replicat_fs::error::FsError) -> SyncError {
+        Failure::from(error).at(&self.given)
+    }
+
+    fn renew(&mut self, now: Now) -> Result<(), SyncError> {
+        let id = ReplicaId(random_u64()?);
+        self.replica.renew(now, id, Renewal::Copied).map_err(|error| self.failed(error))
+    }
+
+    pub(super) fn index_failed(&self, error: IndexError) -> SyncError {
+        Failure::from(error).at(&self.given)
+    }
+}

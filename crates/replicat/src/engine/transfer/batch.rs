@@ -1,0 +1,308 @@
+//! Groups of changes: flushed, made, flushed again, recorded, and only then told.
+
+use replicat_core::path::RelPath;
+use replicat_core::plan::{Step, Task};
+use replicat_core::record::{Base, Fingerprint};
+use replicat_core::entry::Metadata;
+use replicat_fs::apply::error::ApplyError;
+use replicat_fs::apply::{Action, Applied, Change, Displaced, Outcome, Touched};
+use replicat_fs::stage::Staged;
+
+use super::{Work, item};
+use crate::engine::{clock, failure, skipping};
+use crate::error::SyncError;
+use crate::event::SyncEvent;
+
+/// How many changes are made durable together.
+const CHANGES_MAX: usize = 1000;
+/// How many bytes are made durable together.
+const BYTES_MAX: u64 = 256 << 20;
+/// A file stamped this recently may change again without a new timestamp, in microseconds.
+const GRANULARITY_MICROSECONDS: u64 = 20_000;
+
+/// Changes that wait to be made.
+#[derive(Default)]
+pub(super) struct Batch {
+    steps: Vec<Box<Step>>,
+    changes: Vec<Change>,
+    bytes: u64,
+    /// Directories that were touched by changes already made.
+    touched: Touched,
+    /// There is something to record, if not to change.
+    dirty: bool,
+}
+
+impl Batch {
+    pub(super) fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+}
+
+impl Work<'_> {
+    /// Puts what was staged in its place, with the next group.
+    pub(super) fn put(&mut self, step: Box<Step>, staged: Staged) -> Result<(), SyncError> {
+        if staged.is_users_own() {
+            return self.put_adopted(&step, staged);
+        }
+        self.act_later(step, Action::Put(Box::new(staged)))
+    }
+
+    /// Puts a user's own file under a further name, at once: what it was called before is about to go.
+    fn put_adopted(&mut self, step: &Step, staged: Staged) -> Result<(), SyncError> {
+        let change = change(step, Action::Put(Box::new(staged)));
+        if self.apply_now(change)?.is_none() {
+            self.done.look_again.insert(step.path.clone());
+            return Ok(());
+        }
+        let change = Change {
+            path: step.path.clone(),
+            expected: self.fingerprint_of(&step.path),
+            action: Action::SetMetadata(step.metadata.clone()),
+            displaced: Displaced::Discard,
+        };
+        let Some(fingerprint) = self.apply_now(change)? else {
+            self.done.look_again.insert(step.path.clone());
+            return Ok(());
+        };
+        self.record_done(&step.path, step.goal.clone(), Some(fingerprint))?;
+        self.tell(step)
+    }
+
+    /// Adds a change to the group. In a dry run it counts as made.
+    pub(super) fn do_later(&mut self, step: Box<Step>) -> Result<(), SyncError> {
+        if self.target.hands.is_none() {
+            return self.pretend(&step);
+        }
+        let action = match &step.task {
+            Task::MakeSymlink { target } => Action::MakeSymlink {
+                target: target.clone(),
+                metadata: step.metadata.clone(),
+            },
+            Task::Describe => Action::SetMetadata(step.metadata.clone()),
+            Task::Remove => Action::Remove,
+            Task::RemoveDirectory => Action::RemoveDirectory,
+            Task::MakeDirectory => Action::MakeDirectory(step.metadata.clone()),
+            Task::WriteFile { .. } => return Ok(()),
+        };
+        self.act_later(step, action)
+    }
+
+    pub(super) fn act_later(&mut self, step: Box<Step>, action: Action) -> Result<(), SyncError> {
+        self.taken.insert(step.path.clone());
+        self.batch.bytes += item::size(&step);
+        self.batch.changes.push(change(&step, action));
+        self.batch.steps.push(step);
+        if self.batch.changes.len() >= CHANGES_MAX || self.batch.bytes >= BYTES_MAX {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Makes a change of a directory at once, because others depend on it; it becomes durable with the group.
+    pub(super) fn do_now(&mut self, step: Box<Step>) -> Result<(), SyncError> {
+        let Some(hands) = &self.target.hands else { return self.pretend(&step) };
+        let action = match step.task {
+            Task::RemoveDirectory => Action::RemoveDirectory,
+            _ => Action::MakeDirectory(step.metadata.clone()),
+        };
+        let changes = vec![change(&step, action)];
+        self.batch.touched.merge(Touched::by(&changes));
+        self.batch.dirty = true;
+        let applied = hands.applier.commit(changes);
+        for result in applied {
+            self.take_result(&step, result)?;
+        }
+        Ok(())
+    }
+
+    /// Makes a change at once; what the path has then, `None` if it could not be made.
+    pub(super) fn apply_now(&mut self, change: Change) -> Result<Option<Fingerprint>, SyncError> {
+        let Some(hands) = &self.target.hands else { return Ok(Some(Fingerprint::default())) };
+        let changes = vec![change];
+        self.batch.touched.merge(Touched::by(&changes));
+        self.batch.dirty = true;
+        match hands.applier.commit(changes).into_iter().next() {
+            Some(Ok(applied)) => Ok(applied.fingerprint()),
+            Some(Err(error)) if failure::is_disk_full(&error) => {
+                Err(SyncError::DiskFull { root: self.target.given.clone() })
+            }
+            Some(Err(_)) | None => Ok(None),
+        }
+    }
+
+    /// Makes the group durable, then real, then durable again, then known.
+    pub(super) fn flush(&mut self) -> Result<(), SyncError> {
+        let Some(hands) = &self.target.hands else { return Ok(()) };
+        let Batch { steps, changes, mut touched, dirty, .. } = std::mem::take(&mut self.batch);
+        if changes.is_empty() && !dirty {
+            return Ok(());
+        }
+        touched.merge(Touched::by(&changes));
+        hands.applier.flush(&changes).map_err(|error| self.flush_failed(error))?;
+        let results = hands.applier.commit(changes);
+        let flushed = hands.applier.flush_directories(&touched);
+        for (step, result) in steps.iter().zip(results) {
+            self.take_result(step, result)?;
+        }
+        flushed.map_err(|error| self.flush_failed(error))?;
+        self.target.commit()
+    }
+
+    fn flush_failed(&self, error: ApplyError) -> SyncError {
+        if failure::is_disk_full(&error) {
+            return SyncError::DiskFull { root: self.target.given.clone() };
+        }
+        SyncError::Io {
+            action: "flush",
+            path: self.target.given.clone(),
+            source: std::io::Error::other(error),
+        }
+    }
+
+    fn take_result(
+        &mut self,
+        step: &Step,
+        result: Result<Applied, ApplyError>,
+    ) -> Result<(), SyncError> {
+        let applied = match result {
+            Ok(applied) => applied,
+            Err(error) => return self.refused(step, error),
+        };
+        if applied.outcome == Outcome::Disturbed {
+            self.done.look_again.insert(step.path.clone());
+        }
+        let held = step.goal.as_ref().map(|_| applied.fingerprint().unwrap_or_default());
+        self.record_done(&step.path, step.goal.clone(), held)?;
+        self.note_history(step, applied.trashed)?;
+        self.disturb(&step.path);
+        self.tell(step)
+    }
+
+    fn refused(&mut self, step: &Step, error: ApplyError) -> Result<(), SyncError> {
+        self.taken.insert(step.path.clone());
+        match error {
+            error if failure::is_disk_full(&error) => {
+                return Err(SyncError::DiskFull { root: self.target.given.clone() });
+            }
+            ApplyError::Changed(_) | ApplyError::NoParent(_) => {
+                self.done.look_again.insert(step.path.clone());
+            }
+            ApplyError::Surprise { kept_as, .. } => {
+                self.done.look_again.insert(step.path.clone());
+                self.done.look_again.insert(kept_as);
+            }
+            ApplyError::NotEmpty(_) => self.keep_if_stubborn(step)?,
+            ApplyError::NoHardLink(_) => {
+                self.taken.remove(&step.path);
+                if let Task::WriteFile { content, size, .. } = step.task {
+                    return self.start_file(Box::new(step.clone()), content, size, None);
+                }
+            }
+            error => self.target.skip(step.path.clone(), skipping::of_apply(&error)),
+        }
+        Ok(())
+    }
+
+    /// A directory that is to go but holds something: first it is looked at again; what remains then is left out by
+    /// filters or cannot be synced, and keeps its directory.
+    fn keep_if_stubborn(&mut self, step: &Step) -> Result<(), SyncError> {
+        self.done.look_again.insert(step.path.clone());
+        if self.target.stubborn.insert(step.path.clone()) {
+            return Ok(());
+        }
+        let kept = self.target.replica.keep_directory(clock::now(), &step.path);
+        kept.map_err(|error| self.target.failed(error))
+    }
+
+    fn pretend(&mut self, step: &Step) -> Result<(), SyncError> {
+        let held = step.goal.as_ref().map(|_| Fingerprint::default());
+        self.record_done(&step.path, step.goal.clone(), held)?;
+        self.tell(step)
+    }
+
+    /// Tells the replica that a step was carried out.
+    pub(super) fn record_done(
+        &mut self,
+        path: &RelPath,
+        goal: Option<Base>,
+        fingerprint: Option<Fingerprint>,
+    ) -> Result<(), SyncError> {
+        self.batch.dirty = true;
+        let held = fingerprint.map(|fingerprint| (fingerprint, is_recent(&fingerprint)));
+        let done = self.target.replica.done(path, goal, held);
+        done.map_err(|error| self.target.failed(error))
+    }
+
+    fn tell(&mut self, step: &Step) -> Result<(), SyncError> {
+        self.done.steps += 1;
+        let told = self.item(step)?;
+        if told.change.is_conflict_copy() {
+            self.done.copies.insert(step.path.clone());
+        }
+        self.target.changes.count(&told.change);
+        let size = told.size;
+        self.around.reporter.event(&SyncEvent::Item(told));
+        self.tell_progress(size);
+        Ok(())
+    }
+
+    /// What is at `path` now.
+    pub(super) fn fingerprint_of(&self, path: &RelPath) -> Option<Fingerprint> {
+        let found = self.target.root.observe(path, self.target.tracking).ok()??;
+        Some(found.fingerprint)
+    }
+
+    /// Notes that the directory above `path` got a new time by what was done there.
+    pub(super) fn disturb(&mut self, path: &RelPath) {
+        self.disturbed.extend(path.parent());
+    }
+
+    /// Describes the root itself, which cannot be replaced.
+    pub(super) fn describe_root(&mut self, step: &Step) -> Result<(), SyncError> {
+        let Some(hands) = &self.target.hands else { return self.pretend(step) };
+        let unset = self.target.root.describe_itself(&hands.calls, &step.metadata);
+        unset.map_err(|error| self.target.fs_failed(error))?;
+        let found = self.target.root.observe_itself(self.target.tracking);
+        let found = found.map_err(|error| self.target.fs_failed(error))?;
+        self.record_done(&step.path, step.goal.clone(), Some(found.fingerprint))?;
+        self.tell(step)
+    }
+
+    /// Gives directories whose children changed their own times again, children first.
+    pub(super) fn calm_directories(&mut self) -> Result<(), SyncError> {
+        let disturbed = std::mem::take(&mut self.disturbed);
+        for path in disturbed.iter().rev().filter(|path| !path.is_root()) {
+            let record = self.target.replica.record(path);
+            let record = record.map_err(|error| self.target.failed(error))?;
+            let Some(held) = record.held_payload() else { continue };
+            let mtime = record.entry.shown().and_then(|shown| shown.metadata().mtime);
+            if !held.is_directory() || mtime.is_none() || self.target.hands.is_none() {
+                continue;
+            }
+            let change = Change {
+                path: path.clone(),
+                expected: self.fingerprint_of(path),
+                action: Action::SetMetadata(Metadata { mtime, ..Metadata::default() }),
+                displaced: Displaced::Discard,
+            };
+            if let Some(fingerprint) = self.apply_now(change)? {
+                let noted = self.target.replica.refresh(path, fingerprint);
+                noted.map_err(|error| self.target.failed(error))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn change(step: &Step, action: Action) -> Change {
+    let content = step.before.as_ref().and_then(replicat_core::entry::Payload::content);
+    let is_spare = step.expendable || step.secure.is_some();
+    let displaced = if is_spare { Displaced::Discard } else { Displaced::ToTrash { content } };
+    Change { path: step.path.clone(), expected: step.expected, action, displaced }
+}
+
+fn is_recent(fingerprint: &Fingerprint) -> bool {
+    let mtime = clock::hlc(fingerprint.mtime).0.saturating_mul(1000);
+    mtime + GRANULARITY_MICROSECONDS > clock::now().0
+}
+

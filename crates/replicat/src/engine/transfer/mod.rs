@@ -1,0 +1,299 @@
+//! Bringing a root to what its replica's entries show.
+//!
+//! Steps are planned path by path, contents are staged by several threads, and what is staged is committed in groups:
+//! flush, rename, flush, record. A step whose precondition no longer holds is left, and its path is looked at again.
+
+mod batch;
+mod content;
+mod history;
+mod item;
+mod moves;
+mod recipe;
+mod staging;
+
+use std::collections::{BTreeSet, HashMap};
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use replicat_core::id::ContentHash;
+use replicat_core::path::RelPath;
+use replicat_core::plan::{Planned, Step, Task};
+use replicat_core::store::Store;
+use replicat_fs::filter::PathFilter;
+use replicat_fs::stage::Staged;
+
+use super::local::LocalReplica;
+use super::scan::Surroundings;
+use crate::error::SyncError;
+use crate::event::{Progress, SyncEvent};
+use crate::report::SkipReason;
+use batch::Batch;
+use content::ContentSource;
+use staging::{BuildError, Builder, Built, Job};
+
+pub(super) use item::origin_of_copy;
+
+/// How many pending paths are looked at at once.
+const PAGE_ROWS: usize = 512;
+/// How many files may be staged or waiting to be.
+const JOBS_AHEAD_MAX: usize = 1024;
+/// How often the pending paths are gone through; each pass does what the one before made possible.
+const PASSES_MAX: usize = 16;
+
+/// What a transfer did.
+#[derive(Debug, Default)]
+pub(super) struct Transferred {
+    /// Steps carried out.
+    pub(super) steps: u64,
+    /// Paths that were not as expected, to be looked at again.
+    pub(super) look_again: BTreeSet<RelPath>,
+    /// Bytes that came from other roots.
+    pub(super) fetched: u64,
+    /// Bytes that were at hand.
+    pub(super) reused: u64,
+    /// Conflict copies that were made.
+    pub(super) copies: BTreeSet<RelPath>,
+}
+
+/// Does all that can be done at one root, given what the others hold.
+pub(super) fn transfer(
+    target: &mut LocalReplica,
+    others: &[&LocalReplica],
+    around: &Surroundings<'_>,
+    progress: &mut Progress,
+) -> Result<Transferred, SyncError> {
+    let pending = target.replica.store().pending_count().map_err(|error| target.failed(error))?;
+    if pending == 0 {
+        return Ok(Transferred::default());
+    }
+    let sources: Vec<ContentSource> = others.iter().map(|other| ContentSource::of(other)).collect();
+    let (jobs, to_build) = unbounded::<Job>();
+    let (built, finished) = unbounded::<Built>();
+    let root = std::sync::Arc::clone(&target.root);
+    let builders = builders(target, &root, &sources, around)?;
+    std::thread::scope(|threads| {
+        for builder in builders {
+            let (to_build, built) = (to_build.clone(), built.clone());
+            threads.spawn(move || builder.work(&to_build, &built));
+        }
+        drop((to_build, built));
+        let mut work = Work::new(target, others, around, progress, jobs, finished);
+        work.run()?;
+        Ok(work.done)
+    })
+}
+
+fn builders<'run>(
+    target: &LocalReplica,
+    root: &'run replicat_fs::root::Root,
+    sources: &'run [ContentSource],
+    around: &Surroundings<'run>,
+) -> Result<Vec<Builder<'run>>, SyncError> {
+    let Some(hands) = &target.hands else { return Ok(Vec::new()) };
+    let build = |_| {
+        let staging = hands.staging.fork().map_err(|error| target.fs_failed(error))?;
+        Ok(Builder { root, staging, sources, cancellation: around.cancellation })
+    };
+    (0..around.threads.get()).map(build).collect()
+}
+
+/// A transfer under way.
+struct Work<'run> {
+    target: &'run mut LocalReplica,
+    others: &'run [&'run LocalReplica],
+    around: &'run Surroundings<'run>,
+    progress: &'run mut Progress,
+    jobs: Sender<Job>,
+    finished: Receiver<Built>,
+    /// Files that are being built.
+    building: usize,
+    /// The paths they are for, and those that failed: none is taken up twice.
+    taken: BTreeSet<RelPath>,
+    /// Contents that were linked into staging because what held them had to go.
+    secured: HashMap<ContentHash, Staged>,
+    batch: Batch,
+    /// Directories whose children changed: their times have to be set again.
+    disturbed: BTreeSet<RelPath>,
+    done: Transferred,
+}
+
+/// Which steps a pass takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pass {
+    /// Whatever comes into being or changes, parents first.
+    Forward,
+    /// Whatever goes, children first.
+    Backward,
+}
+
+impl<'run> Work<'run> {
+    fn new(
+        target: &'run mut LocalReplica,
+        others: &'run [&'run LocalReplica],
+        around: &'run Surroundings<'run>,
+        progress: &'run mut Progress,
+        jobs: Sender<Job>,
+        finished: Receiver<Built>,
+    ) -> Self {
+        Self {
+            target,
+            others,
+            around,
+            progress,
+            jobs,
+            finished,
+            building: 0,
+            taken: BTreeSet::new(),
+            secured: HashMap::new(),
+            batch: Batch::default(),
+            disturbed: BTreeSet::new(),
+            done: Transferred::default(),
+        }
+    }
+
+    fn run(&mut self) -> Result<(), SyncError> {
+        for _ in 0..PASSES_MAX {
+            let before = self.done.steps;
+            self.move_trees()?;
+            self.pass(Pass::Forward)?;
+            self.finish_building()?;
+            self.pass(Pass::Backward)?;
+            self.flush()?;
+            if self.done.steps == before || self.is_cancelled() {
+                break;
+            }
+        }
+        self.calm_directories()?;
+        self.flush()
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.around.cancellation.is_cancelled()
+    }
+
+    fn pass(&mut self, pass: Pass) -> Result<(), SyncError> {
+        let mut cursor: Option<RelPath> = None;
+        while !self.is_cancelled() {
+            let store = self.target.replica.store();
+            let page = match pass {
+                Pass::Forward => store.pending(cursor.as_ref(), PAGE_ROWS),
+                Pass::Backward => store.pending_backwards(cursor.as_ref(), PAGE_ROWS),
+            };
+            let page = page.map_err(|error| self.target.failed(error))?;
+            let Some(last) = page.last() else { break };
+            cursor = Some(last.clone());
+            // Ignore files may have come in with the page before.
+            let (root, filter) = (std::sync::Arc::clone(&self.target.root), self.target.filter.clone());
+            let mut scope = filter.paths(&root);
+            for path in page {
+                self.take_up(pass, &path, &mut scope)?;
+            }
+            self.take_built()?;
+        }
+        Ok(())
+    }
+
+    fn take_up(
+        &mut self,
+        pass: Pass,
+        path: &RelPath,
+        scope: &mut PathFilter<'_>,
+    ) -> Result<(), SyncError> {
+        if self.taken.contains(path) {
+            return Ok(());
+        }
+        let planned = self.target.replica.plan(path).map_err(|error| self.target.failed(error))?;
+        let step = match planned {
+            Planned::Step(step) => step,
+            Planned::Blocked(_) | Planned::Nothing => {
+                return Ok(());
+            }
+        };
+        let goes = matches!(step.task, Task::Remove | Task::RemoveDirectory);
+        if goes != (pass == Pass::Backward) || self.is_out_of_scope(&step, scope)? {
+            return Ok(());
+        }
+        self.start(step)
+    }
+
+    fn is_out_of_scope(
+        &mut self,
+        step: &Step,
+        scope: &mut PathFilter<'_>,
+    ) -> Result<bool, SyncError> {
+        if step.path.is_root() {
+            return Ok(false);
+        }
+        let payload = step.goal.as_ref().map(|goal| &goal.payload).or(step.before.as_ref());
+        let is_directory = payload.is_some_and(replicat_core::entry::Payload::is_directory);
+        scope.excludes(&step.path, is_directory).map_err(|error| self.target.fs_failed(error))
+    }
+
+    /// Begins a step: files are built by others first, the rest is done with the next batch or at once.
+    fn start(&mut self, step: Box<Step>) -> Result<(), SyncError> {
+        if step.path.is_root() {
+            return self.describe_root(&step);
+        }
+        if step.secure.is_some() && !matches!(step.task, Task::Remove) {
+            self.secure(&step)?;
+        }
+        match step.task.clone() {
+            Task::WriteFile { content, size, link } => self.start_file(step, content, size, link),
+            // What is below can only be made once this is there.
+            Task::MakeDirectory => self.do_now(step),
+            Task::MakeSymlink { .. } | Task::Describe | Task::Remove => self.do_later(step),
+            // Whether it is empty is seen by what was done before.
+            Task::RemoveDirectory => {
+                self.flush()?;
+                self.do_now(step)
+            }
+        }
+    }
+
+    fn take_built(&mut self) -> Result<(), SyncError> {
+        while self.building > 0 {
+            let waits = self.building >= JOBS_AHEAD_MAX;
+            let built = if waits { self.finished.recv().ok() } else { self.finished.try_recv().ok() };
+            let Some(built) = built else { break };
+            self.built(built)?;
+        }
+        Ok(())
+    }
+
+    fn finish_building(&mut self) -> Result<(), SyncError> {
+        while self.building > 0 {
+            let Ok(built) = self.finished.recv() else { break };
+            self.built(built)?;
+        }
+        self.flush()
+    }
+
+    fn built(&mut self, built: Built) -> Result<(), SyncError> {
+        self.building -= 1;
+        let Built { step, staged, fetched, reused } = built;
+        self.done.fetched += fetched;
+        self.done.reused += reused;
+        match staged {
+            Ok(staged) => self.put(step, staged),
+            Err(BuildError::Cancelled) => Ok(()),
+            Err(BuildError::Missing) => {
+                self.target.skip(step.path.clone(), SkipReason::ContentMissing);
+                Ok(())
+            }
+            Err(BuildError::Unwritable(error)) if error.is_disk_full() => {
+                Err(SyncError::DiskFull { root: self.target.given.clone() })
+            }
+            Err(BuildError::Unwritable(error)) => {
+                self.target.skip(step.path.clone(), super::skipping::of_fs(&error));
+                Ok(())
+            }
+        }
+    }
+
+    fn tell_progress(&mut self, bytes: u64) {
+        self.progress.files_done += 1;
+        self.progress.bytes_done += bytes;
+        self.progress.files_total = self.progress.files_total.max(self.progress.files_done);
+        self.progress.bytes_total = self.progress.bytes_total.max(self.progress.bytes_done);
+        self.around.reporter.event(&SyncEvent::Progress(*self.progress));
+    }
+}

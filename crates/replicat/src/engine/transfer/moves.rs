@@ -1,0 +1,151 @@
+//! Renames: whole directories with one call, files, and contents that must be saved before what holds them goes.
+
+use replicat_core::path::RelPath;
+use replicat_core::plan::{Planned, Step, Task};
+use replicat_core::record::Fingerprint;
+use replicat_core::store::Store;
+use replicat_fs::apply::{Action, Change, Displaced};
+use replicat_fs::stage::Staged;
+
+use super::{PAGE_ROWS, Work};
+use crate::error::SyncError;
+use crate::event::{ItemChange, ItemKind, PlanItem, SyncEvent};
+
+impl Work<'_> {
+    /// Renames the directories that were renamed elsewhere.
+    pub(super) fn move_trees(&mut self) -> Result<(), SyncError> {
+        let mut cursor: Option<RelPath> = None;
+        while !self.is_cancelled() {
+            let page = self.target.replica.store().pending(cursor.as_ref(), PAGE_ROWS);
+            let page = page.map_err(|error| self.target.failed(error))?;
+            let Some(last) = page.last() else { break };
+            cursor = Some(last.clone());
+            for path in page {
+                self.move_tree(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn move_tree(&mut self, from: &RelPath) -> Result<(), SyncError> {
+        let record = self.target.replica.record(from).map_err(|error| self.target.failed(error))?;
+        let is_directory = record.held_payload().is_some_and(|held| held.is_directory());
+        let shown = record.entry.shown();
+        let Some(to) = shown.as_ref().and_then(|shown| shown.payload().moved_to()) else {
+            return Ok(());
+        };
+        if !is_directory {
+            return Ok(());
+        }
+        self.make_parents(to)?;
+        let to = self.target.replica.plan_tree_move(from);
+        let Some(to) = to.map_err(|error| self.target.failed(error))? else { return Ok(()) };
+        let Some(local) = record.local else { return Ok(()) };
+        let Some(after) = self.rename(&to, from, local.fingerprint)? else { return Ok(()) };
+        let moved = self.target.replica.done_tree_move(from, &to, after);
+        moved.map_err(|error| self.target.failed(error))?;
+        self.note_move(from, &to, ItemKind::Directory, 0)?;
+        self.disturb(from);
+        self.disturb(&to);
+        Ok(())
+    }
+
+    /// Makes the directories above `path` that are to be there and are not yet.
+    fn make_parents(&mut self, path: &RelPath) -> Result<(), SyncError> {
+        let mut above: Vec<RelPath> = path.ancestors().filter(|above| !above.is_root()).collect();
+        above.reverse();
+        for directory in above {
+            let planned = self.target.replica.plan(&directory);
+            match planned.map_err(|error| self.target.failed(error))? {
+                Planned::Step(step) if step.task == Task::MakeDirectory => self.start(step)?,
+                Planned::Nothing | Planned::Step(_) => {}
+                Planned::Blocked(_) => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Renames `from` to `path`, where nothing is; what the path has then, `None` if that could not be done.
+    fn rename(
+        &mut self,
+        path: &RelPath,
+        from: &RelPath,
+        expected: Fingerprint,
+    ) -> Result<Option<Fingerprint>, SyncError> {
+        let change = Change {
+            path: path.clone(),
+            expected: None,
+            action: Action::Rename { from: from.clone(), expected },
+            displaced: Displaced::Discard,
+        };
+        let applied = self.apply_now(change)?;
+        if applied.is_none() && self.target.hands.is_some() {
+            self.done.look_again.insert(from.clone());
+        }
+        Ok(applied)
+    }
+
+    /// Renames a file to where its content is wanted.
+    pub(super) fn rename_file(
+        &mut self,
+        step: &Step,
+        from: &RelPath,
+        expected: Fingerprint,
+    ) -> Result<(), SyncError> {
+        let Some(_) = self.rename(&step.path, from, expected)? else { return Ok(()) };
+        let change = Change {
+            path: step.path.clone(),
+            expected: self.fingerprint_of(&step.path),
+            action: Action::SetMetadata(step.metadata.clone()),
+            displaced: Displaced::Discard,
+        };
+        let described = self.apply_now(change)?;
+        self.record_done(from, None, None)?;
+        if let Some(fingerprint) = described {
+            self.record_done(&step.path, step.goal.clone(), Some(fingerprint))?;
+        }
+        let size = super::item::size(step);
+        self.note_move(from, &step.path, ItemKind::File, size)?;
+        self.disturb(from);
+        self.disturb(&step.path);
+        Ok(())
+    }
+
+    fn note_move(
+        &mut self,
+        from: &RelPath,
+        to: &RelPath,
+        kind: ItemKind,
+        size: u64,
+    ) -> Result<(), SyncError> {
+        self.done.steps += 1;
+        self.target.changes.moved += 1;
+        self.note_moved_history(from, to)?;
+        self.around.reporter.event(&SyncEvent::Item(PlanItem {
+            root: self.target.number,
+            path: to.clone(),
+            kind,
+            size,
+            change: ItemChange::Move { from: from.clone() },
+        }));
+        self.tell_progress(0);
+        Ok(())
+    }
+
+    /// Links what stands at a path into staging, because its content is wanted elsewhere and it is about to go.
+    pub(super) fn secure(&mut self, step: &Step) -> Result<(), SyncError> {
+        let (Some(content), Some(expected)) = (step.secure, step.expected) else { return Ok(()) };
+        if !self.secured.contains_key(&content)
+            && let Some(staged) = self.adopt(&step.path, &expected)
+        {
+            self.secured.insert(content, staged);
+        }
+        Ok(())
+    }
+
+    /// One more name for a file of the root, in staging; `None` if that cannot be had.
+    pub(super) fn adopt(&self, path: &RelPath, expected: &Fingerprint) -> Option<Staged> {
+        let hands = self.target.hands.as_ref()?;
+        hands.staging.adopt_link(path, expected).ok()
+    }
+}

@@ -1,0 +1,153 @@
+//! How a file that is wanted comes about: as a link, from what the root holds already, or from peers.
+
+use replicat_content::delta::{self, SourceId};
+use replicat_content::Manifest;
+use replicat_core::entry::Payload;
+use replicat_core::id::{ContentHash, LinkId};
+use replicat_core::path::RelPath;
+use replicat_core::plan::{Fate, Source, Step};
+use replicat_core::record::Fingerprint;
+use replicat_fs::apply::Action;
+
+use super::content::manifest_from;
+use super::staging::{Job, Recipe};
+use super::Work;
+use crate::error::SyncError;
+
+/// Contents up to this length come in one piece, without a list of chunks: whatever is one chunk for sure.
+const ONE_PIECE_BYTES_MAX: u64 = 64 << 10;
+
+impl Work<'_> {
+    /// Begins to build a file, or takes one that is there already.
+    pub(super) fn start_file(
+        &mut self,
+        step: Box<Step>,
+        content: ContentHash,
+        size: u64,
+        link: Option<LinkId>,
+    ) -> Result<(), SyncError> {
+        if self.target.hands.is_none() {
+            return self.do_later(step);
+        }
+        if let Some(link) = link
+            && let Some(action) = self.as_link(&step, content, link)?
+        {
+            return self.act_later(step, action);
+        }
+        if let Some(staged) = self.secured.remove(&content) {
+            self.done.reused += size;
+            return self.put(step, staged);
+        }
+        let source = self.target.replica.source_of(content, &step.path);
+        let source = source.map_err(|error| self.target.failed(error))?;
+        let Some(source) = self.move_file(&step, source, size)? else { return Ok(()) };
+        let recipe = self.recipe(&step, content, size, source)?;
+        self.taken.insert(step.path.clone());
+        self.building += 1;
+        // The receivers live as long as this does.
+        let _ = self.jobs.send(Job { step, content, size, recipe });
+        self.take_built()
+    }
+
+    fn as_link(
+        &mut self,
+        step: &Step,
+        content: ContentHash,
+        link: LinkId,
+    ) -> Result<Option<Action>, SyncError> {
+        let find = |work: &Self| {
+            let found = work.target.replica.link_target(link, content, &step.path);
+            found.map_err(|error| work.target.failed(error))
+        };
+        let mut target = find(self)?;
+        if target.is_none() && (self.building > 0 || !self.batch.is_empty()) {
+            // The group's first file may be under way.
+            self.finish_building()?;
+            target = find(self)?;
+        }
+        Ok(target.map(|(to, expected)| Action::Link { to, expected }))
+    }
+
+    /// Takes the file that holds the content already, if that is on its way out. Returns what is left to try: nothing, if it
+    /// could be taken; else the source, if there is one.
+    fn move_file(
+        &mut self,
+        step: &Step,
+        source: Option<Source>,
+        size: u64,
+    ) -> Result<Option<Option<Source>>, SyncError> {
+        let Some(Source { path, fingerprint, fate }) = &source else { return Ok(Some(None)) };
+        match fate {
+            Fate::Removed if step.expected.is_none() => {
+                self.done.reused += size;
+                self.rename_file(step, path, *fingerprint)?;
+                Ok(None)
+            }
+            Fate::Removed | Fate::Replaced => match self.adopt(path, fingerprint) {
+                Some(staged) => {
+                    self.done.reused += size;
+                    self.put(Box::new(step.clone()), staged)?;
+                    Ok(None)
+                }
+                None => Ok(Some(source)),
+            },
+            Fate::Stays => Ok(Some(source)),
+        }
+    }
+
+    fn recipe(
+        &mut self,
+        step: &Step,
+        content: ContentHash,
+        size: u64,
+        source: Option<Source>,
+    ) -> Result<Recipe, SyncError> {
+        let manifest = if size > ONE_PIECE_BYTES_MAX { self.manifest(content)? } else { None };
+        let Some(manifest) = manifest else {
+            return Ok(match source {
+                Some(Source { path, fingerprint, .. }) => Recipe::Copy { from: path, fingerprint },
+                None => Recipe::Fetch,
+            });
+        };
+        let at_hand = self.at_hand(step, source, &manifest);
+        let available: Vec<(&Manifest, SourceId)> = at_hand
+            .iter()
+            .zip(0..)
+            .map(|((manifest, _), number)| (manifest, SourceId(number)))
+            .collect();
+        let pieces = delta::plan(&manifest, &available);
+        let bases = at_hand.into_iter().map(|(_, base)| base).collect();
+        Ok(Recipe::Assemble { manifest, pieces, bases })
+    }
+
+    /// The files of this root that may share chunks with what is wanted: one that is equal, and the old version.
+    fn at_hand(
+        &self,
+        step: &Step,
+        source: Option<Source>,
+        wanted: &Manifest,
+    ) -> Vec<(Manifest, (RelPath, Fingerprint))> {
+        let mut at_hand = Vec::new();
+        if let Some(Source { path, fingerprint, .. }) = source {
+            at_hand.push((wanted.clone(), (path, fingerprint)));
+        }
+        if let (Some(Payload::File { content, .. }), Some(expected)) = (&step.before, step.expected)
+            && let Some(manifest) = self.target.manifest(*content)
+        {
+            at_hand.push((manifest, (step.path.clone(), expected)));
+        }
+        at_hand
+    }
+
+    /// The chunks of a content, from the own index or another's.
+    fn manifest(&mut self, content: ContentHash) -> Result<Option<Manifest>, SyncError> {
+        if let Some(manifest) = self.target.manifest(content) {
+            return Ok(Some(manifest));
+        }
+        let found = self.others.iter().find_map(|other| manifest_from(other, content));
+        if let Some(manifest) = &found {
+            self.target.set_manifest(content, manifest)?;
+        }
+        Ok(found)
+    }
+}
