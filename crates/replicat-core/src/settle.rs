@@ -4,6 +4,7 @@
 //! the loser), so that several replicas that make the same event join silently.
 
 use crate::entry::{Carry, Entry, Metadata, Payload, Stamps, Timestamp, Version};
+use crate::id::ReplicaId;
 use crate::path::RelPath;
 use crate::record::Record;
 use crate::replica::{Draft, Now, Replica};
@@ -215,6 +216,10 @@ impl<S: Store> Replica<S> {
             return Ok(1);
         };
         let there = self.record(&destination)?.entry;
+        if there.knows_of(edit.dot.replica) {
+            self.announce(now, path, stay(edit, tombstone))?;
+            return Ok(1);
+        }
         self.announce(now, &destination, followed(edit, &there))?;
         self.announce(
             now,
@@ -273,6 +278,18 @@ impl Entry {
             .rev()
             .find(|t| is_edit_of_moved(shown.winner, t))
             .map(|t| (t, shown.winner))
+    }
+}
+
+impl Entry {
+    /// Whether `replica` had a hand in this path. Who edits a file and puts its old content elsewhere himself (a swap)
+    /// has not been overtaken by a move to there: his edit does not replace what he put there.
+    fn knows_of(&self, replica: ReplicaId) -> bool {
+        let mut live = self
+            .versions
+            .iter()
+            .filter(|version| version.payload.is_live());
+        live.any(|v| v.dot.replica == replica || v.context.vector.get(replica) > 0)
     }
 }
 
@@ -355,7 +372,8 @@ fn followed(edit: &Version, there: &Entry) -> Draft {
     let mut hlc = edit.hlc;
     for version in there.versions() {
         let held = version.payload.substance();
-        if held.is_some() && held == edit.base {
+        let made_from = held.is_some() && held == edit.base;
+        if made_from || !version.payload.is_live() {
             cover(&mut context, version);
             hlc = hlc.max(Hlc(version.hlc.0 + 1));
         }
