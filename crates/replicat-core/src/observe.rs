@@ -5,6 +5,7 @@ use crate::id::ContentHash;
 use crate::path::RelPath;
 use crate::record::{Base, Fingerprint, Local, Record};
 use crate::replica::{Draft, Now, Replica};
+use crate::settle::withdrawal;
 use crate::store::{Store, StoreError};
 use crate::version::{Context, Dot, Hlc};
 
@@ -243,17 +244,7 @@ impl<S: Store> Replica<S> {
         if carried.payload.content() != Some(content) || !carried.carry.is_some_and(known) {
             return Ok(None);
         }
-        let context = with_dot(&carried.context, carried.dot);
-        Ok(Some(Draft {
-            context,
-            hlc: Hlc(carried.hlc.0 + 1),
-            payload: Payload::Tombstone { moved_to: None },
-            metadata: carried.metadata.clone(),
-            stamps: carried.stamps,
-            base: Some(content),
-            carry: None,
-            conflict_of: carried.conflict_of,
-        }))
+        Ok(Some(withdrawal(carried)))
     }
 
     fn forget_local(&mut self, path: &RelPath, mut record: Record) -> Result<Observed, StoreError> {

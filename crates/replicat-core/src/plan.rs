@@ -35,7 +35,8 @@ pub struct Step {
     /// The content that stands there now is wanted at another path, which has not got it yet: it is to be
     /// secured before it goes.
     pub secure: Option<ContentHash>,
-    /// The content that stands there now also lives elsewhere in this storage: it need not go to the trash.
+    /// The content that stands there now need not go to the trash. Never set for a user's content: that it also
+    /// lives elsewhere in this storage is what the index says, and a user may have just moved that file to here.
     pub expendable: bool,
     /// The state that the step leads to; `None` for a removal.
     pub goal: Option<Base>,
@@ -138,9 +139,9 @@ impl<S: Store> Replica<S> {
             return Ok(Planned::Blocked(Obstacle::Unpreserved));
         }
         let content = going.and_then(|base| base.payload.content());
-        let (secure, expendable) = match content {
-            Some(content) => self.fate_of_content(path, content)?,
-            None => (None, false),
+        let secure = match content {
+            Some(content) => self.wanted_elsewhere(path, content)?,
+            None => None,
         };
         Ok(Planned::Step(Box::new(Step {
             path: path.clone(),
@@ -154,7 +155,7 @@ impl<S: Store> Replica<S> {
             goal: self.embodied(path, &record.entry)?,
             task,
             secure,
-            expendable,
+            expendable: false,
         })))
     }
 
@@ -194,13 +195,12 @@ impl<S: Store> Replica<S> {
         }
     }
 
-    /// Whether a content that is about to leave `path` is wanted by another path that has not got it, and whether
-    /// another path of this storage holds it for good.
-    fn fate_of_content(
+    /// The content, about to leave `path`, if another path wants it and none has got it.
+    fn wanted_elsewhere(
         &self,
         path: &RelPath,
         content: ContentHash,
-    ) -> Result<(Option<ContentHash>, bool), StoreError> {
+    ) -> Result<Option<ContentHash>, StoreError> {
         let (mut wanted, mut held) = (false, false);
         for other in self.store().by_content(content, SOURCES_LOOKED_AT_MAX)? {
             let record = self.record(&other)?;
@@ -221,7 +221,7 @@ impl<S: Store> Replica<S> {
             held |= has;
             wanted |= !has;
         }
-        Ok(((wanted && !held).then_some(content), held))
+        Ok((wanted && !held).then_some(content))
     }
 
     /// A file of the own storage that holds `content`, the best to take it from first.

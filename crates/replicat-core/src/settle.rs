@@ -59,8 +59,33 @@ impl<S: Store> Replica<S> {
         self.announce(now, path, revival(&record.entry)).map(drop)
     }
 
+    /// Gives up what this replica carried to `path` (a conflict copy, an edit that followed a move), if that is still
+    /// wanted there: to be called when its content is nowhere to be had, neither in the storage, in staging and in the
+    /// trash nor at any other replica, since a user deleted the file before it was carried. Returns whether it was
+    /// given up.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn give_up_carried(&mut self, now: Now, path: &RelPath) -> Result<bool, StoreError> {
+        let record = self.record(path)?;
+        let Some(shown) = record.entry.shown() else {
+            return Ok(false);
+        };
+        let own = shown.winner.dot.replica == self.identity().replica;
+        if record.local.is_some() || shown.winner.carry.is_none() || !own {
+            return Ok(false);
+        }
+        let draft = withdrawal(shown.winner);
+        self.announce(now, path, draft)?;
+        Ok(true)
+    }
+
     fn settle_path(&mut self, now: Now, path: &RelPath) -> Result<usize, StoreError> {
         let record = self.record(path)?;
+        if let Some(draft) = passed(&record) {
+            self.announce(now, path, draft)?;
+            return Ok(1);
+        }
         if let Some((tombstone, edit)) = record.entry.contested_move() {
             let (tombstone, edit) = (tombstone.clone(), edit.clone());
             if !self.holds(path, &edit)? {
@@ -303,6 +328,63 @@ fn is_edit_of_moved(edit: &Version, tombstone: &Version) -> bool {
             .vector
             .iter()
             .any(|dot| edit.context.vector.get(dot.replica) > 0)
+}
+
+/// The tombstone of a carried version whose content is gone.
+pub(crate) fn withdrawal(carried: &Version) -> Draft {
+    let mut context = Context::default();
+    cover(&mut context, carried);
+    Draft {
+        context,
+        hlc: Hlc(carried.hlc.0 + 1),
+        payload: Payload::Tombstone { moved_to: None },
+        metadata: carried.metadata.clone(),
+        stamps: carried.stamps,
+        base: carried.payload.substance(),
+        carry: None,
+        conflict_of: carried.conflict_of,
+    }
+}
+
+/// The tombstone of versions that this storage had already moved past, by derivation or since they were preserved,
+/// when what replaced them there was itself replaced by somebody who did not know of them.
+fn passed(record: &Record) -> Option<Draft> {
+    let base = record.local.as_ref()?.base.as_ref()?;
+    let shown = record.entry.shown()?;
+    let is_passed = |version: &Version| {
+        let payload = &version.payload;
+        let leaf = payload.is_live() && !payload.is_directory();
+        leaf && base.context.vector.contains(version.dot)
+            && payload.substance() != base.payload.substance()
+    };
+    let stands = is_passed(shown.winner) || shown.losers.iter().any(|loser| is_passed(loser));
+    if !stands {
+        return None;
+    }
+    let mut context = Context::default();
+    let mut hlc = Hlc(0);
+    let mut last = None::<&Version>;
+    for version in record
+        .entry
+        .versions()
+        .iter()
+        .filter(|version| is_passed(version))
+    {
+        cover(&mut context, version);
+        hlc = hlc.max(Hlc(version.hlc.0 + 1));
+        last = Some(version);
+    }
+    let last = last?;
+    Some(Draft {
+        context,
+        hlc,
+        payload: Payload::Tombstone { moved_to: None },
+        metadata: last.metadata.clone(),
+        stamps: last.stamps,
+        base: None,
+        carry: None,
+        conflict_of: last.conflict_of,
+    })
 }
 
 fn conflict_copy(loser: &Version) -> Draft {

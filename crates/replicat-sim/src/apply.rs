@@ -234,12 +234,25 @@ impl World {
             }
         }
         if !self.is_offered(replica, *content)? {
+            self.give_up(replica, step, content_of(*content))?;
             return Ok(None);
         }
         self.tick(replica)?;
         self.nodes[replica].disk.stage(content_of(*content));
         self.nodes[replica].disk.boundary();
         Ok(Some(Supply::Staged))
+    }
+
+    /// A content is nowhere: neither at any replica, all of which can be reached, nor in the own trash. If this replica
+    /// carried it to the path, it takes that back.
+    fn give_up(&mut self, replica: usize, step: &Step, content: Content) -> Result<(), Failure> {
+        let all = (0..self.nodes.len()).all(|other| !self.is_partitioned(replica, other));
+        let node = &mut self.nodes[replica];
+        if all && !node.disk.tree().trash.contains(&content) {
+            let now = node.now(self.seconds);
+            node.replica_mut().give_up_carried(now, &step.path)?;
+        }
+        Ok(())
     }
 
     /// Whether a replica that can be reached has a content.
@@ -273,6 +286,7 @@ impl World {
         if step.task != Task::Describe
             && let Some(displaced) = old.and_then(|old| old.kind.content())
             && !step.expendable
+            && step.secure.is_none()
         {
             node.disk.trash(displaced);
         }
@@ -326,6 +340,7 @@ impl World {
         };
         let disk = &self.nodes[replica].disk;
         let kept = disk.tree().trash.contains(&displaced)
+            || disk.tree().staging.contains(&displaced)
             || disk.holds(displaced)
             || self.oracle.may_vanish(displaced);
         if kept {

@@ -75,6 +75,11 @@ impl Oracle {
         }
     }
 
+    /// A disk was copied: what is deleted from one of the two before its next scan may return from the other.
+    pub fn copied(&mut self, disk: &Disk) {
+        self.left_out(&RelPath::root(), disk);
+    }
+
     /// Filters left out what is at `path` and below: what was deleted meanwhile may return with it.
     pub fn left_out(&mut self, path: &RelPath, disk: &Disk) {
         let nodes = disk.tree().nodes.iter();

@@ -169,6 +169,7 @@ impl World {
                 let replica = self.number(replica);
                 let path = paths::path(path);
                 self.oracle.left_out(&path, &self.nodes[replica].disk);
+                self.forget_deletions(replica);
                 self.nodes[replica].excluded = Some(path);
             }
             Op::Include(replica) => {
@@ -328,6 +329,7 @@ impl World {
             return Ok(());
         }
         self.commit(replica)?;
+        self.oracle.copied(&self.nodes[replica].disk);
         let original = &self.nodes[replica];
         let store = original.store().clone();
         let disk = original.disk.copied();
