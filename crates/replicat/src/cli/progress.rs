@@ -47,6 +47,7 @@ impl Meter {
             (_, true) => {
                 let target = ProgressDrawTarget::stderr();
                 let bar = ProgressBar::with_draw_target(None, target);
+                bar.set_style(style(SEARCH_TEMPLATE));
                 bar.enable_steady_tick(TICK_INTERVAL);
                 Self::Bar(bar)
             }
