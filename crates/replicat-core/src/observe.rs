@@ -144,8 +144,10 @@ impl<S: Store> Replica<S> {
             .filter(|before| before.payload != payload)
             .cloned();
         let mut draft = draft_of_change(now, before, payload, metadata, changed, touched);
-        if record.local.is_none() {
-            self.acknowledge_absence(path, &record, &mut draft)?;
+        match &record.local {
+            None => self.acknowledge_absence(path, &record, &mut draft)?,
+            Some(old) if self.was_moved_away(path, old, lost.as_ref())? => draft.base = None,
+            Some(_) => {}
         }
         let seen = self.announce_found(now, path, record, draft, Some((fingerprint, racy)))?;
         self.withdraw_copies(now, path, lost)?;
@@ -181,6 +183,29 @@ impl<S: Store> Replica<S> {
         let seen = self.announce_found(now, path, record, draft, None)?;
         self.withdraw_copies(now, path, lost)?;
         Ok(seen)
+    }
+
+    /// Whether the very file that was at `path` is elsewhere now: then what is at `path` was not made from it.
+    fn was_moved_away(
+        &self,
+        path: &RelPath,
+        old: &Local,
+        lost: Option<&Base>,
+    ) -> Result<bool, StoreError> {
+        let Some(content) = lost.and_then(|lost| lost.payload.content()) else {
+            return Ok(false);
+        };
+        let file = |local: &Local| (local.fingerprint.inode, local.fingerprint.birth);
+        for other in self
+            .store()
+            .by_content(content, SAME_CONTENT_LOOKED_AT_MAX)?
+        {
+            let there = self.record(&other)?.local;
+            if other != *path && there.is_some_and(|there| file(&there) == file(old)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// What is found where the storage held nothing, as the entry says, is made in knowledge of the deletion.

@@ -240,8 +240,12 @@ impl<S: Store> Replica<S> {
             self.announce(now, path, stay(edit, tombstone))?;
             return Ok(1);
         };
-        let there = self.record(&destination)?.entry;
-        if there.knows_of(edit.dot.replica) {
+        let Record {
+            entry: there,
+            local,
+            ..
+        } = self.record(&destination)?;
+        if local.is_some() || there.knows_of(edit.dot.replica) {
             self.announce(now, path, stay(edit, tombstone))?;
             return Ok(1);
         }
