@@ -91,7 +91,7 @@ impl<S: Store> Replica<S> {
         path: &RelPath,
         loser: &Version,
     ) -> Result<Option<RelPath>, StoreError> {
-        let Some(content) = loser.payload.content() else {
+        let Some(content) = loser.payload.leaf_substance() else {
             return Ok(None);
         };
         let stem = [split_extension(path.name()).0, MARK.as_bytes()].concat();
@@ -104,7 +104,7 @@ impl<S: Store> Replica<S> {
             }
             let entry = self.record(&other)?.entry;
             let serves = entry.shown().is_some_and(|shown| {
-                shown.winner.conflict_of.is_some() && shown.payload().content() == Some(content)
+                shown.winner.conflict_of.is_some() && shown.payload().substance() == Some(content)
             });
             if serves {
                 return Ok(Some(other));
@@ -124,7 +124,7 @@ impl<S: Store> Replica<S> {
         let mut paths = vec![path.clone()];
         let versions = record.entry.versions().iter();
         paths.extend(versions.filter_map(|v| v.payload.moved_to().cloned()));
-        if let Some(content) = held.payload.content() {
+        if let Some(content) = held.payload.leaf_substance() {
             paths.extend(
                 self.store()
                     .by_content(content, SAME_CONTENT_LOOKED_AT_MAX)?,

@@ -82,6 +82,12 @@ impl Payload {
         }
     }
 
+    /// The substance of a file or symlink: what a conflict can lose.
+    #[must_use]
+    pub fn leaf_substance(&self) -> Option<ContentHash> {
+        self.substance().filter(|_| !self.is_directory())
+    }
+
     /// Where a deleted path went.
     #[must_use]
     pub fn moved_to(&self) -> Option<&RelPath> {

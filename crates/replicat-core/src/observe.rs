@@ -113,9 +113,14 @@ impl<S: Store> Replica<S> {
             changed,
             touched,
         } = present;
-        let as_shown = record.entry.shown().is_some_and(|shown| {
-            payload == *shown.payload() && metadata.agrees_with(shown.metadata())
-        });
+        // What is found for the first time is taken as it is meant to be, where that says nothing of an aspect.
+        let first = record.local.is_none();
+        let agrees =
+            |held: &Metadata| metadata.agrees_with(held) && (first || held.covers(&metadata));
+        let as_shown = record
+            .entry
+            .shown()
+            .is_some_and(|shown| payload == *shown.payload() && agrees(shown.metadata()));
         let before = self.storage_state(path, &record)?;
         if as_shown {
             record.local = Some(Local {
@@ -128,7 +133,7 @@ impl<S: Store> Replica<S> {
         }
         if let Some(before) = &before
             && payload == before.payload
-            && metadata.agrees_with(&before.metadata)
+            && agrees(&before.metadata)
         {
             let base = Some(Box::new(before.clone()));
             record.local = Some(Local {
@@ -192,7 +197,7 @@ impl<S: Store> Replica<S> {
         old: &Local,
         lost: Option<&Base>,
     ) -> Result<bool, StoreError> {
-        let Some(content) = lost.and_then(|lost| lost.payload.content()) else {
+        let Some(content) = lost.and_then(|lost| lost.payload.leaf_substance()) else {
             return Ok(false);
         };
         let file = |local: &Local| (local.fingerprint.inode, local.fingerprint.birth);
@@ -233,24 +238,38 @@ impl<S: Store> Replica<S> {
         lost: Option<Base>,
     ) -> Result<(), StoreError> {
         let Some(lost) = lost else { return Ok(()) };
-        let Some(content) = lost.payload.content() else {
+        let Some(content) = lost.payload.leaf_substance() else {
             return Ok(());
         };
-        let paths = self
-            .store()
-            .by_content(content, SAME_CONTENT_LOOKED_AT_MAX)?;
-        for other in &paths {
-            let held = self.storage_state(other, &self.record(other)?)?;
-            if held.is_some_and(|held| held.payload.content() == Some(content)) {
-                return Ok(());
-            }
+        if self.holds_content(content)? {
+            return Ok(());
         }
-        for other in paths.iter().filter(|other| *other != path) {
-            if let Some(draft) = self.withdrawal(other, content, &lost)? {
-                self.announce(now, other, draft)?;
+        for other in self
+            .store()
+            .by_content(content, SAME_CONTENT_LOOKED_AT_MAX)?
+        {
+            if other == *path {
+                continue;
+            }
+            if let Some(draft) = self.withdrawal(&other, content, &lost)? {
+                self.announce(now, &other, draft)?;
             }
         }
         Ok(())
+    }
+
+    /// Whether the own storage is known to hold `content`, of a file or symlink, at some path.
+    pub(crate) fn holds_content(&self, content: ContentHash) -> Result<bool, StoreError> {
+        for path in self
+            .store()
+            .by_content(content, SAME_CONTENT_LOOKED_AT_MAX)?
+        {
+            let held = self.storage_state(&path, &self.record(&path)?)?;
+            if held.is_some_and(|held| held.payload.substance() == Some(content)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The tombstone of a carried version that was to bring `content` to `path`.
@@ -266,7 +285,7 @@ impl<S: Store> Replica<S> {
         };
         let carried = shown.winner;
         let known = |carry: Carry| lost.context.vector.contains(carry.dot());
-        if carried.payload.content() != Some(content) || !carried.carry.is_some_and(known) {
+        if carried.payload.substance() != Some(content) || !carried.carry.is_some_and(known) {
             return Ok(None);
         }
         Ok(Some(withdrawal(carried)))

@@ -436,7 +436,8 @@ impl<S: Store> Replica<S> {
             let mut record = self.record(&new)?;
             local.base = self.state_after_move(&new, &record, state)?.map(Box::new);
             if new == *to {
-                local.fingerprint = fingerprint;
+                // A description changed since the last scan travelled along and is in this fingerprint.
+                (local.fingerprint, local.racy) = (fingerprint, true);
             }
             record.local = Some(local);
             self.write(&new, record)?;

@@ -70,14 +70,15 @@ impl Record {
         }
     }
 
-    /// The contents by which this path is to be found: those of all versions, and what the storage holds.
+    /// The contents by which this path is to be found: those of all versions, and what the storage holds. Symlinks
+    /// are found by their substance.
     pub fn contents(&self) -> impl Iterator<Item = ContentHash> {
         let base = self.local.as_ref().and_then(|local| local.base.as_ref());
-        let stored = base.and_then(|base| base.payload.content());
+        let stored = base.and_then(|base| base.payload.leaf_substance());
         self.entry
             .versions
             .iter()
-            .filter_map(|version| version.payload.content())
+            .filter_map(|version| version.payload.leaf_substance())
             .chain(stored)
     }
 

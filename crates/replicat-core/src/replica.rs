@@ -306,6 +306,14 @@ impl Metadata {
             && agree(&self.xattrs, &other.xattrs)
     }
 
+    /// Whether this says something of every aspect that `other` speaks of.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        (self.mode.is_some() || other.mode.is_none())
+            && (self.mtime.is_some() || other.mtime.is_none())
+            && (self.owner.is_some() || other.owner.is_none())
+            && (self.xattrs.is_some() || other.xattrs.is_none())
+    }
+
     /// These aspects, with those that are not tracked taken from `other`.
     #[must_use]
     pub fn or(mut self, other: &Self) -> Self {

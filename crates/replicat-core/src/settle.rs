@@ -76,6 +76,11 @@ impl<S: Store> Replica<S> {
             return Ok(false);
         }
         let draft = withdrawal(shown.winner);
+        if let Some(content) = shown.payload().leaf_substance()
+            && self.holds_content(content)?
+        {
+            return Ok(false);
+        }
         self.announce(now, path, draft)?;
         Ok(true)
     }
@@ -275,7 +280,8 @@ impl<S: Store> Replica<S> {
                 continue;
             }
             if let Some(copy) = self.copy_path(&lost, &loser)? {
-                self.announce(now, &copy, conflict_copy(&loser))?;
+                let there = self.record(&copy)?.entry;
+                self.announce(now, &copy, conflict_copy(&loser, &there))?;
                 made += 1;
             }
         }
@@ -391,8 +397,11 @@ fn passed(record: &Record) -> Option<Draft> {
     })
 }
 
-fn conflict_copy(loser: &Version) -> Draft {
+/// The copy of `loser`, at a path where `there` is known: it replaces the deletions of earlier copies there.
+fn conflict_copy(loser: &Version, there: &Entry) -> Draft {
     let mut context = Context::default();
+    let deletions = there.versions().iter().filter(|v| !v.payload.is_live());
+    deletions.for_each(|deletion| cover(&mut context, deletion));
     context.add_carried(loser.dot);
     let mut payload = loser.payload.clone();
     if let Payload::File { link, .. } = &mut payload {

@@ -205,7 +205,7 @@ impl World {
             let (Some(mark), Some(content)) = (mark, file.kind.content()) else {
                 continue;
             };
-            if self.oracle.is_ambiguous(content) {
+            if self.oracle.is_ambiguous(content) || !matches!(file.kind, Kind::File(_)) {
                 continue;
             }
             if !seen.insert((path.parent(), name[..mark].to_vec(), content)) {

@@ -123,12 +123,12 @@ impl Oracle {
         content >= GARBAGE_FROM || self.fates.get(&content).is_none_or(|fate| fate.may_vanish)
     }
 
-    /// Whether a user wrote `content` more than once.
+    /// Whether users wrote `content` more than once, or moved it: two may have done so.
     #[must_use]
     pub fn is_ambiguous(&self, content: Content) -> bool {
         self.fates
             .get(&content)
-            .is_none_or(|fate| fate.written_at.len() > 1)
+            .is_none_or(|fate| fate.written_at.len() > 1 || fate.may_return)
     }
 
     /// The first content that must exist and does not exist on `disk`.

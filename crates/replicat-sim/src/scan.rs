@@ -51,8 +51,9 @@ impl World {
                 continue;
             }
             let record = node.replica().record(&path)?;
+            let racy = record.local.as_ref().is_some_and(|local| local.racy);
             let known = record.local.map(|local| local.fingerprint);
-            if known == Some(file.fingerprint()) {
+            if known == Some(file.fingerprint()) && !racy {
                 continue;
             }
             let same_inode = known.is_some_and(|known| known.inode == file.inode);
