@@ -191,6 +191,17 @@ pub struct Resolution {
     pub kept: Keep,
 }
 
+/// What was let go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Approval {
+    /// Nothing held the root.
+    Needless,
+    /// A brake held it.
+    Brake(Brake),
+    /// It is not the directory that was synced before: it joins as a new replica.
+    NewReplica,
+}
+
 /// What was restored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restoration {

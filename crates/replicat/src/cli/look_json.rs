@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use replicat::inspection::{
-    Explanation, HistoryChange, HistoryRow, Keep, Keeping, MemberStanding, MemberStatus,
+    Approval, Explanation, HistoryChange, HistoryRow, Keep, Keeping, MemberStanding, MemberStatus,
     Resolution, Restoration, Status, TreeRow, TreeState,
 };
 use replicat::report::{Brake, ConflictReport};
@@ -130,10 +130,15 @@ pub(crate) fn explanation(explanation: &Explanation) -> Object {
 }
 
 /// What was let go on.
-pub(crate) fn approval(root: &Path, approved: Option<Brake>) -> Object {
+pub(crate) fn approval(root: &Path, approved: Approval) -> Object {
+    let held = match approved {
+        Approval::Brake(held) => Some(brake(held)),
+        Approval::Needless | Approval::NewReplica => None,
+    };
     let mut object = object("approval");
     put_root(&mut object, root);
-    put(&mut object, "brake", approved.map(brake));
+    put(&mut object, "brake", held);
+    put(&mut object, "new_replica", approved == Approval::NewReplica);
     object
 }
 

@@ -5,8 +5,8 @@ use std::path::Path;
 use jiff::tz::TimeZone;
 use replicat::event::ItemKind;
 use replicat::inspection::{
-    Explanation, HistoryChange, HistoryRow, Keep, Keeping, MemberStanding, Resolution, Restoration,
-    Status, TreeRow, TreeState,
+    Approval, Explanation, HistoryChange, HistoryRow, Keep, Keeping, MemberStanding, Resolution,
+    Restoration, Status, TreeRow, TreeState,
 };
 use replicat::report::{Brake, ConflictReport};
 use replicat_core::path::RelPath;
@@ -157,15 +157,18 @@ pub(crate) fn explanation(explanation: &Explanation) -> Vec<String> {
 }
 
 /// What was let go on.
-pub(crate) fn approval(root: &Path, approved: Option<Brake>) -> String {
+pub(crate) fn approval(root: &Path, approved: Approval) -> String {
     let root = root_text(root);
     match approved {
-        None => format!("nothing holds {root}"),
-        Some(Brake::MassDeletion { gone, .. }) => format!(
+        Approval::Needless => format!("nothing holds {root}"),
+        Approval::NewReplica => {
+            format!("{root} joins as a new replica: the next sync brings it what the others hold")
+        }
+        Approval::Brake(Brake::MassDeletion { gone, .. }) => format!(
             "{root}: the next sync carries the deletion of {} to the other roots",
             count_text(gone, "path")
         ),
-        Some(Brake::MaxDelete { planned, .. }) => format!(
+        Approval::Brake(Brake::MaxDelete { planned, .. }) => format!(
             "{root}: the next sync may delete {} there",
             count_text(planned, "path")
         ),

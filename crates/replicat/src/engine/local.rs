@@ -23,10 +23,10 @@ use replicat_index::{Durability as Commit, Index, IndexError};
 
 use super::failure::Failure;
 use super::roots::GivenRoot;
-use super::{clock, random_u64, random_u128};
+use super::{clock, partners, random_u64, random_u128};
 use crate::error::SyncError;
 use crate::event::RootIndex;
-use crate::options::{Durability, ForeignRoot, Mode, OwnerPolicy, SyncOptions};
+use crate::options::{Durability, ForeignRoot, MissingRoot, Mode, OwnerPolicy, SyncOptions};
 use crate::report::{ChangeCounts, Skipped};
 
 /// The setting under which the identity of the root directory is kept.
@@ -79,8 +79,23 @@ pub(super) fn open_all(
     for (number, given) in roots.iter().enumerate() {
         opening.push(Opening::begin(RootIndex(number), given, options)?);
     }
+    // Roots with state come first: they know which directories must hold something.
+    for root in opening.iter_mut().filter(|root| !root.vacant) {
+        root.open_index(options)?;
+    }
+    if options.missing_root == MissingRoot::Refuse {
+        opening
+            .iter()
+            .filter(|root| root.vacant)
+            .try_for_each(|root| root.may_be_new(&opening))?;
+    }
+    for root in opening.iter_mut().filter(|root| root.vacant) {
+        root.open_index(options)?;
+    }
     let folder = one_folder(&opening, options)?;
-    let folder = folder.map_or_else(random_u128, |folder| Ok(folder.0)).map(FolderId)?;
+    let folder = folder
+        .map_or_else(random_u128, |folder| Ok(folder.0))
+        .map(FolderId)?;
     let names = names(roots);
     opening
         .into_iter()
@@ -95,9 +110,17 @@ pub(super) fn open_one(
     filter: &Filter,
     options: &SyncOptions,
 ) -> Result<LocalReplica, SyncError> {
-    let opening = Opening::begin(RootIndex(0), given, options)?;
+    let mut opening = Opening::begin(RootIndex(0), given, options)?;
+    opening.open_index(options)?;
     let folder = opening.folder()?.unwrap_or(FolderId(0));
     opening.finish(folder, name_of(&given.canonical), filter, options)
+}
+
+/// Locks the state of a root, which is created if it is not there.
+pub(super) fn lock(given: &GivenRoot, outside: Option<&Path>) -> Result<StateDirectory, SyncError> {
+    let root = Root::open(&given.canonical);
+    let root = root.map_err(|error| Failure::from(error).at(&given.given))?;
+    StateDirectory::open(&root, outside).map_err(|error| state_failed(error, &given.given))
 }
 
 /// The folder that the roots belong to; `None` if all are new.
@@ -107,7 +130,9 @@ fn one_folder(
 ) -> Result<Option<FolderId>, SyncError> {
     let mut first: Option<(&Opening<'_>, FolderId)> = None;
     for other in opening {
-        let Some(folder) = other.folder()? else { continue };
+        let Some(folder) = other.folder()? else {
+            continue;
+        };
         match first {
             None => first = Some((other, folder)),
             Some((one, held)) if held != folder && options.foreign_root == ForeignRoot::Refuse => {
@@ -141,9 +166,17 @@ fn names(roots: &[GivenRoot]) -> Vec<String> {
 }
 
 fn name_of(directory: &Path) -> String {
-    let name = directory.file_name().map(|name| name.to_string_lossy().into_owned());
+    let name = directory
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned());
     let name = name.unwrap_or_else(|| "root".to_owned());
-    let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
+    let plain = |c: char| {
+        if c.is_ascii_alphanumeric() || "._-".contains(c) {
+            c
+        } else {
+            '_'
+        }
+    };
     let name: String = name.chars().map(plain).take(NAME_BYTES_MAX).collect();
     name.trim_start_matches('.').to_owned()
 }
@@ -155,9 +188,12 @@ struct Opening<'given> {
     root: Root,
     itself: Observation,
     state: Option<StateDirectory>,
-    state_outside: bool,
+    /// Where the state is, if not inside the root.
+    outside: Option<PathBuf>,
     index: Option<Index>,
     tracking: Tracking,
+    /// It holds nothing, and has no state.
+    vacant: bool,
 }
 
 impl<'given> Opening<'given> {
@@ -169,30 +205,63 @@ impl<'given> Opening<'given> {
         let failed = |error: Failure| error.at(&given.given);
         // A root that a dry run would create is looked at as if it were empty.
         let scratch = given.missing.then(empty_directory).transpose()?;
-        let directory = scratch.as_ref().map_or(given.canonical.as_path(), |made| made.path());
+        let directory = scratch
+            .as_ref()
+            .map_or(given.canonical.as_path(), |made| made.path());
         let root = Root::open(directory).map_err(|error| failed(error.into()))?;
         let tracking = tracking(options.owner);
-        let itself = root.observe_itself(tracking).map_err(|error| failed(error.into()))?;
-        let outside = options.state_dir.as_ref().map(|base| state_directory(base, &given.canonical));
-        let mut opening = Self {
+        let itself = root
+            .observe_itself(tracking)
+            .map_err(|error| failed(error.into()))?;
+        let outside = options
+            .state_dir
+            .as_ref()
+            .map(|base| state_directory(base, &given.canonical));
+        let state = outside
+            .clone()
+            .unwrap_or_else(|| given.canonical.join(STATE_DIRECTORY));
+        let vacant = !state.exists() && is_empty(&given.given, directory)?;
+        let (state, index) = (None, None);
+        Ok(Self {
             number,
             given,
             root,
             itself,
-            state: None,
-            state_outside: outside.is_some(),
-            index: None,
+            state,
+            outside,
+            index,
             tracking,
-        };
-        match options.mode {
-            Mode::Apply => opening.open_state(outside.as_deref())?,
-            Mode::DryRun => opening.copy_state(outside.as_deref())?,
-        }
-        Ok(opening)
+            vacant,
+        })
     }
 
-    fn open_state(&mut self, outside: Option<&Path>) -> Result<(), SyncError> {
-        let state = StateDirectory::open(&self.root, outside)
+    fn open_index(&mut self, options: &SyncOptions) -> Result<(), SyncError> {
+        match options.mode {
+            Mode::Apply => self.open_state(),
+            Mode::DryRun => self.copy_state(),
+        }
+    }
+
+    /// Whether this root, which is vacant, may be taken for a new one: not if another was synced with it.
+    fn may_be_new(&self, others: &[Self]) -> Result<(), SyncError> {
+        for other in others {
+            let Some(index) = &other.index else { continue };
+            let remembered = partners::remembers(index, &self.given.canonical);
+            if remembered.map_err(|error| other.failed(error))? {
+                let other = other.given.given.display();
+                let evidence =
+                    format!("it was synced with {other}, and is empty without any state");
+                return Err(SyncError::RootReplaced {
+                    root: self.given.given.clone(),
+                    evidence,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn open_state(&mut self) -> Result<(), SyncError> {
+        let state = StateDirectory::open(&self.root, self.outside.as_deref())
             .map_err(|error| state_failed(error, &self.given.given))?;
         self.index = match Index::open(&state.index_path()) {
             Ok(index) => Some(index),
@@ -203,9 +272,13 @@ impl<'given> Opening<'given> {
         Ok(())
     }
 
-    fn copy_state(&mut self, outside: Option<&Path>) -> Result<(), SyncError> {
+    fn copy_state(&mut self) -> Result<(), SyncError> {
         let inside = self.given.canonical.join(STATE_DIRECTORY);
-        let path = outside.unwrap_or(&inside).join(replicat_fs::state::INDEX_FILE);
+        let path = self
+            .outside
+            .as_deref()
+            .unwrap_or(&inside)
+            .join(replicat_fs::state::INDEX_FILE);
         if !path.exists() {
             return Ok(());
         }
@@ -217,7 +290,9 @@ impl<'given> Opening<'given> {
     }
 
     fn folder(&self) -> Result<Option<FolderId>, SyncError> {
-        let Some(index) = &self.index else { return Ok(None) };
+        let Some(index) = &self.index else {
+            return Ok(None);
+        };
         let identity = index.identity().map_err(|error| self.failed(error))?;
         Ok(Some(identity.folder))
     }
@@ -241,9 +316,9 @@ impl<'given> Opening<'given> {
         let root = Arc::new(self.root);
         let hands = match self.state {
             None => None,
-            Some(state) => Some(
-                hands(&root, state, options).map_err(|error| error.at(&self.given.given))?,
-            ),
+            Some(state) => {
+                Some(hands(&root, state, options).map_err(|error| error.at(&self.given.given))?)
+            }
         };
         let mut local = LocalReplica {
             number: self.number,
@@ -260,7 +335,7 @@ impl<'given> Opening<'given> {
             held: false,
             stubborn: BTreeSet::new(),
         };
-        local.check_identity(self.state_outside)?;
+        local.check_identity(self.outside.is_some())?;
         Ok(local)
     }
 
@@ -268,7 +343,9 @@ impl<'given> Opening<'given> {
         let mut identity = index.identity().map_err(|error| self.failed(error))?;
         if identity.folder != folder {
             identity.folder = folder;
-            index.set_identity(&identity).map_err(|error| self.failed(error))?;
+            index
+                .set_identity(&identity)
+                .map_err(|error| self.failed(error))?;
         }
         Ok(index)
     }
@@ -284,7 +361,14 @@ impl<'given> Opening<'given> {
 }
 
 fn identity(folder: FolderId, replica: ReplicaId, name: String) -> Identity {
-    Identity { folder, replica, name, counter: 0, confirmed: 0, published: Vec::new() }
+    Identity {
+        folder,
+        replica,
+        name,
+        counter: 0,
+        confirmed: 0,
+        published: Vec::new(),
+    }
 }
 
 fn empty_directory() -> Result<tempfile::TempDir, SyncError> {
@@ -293,6 +377,21 @@ fn empty_directory() -> Result<tempfile::TempDir, SyncError> {
         path: std::env::temp_dir(),
         source,
     })
+}
+
+/// Whether a directory holds nothing beside state.
+pub(super) fn is_empty(given: &Path, directory: &Path) -> Result<bool, SyncError> {
+    let failed = |source| SyncError::Io {
+        action: "list",
+        path: given.to_owned(),
+        source,
+    };
+    for entry in std::fs::read_dir(directory).map_err(failed)? {
+        if entry.map_err(failed)?.file_name() != STATE_DIRECTORY {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn tracking(owner: OwnerPolicy) -> Tracking {
@@ -323,20 +422,21 @@ pub(super) fn state_directory(base: &Path, root: &Path) -> PathBuf {
 
 fn state_failed(error: StateError, root: &Path) -> SyncError {
     match error {
-        StateError::Locked { .. } => SyncError::Locked { root: root.to_owned() },
+        StateError::Locked { .. } => SyncError::Locked {
+            root: root.to_owned(),
+        },
         StateError::Filesystem(error) => Failure::from(error).at(root),
     }
 }
 
-fn hands(
-    root: &Arc<Root>,
-    state: StateDirectory,
-    options: &SyncOptions,
-) -> Result<Hands, Failure> {
+fn hands(root: &Arc<Root>, state: StateDirectory, options: &SyncOptions) -> Result<Hands, Failure> {
     let calls = Calls::default();
     let recovery = recover(root, &state, &calls, PARTIAL_AGE_MAX)?;
     if !recovery.trashed.is_empty() || !recovery.restored.is_empty() {
-        tracing::info!(?recovery, "an earlier run was cut off; what it displaced was kept");
+        tracing::info!(
+            ?recovery,
+            "an earlier run was cut off; what it displaced was kept"
+        );
     }
     let staging = Staging::open(Arc::clone(root), &state, calls.clone())?;
     let trash = Arc::new(Trash::open(&staging, &state, TrashPolicy::default())?);
@@ -345,7 +445,13 @@ fn hands(
         Durability::None => replicat_fs::apply::Durability::None,
     };
     let applier = Applier::new(staging.fork()?, Some(Arc::clone(&trash)), durability);
-    Ok(Hands { staging, applier, trash, state, calls })
+    Ok(Hands {
+        staging,
+        applier,
+        trash,
+        state,
+        calls,
+    })
 }
 
 impl LocalReplica {
@@ -397,24 +503,39 @@ impl LocalReplica {
     /// Finds out whether the root is still the directory that the state was recorded for. State that lies inside and
     /// does not fit was copied or restored along with it. A dry run leaves the question to the run that acts.
     fn check_identity(&mut self, state_outside: bool) -> Result<(), SyncError> {
-        let Some(hands) = &self.hands else { return Ok(()) };
-        let found = hands.state.identity(&self.root).map_err(|error| self.fs_failed(error))?;
+        let Some(hands) = &self.hands else {
+            return Ok(());
+        };
+        let found = hands
+            .state
+            .identity(&self.root)
+            .map_err(|error| self.fs_failed(error))?;
         let index = self.replica.store();
-        let recorded = index.setting(SETTING_ROOT).map_err(|error| self.index_failed(error))?;
+        let recorded = index
+            .setting(SETTING_ROOT)
+            .map_err(|error| self.index_failed(error))?;
         if let Some(recorded) = &recorded {
             let text = String::from_utf8_lossy(recorded);
-            let compared = text.parse::<RootIdentity>().map(|recorded| found.compare(&recorded));
+            let compared = text
+                .parse::<RootIdentity>()
+                .map(|recorded| found.compare(&recorded));
             match compared {
                 Ok(Comparison::Same) => return Ok(()),
                 Ok(Comparison::OtherRoot) if state_outside => {
                     let evidence = "its inode and birth time are not those recorded".to_owned();
-                    return Err(SyncError::RootReplaced { root: self.given.clone(), evidence });
+                    return Err(SyncError::RootReplaced {
+                        root: self.given.clone(),
+                        evidence,
+                    });
                 }
                 Ok(_) | Err(_) => self.renew(clock::now())?,
             }
         }
         let now = found.to_string().into_bytes();
-        let done = self.replica.store_mut().set_setting(SETTING_ROOT, Some(&now));
+        let done = self
+            .replica
+            .store_mut()
+            .set_setting(SETTING_ROOT, Some(&now));
         done.map_err(|error| self.index_failed(error))
     }
 
@@ -424,7 +545,9 @@ impl LocalReplica {
 
     fn renew(&mut self, now: Now) -> Result<(), SyncError> {
         let id = ReplicaId(random_u64()?);
-        self.replica.renew(now, id, Renewal::Copied).map_err(|error| self.failed(error))
+        self.replica
+            .renew(now, id, Renewal::Copied)
+            .map_err(|error| self.failed(error))
     }
 
     pub(super) fn index_failed(&self, error: IndexError) -> SyncError {

@@ -14,6 +14,7 @@ mod hashing;
 pub mod inspect;
 mod local;
 mod manifests;
+mod partners;
 mod roots;
 mod scan;
 mod skipping;
@@ -51,8 +52,14 @@ pub fn sync(
     let given = roots::check(roots, options.missing_root, options.mode == Mode::Apply)?;
     let filter = Filter::new(options.rules.clone());
     let replicas = local::open_all(&given, &filter, options)?;
-    let threads = options.threads.unwrap_or_else(replicat_fs::scan::default_threads);
-    let around = Surroundings { threads, cancellation: &options.cancellation, reporter };
+    let threads = options
+        .threads
+        .unwrap_or_else(replicat_fs::scan::default_threads);
+    let around = Surroundings {
+        threads,
+        cancellation: &options.cancellation,
+        reporter,
+    };
     let mut run = Run {
         replicas,
         options,
@@ -103,11 +110,18 @@ impl Run<'_> {
         if self.is_stopped() {
             return Ok(false);
         }
+        if self.options.mode == Mode::Apply {
+            partners::remember(&mut self.replicas)?;
+        }
         let mut equal = false;
         for round in 0..ROUNDS_MAX {
             self.around.reporter.event(&SyncEvent::PhaseStarted {
                 root: None,
-                phase: if round == 0 { Phase::Exchange } else { Phase::Verify },
+                phase: if round == 0 {
+                    Phase::Exchange
+                } else {
+                    Phase::Verify
+                },
             });
             equal = exchange::converge(&mut self.replicas)?;
             self.check_deletions()?;
@@ -144,7 +158,11 @@ impl Run<'_> {
     }
 
     fn note_scan(&mut self, at: usize, seen: Seen) {
-        let Statistics { files_scanned, directories_scanned, .. } = seen.statistics;
+        let Statistics {
+            files_scanned,
+            directories_scanned,
+            ..
+        } = seen.statistics;
         self.statistics.files_scanned += files_scanned;
         self.statistics.directories_scanned += directories_scanned;
         self.statistics.bytes_scanned += seen.statistics.bytes_scanned;
@@ -161,7 +179,10 @@ impl Run<'_> {
         for local in &self.replicas {
             let planned = local.totals()?;
             if let Some(brake) = brakes::max_delete(planned.deletes, self.options.max_delete) {
-                self.brakes.push(BrakeReport { root: local.given.clone(), brake });
+                self.brakes.push(BrakeReport {
+                    root: local.given.clone(),
+                    brake,
+                });
             }
             totals.files += planned.files;
             totals.bytes += planned.bytes;
@@ -175,12 +196,17 @@ impl Run<'_> {
 
     /// Brings all roots to what their replicas show; says whether that changed anything that others should know.
     fn transfer_all(&mut self) -> Result<bool, SyncError> {
-        let phase = SyncEvent::PhaseStarted { root: None, phase: Phase::Transfer };
+        let phase = SyncEvent::PhaseStarted {
+            root: None,
+            phase: Phase::Transfer,
+        };
         self.around.reporter.event(&phase);
         let (mut look_again, mut steps) = (false, 0);
         for at in 0..self.replicas.len() {
             let (before, rest) = self.replicas.split_at_mut(at);
-            let Some((target, after)) = rest.split_first_mut() else { break };
+            let Some((target, after)) = rest.split_first_mut() else {
+                break;
+            };
             let others: Vec<&LocalReplica> = before.iter().chain(after.iter()).collect();
             let done = transfer::transfer(target, &others, &self.around, &mut self.progress)?;
             steps += done.steps;

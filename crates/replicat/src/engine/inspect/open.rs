@@ -18,6 +18,7 @@ use crate::engine::local::{self, LocalReplica, SETTING_SYNCED};
 use crate::engine::roots::GivenRoot;
 use crate::error::SyncError;
 use crate::event::RootIndex;
+use crate::inspection::Approval;
 use crate::options::{RootLocation, SyncOptions};
 
 /// How many children are looked at at once.
@@ -39,30 +40,86 @@ pub(super) struct Looked {
     state: PathBuf,
 }
 
-/// Opens a root that has been synced before.
-pub(super) fn open(location: &RootLocation, access: Access) -> Result<Looked, SyncError> {
+/// Where a root and its state are.
+struct Place {
+    given: GivenRoot,
+    /// The state directory, if it is not inside the root.
+    outside: Option<PathBuf>,
+    state: PathBuf,
+}
+
+fn find(location: &RootLocation) -> Result<Place, SyncError> {
     let root = &location.root;
     let canonical = std::fs::canonicalize(root).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => SyncError::RootMissing { root: root.clone() },
-        _ => SyncError::Io { action: "resolve", path: root.clone(), source },
+        _ => SyncError::Io {
+            action: "resolve",
+            path: root.clone(),
+            source,
+        },
     })?;
     if !canonical.is_dir() {
         return Err(SyncError::RootNotDirectory { root: root.clone() });
     }
-    let inside = canonical.join(STATE_DIRECTORY);
-    let outside = location.state_dir.as_ref().map(|base| local::state_directory(base, &canonical));
-    let state = outside.clone().unwrap_or(inside);
+    let outside = location
+        .state_dir
+        .as_ref()
+        .map(|base| local::state_directory(base, &canonical));
+    let state = outside
+        .clone()
+        .unwrap_or_else(|| canonical.join(STATE_DIRECTORY));
+    Ok(Place {
+        given: GivenRoot {
+            given: root.clone(),
+            canonical,
+            missing: false,
+        },
+        outside,
+        state,
+    })
+}
+
+/// Opens a root that has been synced before.
+pub(super) fn open(location: &RootLocation, access: Access) -> Result<Looked, SyncError> {
+    let Place { given, state, .. } = find(location)?;
     let index = state.join(INDEX_FILE);
     let Ok(metadata) = std::fs::metadata(&index) else {
-        return Err(SyncError::NotReplica { root: root.clone() });
+        return Err(SyncError::NotReplica { root: given.given });
     };
-    let options = SyncOptions { state_dir: location.state_dir.clone(), ..SyncOptions::default() };
-    let given = GivenRoot { given: root.clone(), canonical, missing: false };
+    let options = SyncOptions {
+        state_dir: location.state_dir.clone(),
+        ..SyncOptions::default()
+    };
     let local = match access {
         Access::Read => look(&given, &index, &options)?,
         Access::Write => local::open_one(&given, &Filter::default(), &options)?,
     };
-    Ok(Looked { local, index_bytes: metadata.len(), state })
+    Ok(Looked {
+        local,
+        index_bytes: metadata.len(),
+        state,
+    })
+}
+
+/// Whether a root holds nothing beside its state.
+pub(super) fn is_vacant(location: &RootLocation) -> Result<bool, SyncError> {
+    let Place { given, .. } = find(location)?;
+    local::is_empty(&given.given, &given.canonical)
+}
+
+/// Leaves in a root the state of a replica that knows nothing yet.
+pub(super) fn renew(location: &RootLocation) -> Result<Approval, SyncError> {
+    let Place { given, outside, .. } = find(location)?;
+    let state = local::lock(&given, outside.as_deref())?;
+    let index = state.index_path();
+    match std::fs::remove_file(&index) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(SyncError::Io {
+            action: "remove",
+            path: index,
+            source,
+        }),
+        _ => Ok(Approval::NewReplica),
+    }
 }
 
 fn look(
@@ -94,12 +151,18 @@ impl Looked {
             let mut after: Option<Vec<u8>> = None;
             let mut below = Vec::new();
             loop {
-                let page = self.local.replica.store().children(&directory, after.as_deref(), PAGE_ROWS);
+                let page =
+                    self.local
+                        .replica
+                        .store()
+                        .children(&directory, after.as_deref(), PAGE_ROWS);
                 let page = page.map_err(|error| self.local.failed(error))?;
                 let Some((last, _)) = page.last() else { break };
                 after = Some(last.clone());
                 for (name, record) in page {
-                    let Ok(path) = directory.join(&name) else { continue };
+                    let Ok(path) = directory.join(&name) else {
+                        continue;
+                    };
                     visit(&path, &record)?;
                     below.push(path);
                 }
@@ -124,7 +187,10 @@ impl Looked {
     pub(super) fn last_sync(&self) -> Result<Option<Timestamp>, SyncError> {
         let text = self.local.setting(SETTING_SYNCED)?;
         let seconds = text.and_then(|text| String::from_utf8(text).ok()?.parse().ok());
-        Ok(seconds.map(|seconds| Timestamp { seconds, nanoseconds: 0 }))
+        Ok(seconds.map(|seconds| Timestamp {
+            seconds,
+            nanoseconds: 0,
+        }))
     }
 
     pub(super) fn root(&self) -> &Arc<replicat_fs::root::Root> {

@@ -6,9 +6,9 @@ use super::brake;
 use super::open::{self, Access, Looked};
 use crate::engine::brakes::{SETTING_APPROVED, SETTING_BRAKE};
 use crate::error::SyncError;
-use crate::inspection::{Keep, Resolution};
+use crate::inspection::{Approval, Keep, Resolution};
 use crate::options::RootLocation;
-use crate::report::{Brake, ConflictReport};
+use crate::report::ConflictReport;
 
 /// Settles a conflict: `path` names the path or its copy. What is decided is an ordinary change of the files, which the next
 /// sync carries to the other roots.
@@ -22,13 +22,22 @@ pub fn resolve(
 ) -> Result<Resolution, SyncError> {
     let mut looked = open::open(location, Access::Write)?;
     let found = looked.conflicts()?.into_iter();
-    let conflict = found.into_iter().find(|conflict| conflict.path == *path || conflict.copy == *path);
+    let conflict = found
+        .into_iter()
+        .find(|conflict| conflict.path == *path || conflict.copy == *path);
     let Some(conflict) = conflict else {
-        return Err(SyncError::NoConflict { root: location.root.clone(), path: path.clone() });
+        return Err(SyncError::NoConflict {
+            root: location.root.clone(),
+            path: path.clone(),
+        });
     };
     looked.settle(&conflict, keep)?;
     looked.local.commit()?;
-    Ok(Resolution { path: conflict.path, copy: conflict.copy, kept: keep })
+    Ok(Resolution {
+        path: conflict.path,
+        copy: conflict.copy,
+        kept: keep,
+    })
 }
 
 impl Looked {
@@ -41,17 +50,25 @@ impl Looked {
     }
 }
 
-/// Lets a root that a brake holds go on; returns the brake, `None` if there was none.
+/// Lets a root go on that a brake holds, or that is not the directory it was: empty without any state, or another than
+/// its state was recorded for. Such a one joins as a new replica at the next sync.
 ///
 /// # Errors
-/// [`SyncError::NotReplica`] if the root was never synced; [`SyncError::Locked`] if a sync is running.
-pub fn approve(location: &RootLocation) -> Result<Option<Brake>, SyncError> {
-    let mut looked = open::open(location, Access::Write)?;
-    let brake = brake(&looked)?;
-    if brake.is_some() {
-        looked.local.set_setting(SETTING_APPROVED, Some(b"yes"))?;
-        looked.local.set_setting(SETTING_BRAKE, None)?;
-        looked.local.commit()?;
-    }
-    Ok(brake)
+/// [`SyncError::NotReplica`] if the root was never synced and holds something; [`SyncError::Locked`] if a sync is running.
+pub fn approve(location: &RootLocation) -> Result<Approval, SyncError> {
+    let mut looked = match open::open(location, Access::Write) {
+        Ok(looked) => looked,
+        Err(SyncError::RootReplaced { .. }) => return open::renew(location),
+        Err(SyncError::NotReplica { .. }) if open::is_vacant(location)? => {
+            return open::renew(location);
+        }
+        Err(error) => return Err(error),
+    };
+    let Some(brake) = brake(&looked)? else {
+        return Ok(Approval::Needless);
+    };
+    looked.local.set_setting(SETTING_APPROVED, Some(b"yes"))?;
+    looked.local.set_setting(SETTING_BRAKE, None)?;
+    looked.local.commit()?;
+    Ok(Approval::Brake(brake))
 }
