@@ -35,6 +35,8 @@ pub(super) fn mass_deletion(
     }
     let brake = Brake::MassDeletion { gone, recorded };
     local.set_setting(SETTING_BRAKE, Some(format!("{gone} {recorded}").as_bytes()))?;
+    // The run ends here, and somebody is to find the brake and approve.
+    local.commit()?;
     Ok(Some(brake))
 }
 
@@ -42,7 +44,10 @@ pub(super) fn mass_deletion(
 pub(super) fn held(setting: Option<&[u8]>) -> Option<Brake> {
     let text = std::str::from_utf8(setting?).ok()?;
     let (gone, recorded) = text.split_once(' ')?;
-    Some(Brake::MassDeletion { gone: gone.parse().ok()?, recorded: recorded.parse().ok()? })
+    Some(Brake::MassDeletion {
+        gone: gone.parse().ok()?,
+        recorded: recorded.parse().ok()?,
+    })
 }
 
 /// Whether a plan deletes more paths of a root than is allowed.
