@@ -271,7 +271,7 @@ impl<S: Store> Replica<S> {
 fn shows_the_same(one: &Entry, other: &Entry) -> bool {
     match (one.shown(), other.shown()) {
         (Some(one), Some(other)) => {
-            one.payload() == other.payload() && one.metadata().agrees_with(other.metadata())
+            one.payload() == other.payload() && one.metadata().satisfies(other.metadata())
         }
         (None, None) => true,
         _ => false,
@@ -281,7 +281,7 @@ fn shows_the_same(one: &Entry, other: &Entry) -> bool {
 impl Base {
     /// Whether this state is what `shown` shows, as far as its aspects are tracked.
     pub(crate) fn is_shown(&self, shown: &Shown<'_>) -> bool {
-        self.payload == *shown.payload() && self.metadata.agrees_with(shown.metadata())
+        self.payload == *shown.payload() && self.metadata.satisfies(shown.metadata())
     }
 
     /// Whether a storage in this state holds `version`, or what it was carried from. Equal content alone is not
@@ -304,6 +304,11 @@ impl Metadata {
             && agree(&self.mtime, &other.mtime)
             && agree(&self.owner, &other.owner)
             && agree(&self.xattrs, &other.xattrs)
+    }
+
+    /// Whether a storage described so is as `wanted` says. What is not known of it has to be brought about.
+    pub(crate) fn satisfies(&self, wanted: &Self) -> bool {
+        self.agrees_with(wanted) && self.covers(wanted)
     }
 
     /// Whether this says something of every aspect that `other` speaks of.

@@ -59,7 +59,7 @@ impl<S: Store> Replica<S> {
         self.announce(now, path, revival(&record.entry)).map(drop)
     }
 
-    /// Gives up what this replica carried to `path` (a conflict copy, an edit that followed a move), if that is still
+    /// Gives up what replicat carried to `path` (a conflict copy, an edit that followed a move), if that is still
     /// wanted there: to be called when its content is nowhere to be had, neither in the storage, in staging and in the
     /// trash nor at any other replica, since a user deleted the file before it was carried. Returns whether it was
     /// given up.
@@ -71,8 +71,7 @@ impl<S: Store> Replica<S> {
         let Some(shown) = record.entry.shown() else {
             return Ok(false);
         };
-        let own = shown.winner.dot.replica == self.identity().replica;
-        if record.local.is_some() || shown.winner.carry.is_none() || !own {
+        if record.local.is_some() || shown.winner.carry.is_none() {
             return Ok(false);
         }
         let draft = withdrawal(shown.winner);
@@ -93,7 +92,8 @@ impl<S: Store> Replica<S> {
         }
         if let Some((tombstone, edit)) = record.entry.contested_move() {
             let (tombstone, edit) = (tombstone.clone(), edit.clone());
-            if !self.holds(path, &edit)? {
+            // A carried version stays in any case, whoever has its content.
+            if edit.carry.is_none() && !self.holds(path, &edit)? {
                 return Ok(0);
             }
             return self.settle_move(now, path, &tombstone, &edit);
@@ -529,7 +529,7 @@ fn stay(edit: &Version, tombstone: &Version) -> Draft {
         metadata: edit.metadata.clone(),
         stamps: edit.stamps,
         base: edit.base,
-        carry: None,
+        carry: edit.carry,
         conflict_of: edit.conflict_of,
     }
 }
