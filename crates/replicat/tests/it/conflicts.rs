@@ -1,0 +1,1 @@
+//! Conflicts: what was changed on several roots at once.

@@ -1,0 +1,1 @@
+//! Failures: what a sync must survive.

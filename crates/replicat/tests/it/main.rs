@@ -1,0 +1,16 @@
+//! What an n-way synchroniser must survive: the real binary on real directories, scenario by scenario.
+//!
+//! A test is named by the number of its scenario. The harness in `world` checks after each that all roots
+//! are equal, that nothing was lost, and that a second sync has nothing to do.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used)]
+
+mod conflicts;
+mod crash;
+mod detection;
+mod failure;
+mod input;
+mod metadata;
+mod moves;
+mod names;
+mod types;
+mod world;

@@ -1,0 +1,1 @@
+//! Moves: renames are carried out as renames, and edits follow.

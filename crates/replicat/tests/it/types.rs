@@ -1,0 +1,1 @@
+//! Paths that change their kind, and what cannot be synced.

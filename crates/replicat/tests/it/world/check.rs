@@ -1,0 +1,199 @@
+//! What holds after every sync.
+
+use std::collections::BTreeSet;
+
+use super::walk::{Kind, Tree, contents, walk};
+use super::{Outcome, World};
+
+impl World {
+    /// Syncs these roots and checks what holds after any sync, a failed one included: nothing is lost, no
+    /// temporary name is left, and "in sync" is true if it is said.
+    #[track_caller]
+    pub(crate) fn sync(&self, roots: &[usize], options: &[&str]) -> Outcome {
+        let before: Vec<Tree> = roots.iter().map(|root| walk(self.root(*root))).collect();
+        let outcome = self.run(roots, options);
+        let after: Vec<Tree> = roots.iter().map(|root| walk(self.root(*root))).collect();
+        for (position, root) in roots.iter().enumerate() {
+            self.assert_kept(*root, &before[position], &after[position]);
+            assert_no_temporary_names(&after[position]);
+        }
+        if outcome.in_sync() {
+            assert_equal(&after, &outcome);
+        }
+        outcome
+    }
+
+    /// Syncs all roots, checks that they are in sync, and that a second sync has nothing to do.
+    #[track_caller]
+    pub(crate) fn settle(&self) -> Outcome {
+        let all: Vec<usize> = (0..self.count()).collect();
+        self.settle_some(&all, &[])
+    }
+
+    /// The same for some roots, in this order.
+    #[track_caller]
+    pub(crate) fn settle_some(&self, roots: &[usize], options: &[&str]) -> Outcome {
+        let outcome = self.sync(roots, options);
+        assert!(outcome.in_sync(), "not in sync: {outcome:#?}");
+        let conflicts = !outcome.list("conflicts").is_empty();
+        assert_eq!(outcome.code, Some(i32::from(conflicts)), "{outcome:#?}");
+        assert_eq!(outcome.summary()["exit_code"], i64::from(conflicts));
+        self.assert_nothing_to_do(roots, options);
+        outcome
+    }
+
+    /// A sync finds nothing to do, and does nothing.
+    #[track_caller]
+    pub(crate) fn assert_nothing_to_do(&self, roots: &[usize], options: &[&str]) {
+        let before: Vec<Tree> = roots.iter().map(|root| walk(self.root(*root))).collect();
+        let again = self.sync(roots, options);
+        assert!(again.in_sync(), "{again:#?}");
+        assert_eq!(again.code, Some(0), "{again:#?}");
+        self.assert_idle(&again);
+        let after: Vec<Tree> = roots.iter().map(|root| walk(self.root(*root))).collect();
+        assert!(
+            before == after,
+            "a second sync changed something: {again:#?}"
+        );
+    }
+
+    /// The run changed nothing anywhere.
+    #[track_caller]
+    pub(crate) fn assert_idle(&self, outcome: &Outcome) {
+        assert_eq!(outcome.changes(), 0, "{outcome:#?}");
+        assert_eq!(outcome.figure("bytes_copied"), 0, "{outcome:#?}");
+        assert_eq!(outcome.of_type("item").count(), 0, "{outcome:#?}");
+        assert!(outcome.list("conflicts").is_empty(), "{outcome:#?}");
+    }
+
+    /// The roots are equal by the walker; what they hold.
+    #[track_caller]
+    pub(crate) fn tree(&self) -> Tree {
+        let trees: Vec<Tree> = self.roots().iter().map(|root| walk(root)).collect();
+        assert_trees_equal(&trees);
+        trees.into_iter().next().unwrap()
+    }
+
+    /// The paths of the equal roots, sorted, the root itself left out.
+    #[track_caller]
+    pub(crate) fn paths(&self) -> Vec<String> {
+        let text = |path: Vec<u8>| String::from_utf8_lossy(&path).into_owned();
+        let paths = self.tree().into_keys().map(text);
+        paths.filter(|path| !path.is_empty()).collect()
+    }
+
+    /// The equal roots hold exactly these files with these contents (directories and links left out).
+    #[track_caller]
+    pub(crate) fn assert_files(&self, files: &[(&str, &str)]) {
+        let mut expected: Vec<(String, String)> = files
+            .iter()
+            .map(|(path, content)| (path.to_string(), content.to_string()))
+            .collect();
+        expected.sort();
+        assert_eq!(self.files(), expected);
+    }
+
+    /// The files of the equal roots with their contents.
+    #[track_caller]
+    pub(crate) fn files(&self) -> Vec<(String, String)> {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let tree = self.tree();
+        let file = |(path, node): (&Vec<u8>, &super::Node)| match &node.kind {
+            Kind::File(bytes) => Some((text(path), text(bytes))),
+            _ => None,
+        };
+        tree.iter().filter_map(file).collect()
+    }
+
+    /// The paths of the equal roots that are conflict copies of `path`, whatever their node and time.
+    #[track_caller]
+    pub(crate) fn copies(&self, path: &str) -> Vec<String> {
+        let stem = path.rsplit_once('.').map_or(path, |(stem, _)| stem);
+        let start = format!("{stem}.conflict-");
+        let paths = self.paths().into_iter();
+        paths.filter(|path| path.starts_with(&start)).collect()
+    }
+
+    /// What the trash of a root holds.
+    pub(crate) fn trash(&self, root: usize) -> BTreeSet<Vec<u8>> {
+        contents(&self.path(root, ".replicat/trash"))
+    }
+
+    /// Whether the trash of a root holds this content.
+    pub(crate) fn in_trash(&self, root: usize, content: &str) -> bool {
+        self.trash(root).contains(content.as_bytes())
+    }
+
+    /// What the root held is still in it, or in its trash.
+    #[track_caller]
+    fn assert_kept(&self, root: usize, before: &Tree, after: &Tree) {
+        if !self.trash_checked.get() {
+            return;
+        }
+        let now = file_contents(after);
+        let gone: Vec<_> = file_contents(before).difference(&now).cloned().collect();
+        if gone.is_empty() {
+            return;
+        }
+        let trash = self.trash(root);
+        for content in gone {
+            let text = String::from_utf8_lossy(&content).into_owned();
+            assert!(
+                trash.contains(&content),
+                "lost from root {root}: {text:.200}"
+            );
+        }
+    }
+}
+
+/// The contents of a tree's files.
+fn file_contents(tree: &Tree) -> BTreeSet<Vec<u8>> {
+    let content = |node: &super::Node| match &node.kind {
+        Kind::File(bytes) => Some(bytes.clone()),
+        _ => None,
+    };
+    tree.values().filter_map(content).collect()
+}
+
+/// Where two trees differ, for people.
+pub(crate) fn differences(one: &Tree, other: &Tree) -> Vec<String> {
+    let paths: BTreeSet<&Vec<u8>> = one.keys().chain(other.keys()).collect();
+    let differs = paths
+        .into_iter()
+        .filter(|path| one.get(*path) != other.get(*path));
+    differs
+        .map(|path| {
+            let name = String::from_utf8_lossy(path);
+            format!("{name:?}: {:?} / {:?}", one.get(path), other.get(path))
+        })
+        .collect()
+}
+
+#[track_caller]
+fn assert_trees_equal(trees: &[Tree]) {
+    for tree in &trees[1..] {
+        let differences = differences(&trees[0], tree);
+        assert!(differences.is_empty(), "roots differ: {differences:#?}");
+    }
+}
+
+#[track_caller]
+fn assert_equal(trees: &[Tree], outcome: &Outcome) {
+    for tree in &trees[1..] {
+        let differences = differences(&trees[0], tree);
+        assert!(
+            differences.is_empty(),
+            "in sync was claimed, but: {differences:#?} {outcome:#?}"
+        );
+    }
+}
+
+/// Nothing that looks like a file of the program's is in the tree.
+#[track_caller]
+fn assert_no_temporary_names(tree: &Tree) {
+    for path in tree.keys() {
+        let path = String::from_utf8_lossy(path);
+        let ours = path.contains(".replicat") && !path.ends_with(".replicatignore");
+        assert!(!ours, "temporary name: {path}");
+    }
+}

@@ -1,0 +1,98 @@
+//! A world of roots that the real binary syncs, and the checks that hold after every sync.
+//!
+//! Whoever writes a test changes the roots as a user would (`write`, `remove`, `rename` and the like, or
+//! `std::fs` on `path`) and calls `settle`; everything that must hold for every scenario is checked there.
+
+mod change;
+mod check;
+mod run;
+mod walk;
+
+use std::cell::Cell;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+pub(crate) use run::{Outcome, command};
+pub(crate) use walk::{Kind, Node, Tree, contents, stat_everything, walk};
+
+const NAMES: [&str; 5] = ["alpha", "beta", "gamma", "delta", "epsilon"];
+
+/// Some roots side by side in a temporary directory.
+pub(crate) struct World {
+    directory: TempDir,
+    roots: Vec<PathBuf>,
+    options: Vec<String>,
+    /// Whether what a sync removes must be looked for in the trash (it is in `.replicat` of each root).
+    trash_checked: Cell<bool>,
+}
+
+impl World {
+    /// A world of `count` empty roots, named alpha, beta, gamma and so on.
+    pub(crate) fn new(count: usize) -> Self {
+        let directory = tempfile::Builder::new().prefix("world-").tempdir().unwrap();
+        let roots: Vec<PathBuf> = NAMES[..count]
+            .iter()
+            .map(|name| directory.path().join(name))
+            .collect();
+        for root in &roots {
+            std::fs::create_dir(root).unwrap();
+        }
+        Self {
+            directory,
+            roots,
+            options: Vec::new(),
+            trash_checked: Cell::new(true),
+        }
+    }
+
+    /// Runs a scenario over two roots, then over three.
+    pub(crate) fn each(scenario: impl Fn(&Self)) {
+        for count in [2, 3] {
+            eprintln!("over {count} roots");
+            scenario(&Self::new(count));
+        }
+    }
+
+    /// The same world, with options for every sync.
+    pub(crate) fn with(mut self, options: &[&str]) -> Self {
+        self.options = options.iter().map(ToString::to_string).collect();
+        self
+    }
+
+    /// How many roots there are.
+    pub(crate) fn count(&self) -> usize {
+        self.roots.len()
+    }
+
+    /// The index of the last root: another than the first, whatever the count.
+    pub(crate) fn last(&self) -> usize {
+        self.roots.len() - 1
+    }
+
+    /// A root.
+    pub(crate) fn root(&self, root: usize) -> &Path {
+        &self.roots[root]
+    }
+
+    /// All roots.
+    pub(crate) fn roots(&self) -> &[PathBuf] {
+        &self.roots
+    }
+
+    /// A place beside the roots.
+    pub(crate) fn beside(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// A path in a root.
+    pub(crate) fn path(&self, root: usize, path: impl AsRef<OsStr>) -> PathBuf {
+        self.roots[root].join(path.as_ref())
+    }
+
+    /// Lets a sync lose content from the trash: for tests that destroy it themselves.
+    pub(crate) fn without_trash_check(&self) {
+        self.trash_checked.set(false);
+    }
+}

@@ -1,0 +1,104 @@
+//! Running the command.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+use super::World;
+
+/// The command, with no variables of ours around it.
+pub(crate) fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_replicat"));
+    for (name, _) in std::env::vars_os() {
+        if name.as_bytes().starts_with(b"REPLICAT_") {
+            command.env_remove(name);
+        }
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+/// What a run of `sync --json` came to.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// The exit code; `None` if a signal ended it.
+    pub(crate) code: Option<i32>,
+    /// The objects of standard output.
+    pub(crate) lines: Vec<Value>,
+    /// Standard error.
+    pub(crate) errors: String,
+}
+
+impl Outcome {
+    /// Reads what a run with `--json` printed.
+    pub(crate) fn of(output: &Output) -> Self {
+        let text = String::from_utf8(output.stdout.clone()).unwrap();
+        let object = |line: &str| {
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"))
+        };
+        Self {
+            code: output.status.code(),
+            lines: text.lines().map(object).collect(),
+            errors: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// The last line, which is the summary.
+    #[track_caller]
+    pub(crate) fn summary(&self) -> &Value {
+        let last = self.lines.last().unwrap_or_else(|| panic!("{self:?}"));
+        assert_eq!(last["type"], "summary", "{self:?}");
+        last
+    }
+
+    /// Whether all roots were proved equal.
+    pub(crate) fn in_sync(&self) -> bool {
+        self.summary()["in_sync"] == true
+    }
+
+    /// What the summary lists under `member`: conflicts, skipped, brakes, roots.
+    pub(crate) fn list(&self, member: &str) -> &[Value] {
+        self.summary()[member].as_array().unwrap()
+    }
+
+    /// The lines of a type.
+    pub(crate) fn of_type<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Value> {
+        self.lines.iter().filter(move |line| line["type"] == kind)
+    }
+
+    /// The items with this change.
+    pub(crate) fn items<'a>(&'a self, change: &'a str) -> Vec<&'a Value> {
+        let items = self.of_type("item");
+        items.filter(|item| item["change"] == change).collect()
+    }
+
+    /// A figure of the statistics.
+    #[track_caller]
+    pub(crate) fn figure(&self, name: &str) -> u64 {
+        let figure = &self.summary()["statistics"][name];
+        figure
+            .as_u64()
+            .unwrap_or_else(|| panic!("{name}: {self:?}"))
+    }
+
+    /// How many paths all roots together changed.
+    pub(crate) fn changes(&self) -> u64 {
+        let kinds = ["created", "updated", "metadata", "deleted", "moved"];
+        kinds.iter().map(|kind| self.figure(kind)).sum()
+    }
+}
+
+impl World {
+    /// Runs `sync --json` over these roots, in this order, without any check.
+    pub(crate) fn run(&self, roots: &[usize], options: &[&str]) -> Outcome {
+        let roots = roots.iter().map(|root| self.root(*root).as_os_str());
+        let all = self.options.iter().map(OsStr::new);
+        let given = options.iter().map(OsStr::new);
+        let mut command = command();
+        command.arg("sync").arg("--json").args(all).args(given);
+        command.arg("--").args(roots);
+        Outcome::of(&command.output().unwrap())
+    }
+}
