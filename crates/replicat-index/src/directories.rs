@@ -2,7 +2,7 @@
 //!
 //! A number is given when something is first kept in the directory, and is never given again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use replicat_core::path::{PATH_BYTES_MAX, RelPath};
@@ -20,15 +20,25 @@ const CACHED_BYTES_MAX: usize = 4 << 20;
 struct Cache {
     ids: HashMap<RelPath, DirectoryId>,
     paths: HashMap<DirectoryId, RelPath>,
+    /// Directories known to have no number. Forgotten whenever one is given.
+    unnumbered: HashSet<RelPath>,
     bytes: usize,
 }
 
 impl Cache {
+    fn keep_unnumbered(&mut self, path: &RelPath) {
+        if self.unnumbered.len() >= CACHED_MAX {
+            self.unnumbered.clear();
+        }
+        self.unnumbered.insert(path.clone());
+    }
+
     fn keep(&mut self, id: DirectoryId, path: &RelPath) {
         if self.ids.len() >= CACHED_MAX || self.bytes >= CACHED_BYTES_MAX {
             *self = Self::default();
         }
         self.bytes += path.as_bytes().len();
+        self.unnumbered.remove(path);
         self.ids.insert(path.clone(), id);
         self.paths.insert(id, path.clone());
     }
@@ -75,11 +85,17 @@ impl Directories {
         rows: &impl Rows,
         directory: &RelPath,
     ) -> Result<Option<DirectoryId>, Fault> {
+        if self.cache().unnumbered.contains(directory) {
+            return Ok(None);
+        }
         let (mut id, unknown) = self.climb(directory);
         for path in unknown.into_iter().rev() {
             match number_of(rows, id, path.name())? {
                 Some(found) => id = found,
-                None => return Ok(None),
+                None => {
+                    self.cache().keep_unnumbered(directory);
+                    return Ok(None);
+                }
             }
             self.cache().keep(id, &path);
         }
@@ -97,7 +113,11 @@ impl Directories {
         for path in unknown.into_iter().rev() {
             id = match number_of(tables, id, path.name())? {
                 Some(found) => found,
-                None => give_number(tables, next, id, path.name())?,
+                None => {
+                    // A directory below may be looked for again now.
+                    self.cache().unnumbered.clear();
+                    give_number(tables, next, id, path.name())?
+                }
             };
             self.cache().keep(id, &path);
         }

@@ -12,6 +12,7 @@ use crate::flush;
 use crate::overlay::Overlay;
 use crate::query::View;
 use crate::reader::Reader;
+use crate::recent::Recent;
 use crate::summary::Summary;
 use crate::tables::{Committed, OpenTables, Source};
 
@@ -36,6 +37,7 @@ pub struct Index {
     committed: Arc<Committed>,
     pub(crate) directories: Directories,
     pub(crate) overlay: Overlay,
+    pub(crate) recent: Recent,
     pub(crate) summary: Summary,
     state: State,
     database: Database,
@@ -66,6 +68,7 @@ impl Index {
             committed: Arc::new(committed),
             directories: Directories::default(),
             overlay: Overlay::default(),
+            recent: Recent::default(),
             summary,
             state: State::Durable,
             database,
@@ -129,6 +132,7 @@ impl Index {
     fn try_rollback(&mut self) -> Result<(), Fault> {
         self.usable()?;
         self.overlay = Overlay::default();
+        self.recent.clear();
         if let Some(transaction) = self.transaction.take() {
             transaction.abort()?;
         }
@@ -165,7 +169,7 @@ impl Index {
         Reader::new(Arc::clone(&self.committed), replicas, &self.path)
     }
 
-    fn usable(&self) -> Result<(), Fault> {
+    pub(crate) fn usable(&self) -> Result<(), Fault> {
         match self.state {
             State::Failed => Err(Fault::Failed),
             State::Durable | State::Volatile => Ok(()),
@@ -216,6 +220,7 @@ impl Index {
             self.state = State::Failed;
             self.transaction = None;
             self.overlay = Overlay::default();
+            self.recent.clear();
         }
         done
     }

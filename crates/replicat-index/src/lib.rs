@@ -20,6 +20,7 @@ mod overlay;
 mod owner;
 mod query;
 mod reader;
+mod recent;
 mod replicas;
 mod store;
 mod summary;

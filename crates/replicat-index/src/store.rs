@@ -21,11 +21,17 @@ impl Index {
     }
 
     fn find_record(&self, path: &RelPath) -> Result<Option<Record>, Fault> {
-        let view = self.view()?;
-        match self.overlay.record(path) {
-            Some(held) => Ok(held.clone()),
-            None => view.record(path),
+        if let Some(held) = self.overlay.record(path) {
+            self.usable()?;
+            return Ok(held.clone());
         }
+        if let Some(read) = self.recent.get(path) {
+            self.usable()?;
+            return Ok(read);
+        }
+        let found = self.view()?.record(path)?;
+        self.recent.keep(path, &found);
+        Ok(found)
     }
 
     fn replace_record(&mut self, path: &RelPath, record: &Record) -> Result<(), Fault> {
@@ -44,6 +50,7 @@ impl Index {
             totals.records += 1;
             totals.pending += u64::from(record.pending);
         }
+        self.recent.forget(path);
         self.overlay.set_record(path, record);
         self.flush_if_full()
     }

@@ -8,7 +8,9 @@ use replicat_core::version::Hlc;
 
 /// The time now. A clock before 1970 counts as 1970.
 pub(super) fn now() -> Now {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     Now(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
 }
 

@@ -32,10 +32,16 @@ pub(super) fn of_copy(
 ) -> Result<Option<ConflictReport>, SyncError> {
     let failed = |error| local.failed(error);
     let entry = local.replica.record(copy).map_err(failed)?.entry;
-    let Some(shown) = entry.shown().filter(|shown| shown.is_live()) else { return Ok(None) };
-    let Some(loser) = shown.winner.conflict_of else { return Ok(None) };
+    let Some(shown) = entry.shown().filter(|shown| shown.is_live()) else {
+        return Ok(None);
+    };
+    let Some(loser) = shown.winner.conflict_of else {
+        return Ok(None);
+    };
     let origin = super::transfer::origin_of_copy(local, loser)?;
-    let Some(path) = origin.or_else(|| path_of_copy(copy)) else { return Ok(None) };
+    let Some(path) = origin.or_else(|| path_of_copy(copy)) else {
+        return Ok(None);
+    };
     let there = local.replica.record(&path).map_err(failed)?.entry;
     let winner = match there.shown() {
         Some(shown) => version(local, shown.winner)?,
@@ -47,7 +53,13 @@ pub(super) fn of_copy(
         payload: shown.payload().clone(),
     };
     let when = clock::timestamp(replicat_core::version::Hlc(shown.winner.dot.counter / 1000));
-    Ok(Some(ConflictReport { path, copy: copy.clone(), winner, loser: lost, when }))
+    Ok(Some(ConflictReport {
+        path,
+        copy: copy.clone(),
+        winner,
+        loser: lost,
+        when,
+    }))
 }
 
 /// The path that a conflict copy's name speaks of.
@@ -56,7 +68,10 @@ pub(super) fn path_of_copy(copy: &RelPath) -> Option<RelPath> {
     let mark = MARK.as_bytes();
     let at = name.windows(mark.len()).position(|part| part == mark)?;
     let rest = &name[at + mark.len()..];
-    let extension = rest.iter().rposition(|&byte| byte == b'.').map_or(&b""[..], |dot| &rest[dot..]);
+    let extension = rest
+        .iter()
+        .rposition(|&byte| byte == b'.')
+        .map_or(&b""[..], |dot| &rest[dot..]);
     copy.parent()?.join(&[&name[..at], extension].concat()).ok()
 }
 
@@ -70,8 +85,14 @@ fn version(local: &LocalReplica, version: &Version) -> Result<VersionReport, Syn
 
 /// The name of a replica, or its id if it has none.
 pub(super) fn node(local: &LocalReplica, replica: ReplicaId) -> Result<String, SyncError> {
-    let members = local.replica.store().members().map_err(|error| local.failed(error))?;
+    let members = local
+        .replica
+        .store()
+        .members()
+        .map_err(|error| local.failed(error))?;
     let known = members.into_iter().find(|(id, _)| *id == replica);
-    let name = known.map(|(_, member)| member.name).filter(|name| !name.is_empty());
+    let name = known
+        .map(|(_, member)| member.name)
+        .filter(|name| !name.is_empty());
     Ok(name.unwrap_or_else(|| replica.to_string()))
 }

@@ -32,14 +32,23 @@ impl Departures {
     pub(super) fn of(local: &LocalReplica, missing: &[RelPath]) -> Result<Self, SyncError> {
         let mut departures = Self::default();
         for path in missing {
-            let record = local.replica.record(path).map_err(|error| local.failed(error))?;
+            let record = local
+                .replica
+                .record(path)
+                .map_err(|error| local.failed(error))?;
             let (Some(payload), Some(seen)) = (record.held_payload(), record.local) else {
                 continue;
             };
             let fingerprint = seen.fingerprint;
             let file = (fingerprint.inode, fingerprint.birth);
             departures.by_file.insert(file, path.clone());
-            departures.gone.insert(path.clone(), Gone { fingerprint, payload });
+            departures.gone.insert(
+                path.clone(),
+                Gone {
+                    fingerprint,
+                    payload,
+                },
+            );
         }
         Ok(departures)
     }
@@ -63,14 +72,20 @@ impl Departures {
         let taken: HashSet<&RelPath> = self.destinations.values().collect();
         let mut new: HashMap<ContentHash, Option<&RelPath>> = HashMap::new();
         for (content, path) in arrivals.iter().filter(|(_, path)| !taken.contains(path)) {
-            new.entry(*content).and_modify(|found| *found = None).or_insert(Some(path));
+            new.entry(*content)
+                .and_modify(|found| *found = None)
+                .or_insert(Some(path));
         }
         let mut old: HashMap<ContentHash, Option<&RelPath>> = HashMap::new();
         for (path, gone) in &self.gone {
-            if let Payload::File { content, size: 1.., .. } = &gone.payload
+            if let Payload::File {
+                content, size: 1.., ..
+            } = &gone.payload
                 && !self.destinations.contains_key(path)
             {
-                old.entry(*content).and_modify(|found| *found = None).or_insert(Some(path));
+                old.entry(*content)
+                    .and_modify(|found| *found = None)
+                    .or_insert(Some(path));
             }
         }
         let pairs: Vec<(RelPath, RelPath)> = (old.iter())

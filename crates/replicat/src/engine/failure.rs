@@ -46,16 +46,28 @@ impl Failure {
         let owned = || root.to_owned();
         match self {
             Self::Index(error) => index_failed(error, root),
-            Self::Store(source) => SyncError::Index { root: owned(), source },
+            Self::Store(source) => SyncError::Index {
+                root: owned(),
+                source,
+            },
             Self::Filesystem(error) if error.is_disk_full() => {
                 SyncError::DiskFull { root: owned() }
             }
             Self::Filesystem(error) if error.is_denied() || error.is_read_only() => {
-                SyncError::RootNotWritable { root: owned(), source: error.source }
+                SyncError::RootNotWritable {
+                    root: owned(),
+                    source: error.source,
+                }
             }
-            Self::Filesystem(FsError { action, path, source }) => {
-                SyncError::Io { action, path, source }
-            }
+            Self::Filesystem(FsError {
+                action,
+                path,
+                source,
+            }) => SyncError::Io {
+                action,
+                path,
+                source,
+            },
         }
     }
 }
@@ -66,16 +78,23 @@ fn index_failed(error: IndexError, root: &Path) -> SyncError {
         return SyncError::DiskFull { root };
     }
     match error {
-        IndexError::Damaged { path, what } => {
-            SyncError::IndexDamaged { root, index: path, detail: what }
-        }
-        IndexError::NewerFormat { found, .. } => {
-            SyncError::IndexNewer { root, found, supported: replicat_index::FORMAT_VERSION }
-        }
+        IndexError::Damaged { path, what } => SyncError::IndexDamaged {
+            root,
+            index: path,
+            detail: what,
+        },
+        IndexError::NewerFormat { found, .. } => SyncError::IndexNewer {
+            root,
+            found,
+            supported: replicat_index::FORMAT_VERSION,
+        },
         IndexError::Locked { .. } => SyncError::Locked { root },
         error => SyncError::Index {
             root,
-            source: StoreError { action: "be used", source: Box::new(error) },
+            source: StoreError {
+                action: "be used",
+                source: Box::new(error),
+            },
         },
     }
 }

@@ -20,12 +20,19 @@ const PAGE_ROWS: usize = 512;
 pub(super) fn finish(replicas: &mut [LocalReplica], equal: bool) -> Result<(), SyncError> {
     for local in replicas {
         local.calm_itself()?;
-        local.replica.note_applied().map_err(|error| local.failed(error))?;
+        local
+            .replica
+            .note_applied()
+            .map_err(|error| local.failed(error))?;
         if let Some(hands) = &local.hands {
             let purged = hands.trash.purge(clock::now_seconds());
             purged.map_err(|error| local.fs_failed(error))?;
         }
-        let pending = local.replica.store().pending_count().map_err(|e| local.failed(e))?;
+        let pending = local
+            .replica
+            .store()
+            .pending_count()
+            .map_err(|e| local.failed(e))?;
         if equal && pending == 0 && local.has_changed() {
             let now = clock::now_seconds().to_string();
             local.set_setting(SETTING_SYNCED, Some(now.as_bytes()))?;
@@ -44,30 +51,50 @@ impl LocalReplica {
     /// takes on what the others say.
     pub(super) fn observe_itself(&mut self) -> Result<(), SyncError> {
         let root = RelPath::root();
-        let record = self.replica.record(&root).map_err(|error| self.failed(error))?;
+        let record = self
+            .replica
+            .record(&root)
+            .map_err(|error| self.failed(error))?;
         let known = record.local.as_ref().map(|local| local.fingerprint);
-        let records = self.replica.store().record_count().map_err(|error| self.failed(error))?;
+        let records = self
+            .replica
+            .store()
+            .record_count()
+            .map_err(|error| self.failed(error))?;
         if known == Some(self.itself.fingerprint) || records == 0 {
             return Ok(());
         }
-        let Some(found) = present(&self.itself, None, None) else { return Ok(()) };
+        let Some(found) = present(&self.itself, None, None) else {
+            return Ok(());
+        };
         let observed = self.replica.observe(clock::now(), &root, found);
         observed.map(drop).map_err(|error| self.failed(error))
     }
 
     /// Gives the root directory its own time again, which changes in it have disturbed.
     fn calm_itself(&mut self) -> Result<(), SyncError> {
-        let Some(hands) = &self.hands else { return Ok(()) };
+        let Some(hands) = &self.hands else {
+            return Ok(());
+        };
         let root = RelPath::root();
-        let record = self.replica.record(&root).map_err(|error| self.failed(error))?;
-        let wanted = record.entry.shown().and_then(|shown| shown.metadata().mtime);
+        let record = self
+            .replica
+            .record(&root)
+            .map_err(|error| self.failed(error))?;
+        let wanted = record
+            .entry
+            .shown()
+            .and_then(|shown| shown.metadata().mtime);
         let found = self.root.observe_itself(self.tracking);
         let found = found.map_err(|error| self.fs_failed(error))?;
         let known = record.local.map(|local| local.fingerprint);
         if wanted.is_none() || known.is_none() || known == Some(found.fingerprint) {
             return Ok(());
         }
-        let metadata = Metadata { mtime: wanted, ..Metadata::default() };
+        let metadata = Metadata {
+            mtime: wanted,
+            ..Metadata::default()
+        };
         let unset = self.root.describe_itself(&hands.calls, &metadata);
         unset.map_err(|error| self.fs_failed(error))?;
         let found = self.root.observe_itself(self.tracking);
@@ -80,7 +107,10 @@ impl LocalReplica {
     pub(super) fn totals(&self) -> Result<PlanTotals, SyncError> {
         let mut totals = PlanTotals::default();
         self.for_each_pending(|local, path| {
-            let record = local.replica.record(path).map_err(|error| local.failed(error))?;
+            let record = local
+                .replica
+                .record(path)
+                .map_err(|error| local.failed(error))?;
             match record.entry.shown().filter(Shown::is_live) {
                 Some(shown) => {
                     totals.files += 1;
@@ -111,15 +141,23 @@ impl LocalReplica {
         let root = std::sync::Arc::clone(&self.root);
         let mut scope = filter.paths(&root);
         self.for_each_pending(|local, path| {
-            let planned = local.replica.plan(path).map_err(|error| local.failed(error))?;
+            let planned = local
+                .replica
+                .plan(path)
+                .map_err(|error| local.failed(error))?;
             let is_directory = match planned {
                 Planned::Nothing => return Ok(()),
                 Planned::Step(step) => step.goal.is_some_and(|goal| goal.payload.is_directory()),
                 Planned::Blocked(_) => false,
             };
             let excluded = !path.is_root()
-                && scope.excludes(path, is_directory).map_err(|error| local.fs_failed(error))?;
-            let told = local.skipped.iter().any(|skipped| path.is_within(&skipped.path));
+                && scope
+                    .excludes(path, is_directory)
+                    .map_err(|error| local.fs_failed(error))?;
+            let told = local
+                .skipped
+                .iter()
+                .any(|skipped| path.is_within(&skipped.path));
             if !excluded && !told {
                 unfinished.push(path.clone());
             }
@@ -139,7 +177,9 @@ impl LocalReplica {
         loop {
             let page = self.replica.store().pending(cursor.as_ref(), PAGE_ROWS);
             let page = page.map_err(|error| self.failed(error))?;
-            let Some(last) = page.last() else { return Ok(()) };
+            let Some(last) = page.last() else {
+                return Ok(());
+            };
             cursor = Some(last.clone());
             page.iter().try_for_each(|path| visit(self, path))?;
         }

@@ -57,16 +57,22 @@ pub(super) fn hash(
 }
 
 fn read_long(chunker: &mut Chunker, file: &StableFile) -> Result<Content, HashError> {
-    let mut reading = Reading { file, ranges: file.data_ranges()?, at: 0, failure: None };
+    let mut reading = Reading {
+        file,
+        ranges: file.data_ranges()?,
+        at: 0,
+        failure: None,
+    };
     match chunker.read(file.size(), &mut reading) {
         Ok(content) => Ok(content),
-        Err(_) if reading.failure.is_some() => {
-            Err(reading.failure.take().map_or(HashError::Changed, HashError::from))
-        }
+        Err(_) if reading.failure.is_some() => Err(reading
+            .failure
+            .take()
+            .map_or(HashError::Changed, HashError::from)),
         Err(ContentError::Changed { .. }) => Err(HashError::Changed),
-        Err(ContentError::Read(source) | ContentError::Thread(source)) => {
-            Err(HashError::Unreadable(replicat_fs::error::FsError::new("read", "", source)))
-        }
+        Err(ContentError::Read(source) | ContentError::Thread(source)) => Err(
+            HashError::Unreadable(replicat_fs::error::FsError::new("read", "", source)),
+        ),
     }
 }
 
@@ -85,7 +91,11 @@ impl Source for Reading<'_> {
         if self.at >= size {
             return Ok(Span::End);
         }
-        let range = self.ranges.iter().find(|range| range.end > self.at).cloned();
+        let range = self
+            .ranges
+            .iter()
+            .find(|range| range.end > self.at)
+            .cloned();
         let range = range.unwrap_or(size..size);
         if self.at < range.start {
             let zeros = range.start - self.at;
@@ -97,7 +107,11 @@ impl Source for Reading<'_> {
         match self.file.read_at(self.at, &mut buffer[..wanted]) {
             Ok(read) => {
                 self.at += read as u64;
-                Ok(if read == 0 { Span::End } else { Span::Data(read) })
+                Ok(if read == 0 {
+                    Span::End
+                } else {
+                    Span::Data(read)
+                })
             }
             Err(error) => {
                 self.failure = Some(error);

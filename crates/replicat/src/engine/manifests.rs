@@ -12,7 +12,9 @@ impl LocalReplica {
     pub(super) fn manifest(&self, content: ContentHash) -> Option<Manifest> {
         let kept = Replica::store(&self.replica).manifest(content).ok()??;
         let chunks = kept.chunks.into_iter();
-        let chunks = chunks.map(|(length, hash)| ChunkReference { length, hash }).collect();
+        let chunks = chunks
+            .map(|(length, hash)| ChunkReference { length, hash })
+            .collect();
         Some(Manifest { chunks })
     }
 
@@ -29,17 +31,28 @@ impl LocalReplica {
         content: ContentHash,
         manifest: &Manifest,
     ) -> Result<(), SyncError> {
-        let chunks = manifest.chunks.iter().map(|chunk| (chunk.length, chunk.hash)).collect();
+        let chunks = manifest
+            .chunks
+            .iter()
+            .map(|chunk| (chunk.length, chunk.hash))
+            .collect();
         let kept = replicat_index::Manifest { chunks };
         let done = self.replica.store_mut().set_manifest(content, &kept);
         done.map_err(|error| self.index_failed(error))
     }
 
     pub(super) fn setting(&self, name: &str) -> Result<Option<Vec<u8>>, SyncError> {
-        self.replica.store().setting(name).map_err(|error| self.index_failed(error))
+        self.replica
+            .store()
+            .setting(name)
+            .map_err(|error| self.index_failed(error))
     }
 
-    pub(super) fn set_setting(&mut self, name: &str, value: Option<&[u8]>) -> Result<(), SyncError> {
+    pub(super) fn set_setting(
+        &mut self,
+        name: &str,
+        value: Option<&[u8]>,
+    ) -> Result<(), SyncError> {
         let done = self.replica.store_mut().set_setting(name, value);
         done.map_err(|error| self.index_failed(error))
     }

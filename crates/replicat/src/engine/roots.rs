@@ -28,15 +28,26 @@ pub(super) fn check(
         return Err(SyncError::TooFewRoots(roots.len()));
     }
     // All are looked at before the first is created, so that a mistake creates nothing.
-    let exist: Vec<bool> = roots.iter().map(|root| exists(root, missing)).collect::<Result<_, _>>()?;
+    let exist: Vec<bool> = roots
+        .iter()
+        .map(|root| exists(root, missing))
+        .collect::<Result<_, _>>()?;
     let mut checked: Vec<GivenRoot> = Vec::with_capacity(roots.len());
     for (given, exists) in roots.iter().zip(exist) {
         if !exists && may_write {
             fs::create_dir_all(given).map_err(|source| not_writable(given, source))?;
         }
         let missing = !exists && !may_write;
-        let canonical = if missing { absolute(given)? } else { canonical(given)? };
-        let root = GivenRoot { given: given.clone(), canonical, missing };
+        let canonical = if missing {
+            absolute(given)?
+        } else {
+            canonical(given)?
+        };
+        let root = GivenRoot {
+            given: given.clone(),
+            canonical,
+            missing,
+        };
         checked.iter().try_for_each(|other| apart(other, &root))?;
         checked.push(root);
     }
@@ -46,15 +57,25 @@ pub(super) fn check(
 fn exists(root: &Path, missing: MissingRoot) -> Result<bool, SyncError> {
     match fs::metadata(root) {
         Ok(found) if found.is_dir() => Ok(true),
-        Ok(_) => Err(SyncError::RootNotDirectory { root: root.to_owned() }),
+        Ok(_) => Err(SyncError::RootNotDirectory {
+            root: root.to_owned(),
+        }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => match missing {
             MissingRoot::Create => Ok(false),
-            MissingRoot::Refuse => Err(SyncError::RootMissing { root: root.to_owned() }),
+            MissingRoot::Refuse => Err(SyncError::RootMissing {
+                root: root.to_owned(),
+            }),
         },
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-            Err(SyncError::RootNotDirectory { root: root.to_owned() })
+            Err(SyncError::RootNotDirectory {
+                root: root.to_owned(),
+            })
         }
-        Err(source) => Err(SyncError::Io { action: "look at", path: root.to_owned(), source }),
+        Err(source) => Err(SyncError::Io {
+            action: "look at",
+            path: root.to_owned(),
+            source,
+        }),
     }
 }
 
@@ -75,7 +96,10 @@ fn absolute(root: &Path) -> Result<PathBuf, SyncError> {
 }
 
 fn not_writable(root: &Path, source: io::Error) -> SyncError {
-    SyncError::RootNotWritable { root: root.to_owned(), source }
+    SyncError::RootNotWritable {
+        root: root.to_owned(),
+        source,
+    }
 }
 
 fn apart(one: &GivenRoot, other: &GivenRoot) -> Result<(), SyncError> {
@@ -84,7 +108,10 @@ fn apart(one: &GivenRoot, other: &GivenRoot) -> Result<(), SyncError> {
         outer: outer.given.clone(),
     };
     if one.canonical == other.canonical {
-        return Err(SyncError::RootTwice { root: other.given.clone(), same: one.given.clone() });
+        return Err(SyncError::RootTwice {
+            root: other.given.clone(),
+            same: one.given.clone(),
+        });
     }
     if one.canonical.starts_with(&other.canonical) {
         return Err(nested(one, other));

@@ -20,7 +20,7 @@ use replicat_fs::filter::IGNORE_FILE_NAME;
 use replicat_fs::observe::{Kind, LinkKey, Observation};
 use replicat_fs::root::Root;
 use replicat_fs::scan::{Baseline, Scan, ScanError, ScanItem, ScanReport};
-use replicat_index::{IndexError, Reader};
+use replicat_index::{Durability, IndexError, Reader};
 
 use super::departures::Departures;
 use super::failure::scan_failed;
@@ -34,6 +34,8 @@ use crate::report::{Brake, SkipReason, Statistics};
 
 /// How many items wait between the threads of a scan.
 const CHANNEL_ITEMS: usize = 1024;
+/// After how many observations they are written to the index.
+const OBSERVED_MAX: u64 = 4096;
 /// How many changed files are held back until it is known what is missing, so that a renamed file need not be read.
 /// Of more than that, the first are taken for new.
 const HELD_BACK_MAX: usize = 200_000;
@@ -66,16 +68,23 @@ struct Known(Reader);
 
 impl Baseline for Known {
     fn children(&self, directory: &RelPath) -> Result<Children, StoreError> {
-        self.0.children(directory, None, usize::MAX).map_err(|error| store_error("list", error))
+        self.0
+            .children(directory, None, usize::MAX)
+            .map_err(|error| store_error("list", error))
     }
 
     fn record(&self, path: &RelPath) -> Result<Option<Record>, StoreError> {
-        self.0.record(path).map_err(|error| store_error("read", error))
+        self.0
+            .record(path)
+            .map_err(|error| store_error("read", error))
     }
 }
 
 fn store_error(action: &'static str, error: IndexError) -> StoreError {
-    StoreError { action, source: Box::new(error) }
+    StoreError {
+        action,
+        source: Box::new(error),
+    }
 }
 
 /// A file that changed, and is to be read.
@@ -96,10 +105,17 @@ pub(super) fn scan(
     scope: Scope<'_>,
     around: &Surroundings<'_>,
 ) -> Result<Seen, SyncError> {
-    let phase = SyncEvent::PhaseStarted { root: Some(local.number), phase: Phase::Scan };
+    let phase = SyncEvent::PhaseStarted {
+        root: Some(local.number),
+        phase: Phase::Scan,
+    };
     around.reporter.event(&phase);
     local.commit()?;
-    let records = local.replica.store().record_count().map_err(|error| local.failed(error))?;
+    let records = local
+        .replica
+        .store()
+        .record_count()
+        .map_err(|error| local.failed(error))?;
     let mut intake = Intake::default();
     let walked = if records > 0 {
         walk(local, scope, around, &mut intake, Files::Held)?
@@ -148,13 +164,22 @@ fn walk(
             let sink = |item: ScanItem| pass_on(item, files, &to_read, &tell, around.cancellation);
             let threads = around.threads;
             let (filter, baseline, sink) = (&filter, &known, &sink);
-            let scan = Scan { root, filter, tracking, baseline, sink, threads };
+            let scan = Scan {
+                root,
+                filter,
+                tracking,
+                baseline,
+                sink,
+                threads,
+            };
             match scope {
                 Scope::Everything => scan.run(),
                 Scope::Paths(paths) => scan.run_paths(paths),
             }
         });
-        let taken = told.iter().try_for_each(|item| intake.take(local, item, around));
+        let taken = told
+            .iter()
+            .try_for_each(|item| intake.take(local, item, around));
         // An error here closes the channel, which ends the walk.
         drop(told);
         match walking.join() {
@@ -199,11 +224,15 @@ fn pass_on(
         }
         ScanItem::Missing { path } => tell.send(Told::Missing(path)).is_ok(),
         ScanItem::OutOfScope { path } => tell.send(Told::OutOfScope(path)).is_ok(),
-        ScanItem::Skipped { path, reason } => {
-            tell.send(Told::Skipped(path, skipping::of_scan(&reason))).is_ok()
-        }
+        ScanItem::Skipped { path, reason } => tell
+            .send(Told::Skipped(path, skipping::of_scan(&reason)))
+            .is_ok(),
     };
-    if sent { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    if sent {
+        ControlFlow::Continue(())
+    } else {
+        ControlFlow::Break(())
+    }
 }
 
 /// Reads and names the files that come, until no more do.
@@ -219,7 +248,13 @@ fn read_all(
         if cancellation.is_cancelled() {
             continue;
         }
-        let told = match hash(&mut chunker, &mut buffer, root, &path, &observation.fingerprint) {
+        let told = match hash(
+            &mut chunker,
+            &mut buffer,
+            root,
+            &path,
+            &observation.fingerprint,
+        ) {
             Ok(content) => Told::Changed(path, observation, Some(content)),
             Err(HashError::Changed) => Told::Skipped(path, SkipReason::Changing),
             Err(HashError::Unreadable(error)) => Told::Skipped(path, skipping::of_fs(&error)),
@@ -241,6 +276,7 @@ struct Intake {
     arrivals: Vec<(ContentHash, RelPath)>,
     links: HashMap<LinkKey, LinkId>,
     hashed_bytes: u64,
+    observed: u64,
 }
 
 impl Intake {
@@ -317,7 +353,14 @@ impl Intake {
         found: Found,
     ) -> Result<(), SyncError> {
         let observed = local.replica.observe(clock::now(), path, found);
-        observed.map(drop).map_err(|error| local.failed(error))
+        observed.map_err(|error| local.failed(error))?;
+        self.observed += 1;
+        if self.observed.is_multiple_of(OBSERVED_MAX) {
+            // What was seen is true whenever the run ends, and what is written is read faster.
+            let done = local.replica.store_mut().commit(Durability::None);
+            done.map_err(|error| local.index_failed(error))?;
+        }
+        Ok(())
     }
 
     /// The group of a file with several names: the one it had, or a new one.
@@ -330,7 +373,10 @@ impl Intake {
         if let Some(id) = self.links.get(&key) {
             return Ok(*id);
         }
-        let record = local.replica.record(path).map_err(|error| local.failed(error))?;
+        let record = local
+            .replica
+            .record(path)
+            .map_err(|error| local.failed(error))?;
         let known = match record.held_payload() {
             Some(Payload::File { link, .. }) => link,
             _ => None,
@@ -380,7 +426,10 @@ impl Intake {
         let mut departures = Departures::of(local, &self.missing)?;
         let mut unread = Vec::new();
         for (path, observation) in std::mem::take(&mut self.held_back) {
-            match departures.arrive(&path, &observation).and_then(|held| held.content()) {
+            match departures
+                .arrive(&path, &observation)
+                .and_then(|held| held.content())
+            {
                 Some(content) => self.found(local, &path, &observation, Some(content))?,
                 None => unread.push((path, observation)),
             }
@@ -454,7 +503,10 @@ fn tell_counts(local: &LocalReplica, report: &ScanReport, around: &Surroundings<
         around.reporter.event(&SyncEvent::Warning {
             root: Some(local.number),
             path: warning.directory.join(IGNORE_FILE_NAME).ok(),
-            message: format!("line {} is left out of account: {}", warning.line, warning.reason),
+            message: format!(
+                "line {} is left out of account: {}",
+                warning.line, warning.reason
+            ),
         });
     }
 }

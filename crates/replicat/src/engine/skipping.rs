@@ -16,7 +16,12 @@ impl LocalReplica {
     /// Notes that a path could not be synced.
     pub(super) fn skip(&mut self, path: RelPath, reason: SkipReason) {
         let root = self.number;
-        let known = self.skipped.iter().rev().take(64).any(|skipped| skipped.path == path);
+        let known = self
+            .skipped
+            .iter()
+            .rev()
+            .take(64)
+            .any(|skipped| skipped.path == path);
         if !known && self.skipped.len() < LISTED_MAX {
             self.skipped.push(Skipped { root, path, reason });
         }
@@ -34,7 +39,9 @@ pub(super) fn of_scan(reason: &Unscanned) -> SkipReason {
         }),
         Unscanned::MountPoint => SkipReason::OtherFilesystem,
         Unscanned::Unreadable(error) | Unscanned::IgnoreFile(error) => of_fs(error),
-        Unscanned::Name(error) => SkipReason::Name { problem: error.to_string() },
+        Unscanned::Name(error) => SkipReason::Name {
+            problem: error.to_string(),
+        },
         Unscanned::Unsettled => SkipReason::Changing,
     }
 }
@@ -42,25 +49,35 @@ pub(super) fn of_scan(reason: &Unscanned) -> SkipReason {
 /// The reason in an error of the filesystem.
 pub(super) fn of_fs(error: &FsError) -> SkipReason {
     if error.is_denied() {
-        SkipReason::Denied { action: error.action }
+        SkipReason::Denied {
+            action: error.action,
+        }
     } else if error.is_disk_full() {
         SkipReason::DiskFull
     } else if error.is_bad_name() {
-        SkipReason::Name { problem: error.source.to_string() }
+        SkipReason::Name {
+            problem: error.source.to_string(),
+        }
     } else {
-        SkipReason::Io { action: error.action, message: error.source.to_string() }
+        SkipReason::Io {
+            action: error.action,
+            message: error.source.to_string(),
+        }
     }
 }
 
 /// The reason why a change was not made.
 pub(super) fn of_apply(error: &ApplyError) -> SkipReason {
     match error {
-        ApplyError::Refused { obstacle: Obstacle::OtherFilesystem, .. } => {
-            SkipReason::OtherFilesystem
-        }
+        ApplyError::Refused {
+            obstacle: Obstacle::OtherFilesystem,
+            ..
+        } => SkipReason::OtherFilesystem,
         ApplyError::Refused { error, .. } => of_fs(error),
         ApplyError::NotEmpty(_) => SkipReason::IgnoredInTheWay,
-        ApplyError::Reserved(_) => SkipReason::Name { problem: error.to_string() },
+        ApplyError::Reserved(_) => SkipReason::Name {
+            problem: error.to_string(),
+        },
         ApplyError::Changed(_)
         | ApplyError::Surprise { .. }
         | ApplyError::NoParent(_)

@@ -58,7 +58,9 @@ pub fn status(location: &RootLocation) -> Result<Status, SyncError> {
 
 fn count(looked: &Looked, status: &mut Status) -> Result<(), SyncError> {
     looked.for_each_record(&mut |_, record| {
-        let Some(shown) = record.entry.shown() else { return Ok(()) };
+        let Some(shown) = record.entry.shown() else {
+            return Ok(());
+        };
         match shown.payload() {
             Payload::File { size, .. } => {
                 status.files += 1;
@@ -74,13 +76,19 @@ fn count(looked: &Looked, status: &mut Status) -> Result<(), SyncError> {
 }
 
 fn brake(looked: &Looked) -> Result<Option<Brake>, SyncError> {
-    Ok(brakes::held(looked.local.setting(brakes::SETTING_BRAKE)?.as_deref()))
+    Ok(brakes::held(
+        looked.local.setting(brakes::SETTING_BRAKE)?.as_deref(),
+    ))
 }
 
 fn members(looked: &Looked) -> Result<Vec<MemberStatus>, SyncError> {
     let local = &looked.local;
     let own = local.replica.identity().replica;
-    let members = local.replica.store().members().map_err(|error| local.failed(error))?;
+    let members = local
+        .replica
+        .store()
+        .members()
+        .map_err(|error| local.failed(error))?;
     let others = members.into_iter().filter(|(id, _)| *id != own);
     Ok(others
         .map(|(replica, member)| MemberStatus {
@@ -97,7 +105,10 @@ fn members(looked: &Looked) -> Result<Vec<MemberStatus>, SyncError> {
 fn trash(looked: &Looked) -> Result<TrashStatus, SyncError> {
     let items = looked.trash(None)?;
     let bytes = items.iter().map(|item| item.size).sum();
-    Ok(TrashStatus { versions: items.len() as u64, bytes })
+    Ok(TrashStatus {
+        versions: items.len() as u64,
+        bytes,
+    })
 }
 
 /// The conflict copies in a root that nobody has resolved, by path.
@@ -122,7 +133,11 @@ impl Looked {
     pub(super) fn conflicts(&self) -> Result<Vec<ConflictReport>, SyncError> {
         let mut found = Vec::new();
         self.for_each_record(&mut |path, record| {
-            if record.entry.shown().is_some_and(|shown| shown.winner.conflict_of.is_some()) {
+            if record
+                .entry
+                .shown()
+                .is_some_and(|shown| shown.winner.conflict_of.is_some())
+            {
                 found.extend(conflicts::of_copy(&self.local, path)?);
             }
             Ok(())
@@ -135,9 +150,17 @@ impl Looked {
     /// its place: what can be restored is in the trash that it names.
     pub(super) fn history(&self, path: &RelPath) -> Result<Vec<HistoryRow>, SyncError> {
         let mut rows = Vec::new();
-        let record = self.local.replica.record(path).map_err(|error| self.local.failed(error))?;
+        let record = self
+            .local
+            .replica
+            .record(path)
+            .map_err(|error| self.local.failed(error))?;
         let mut noted = self.local.replica.store().history(path);
-        let noted = noted.as_mut().map_err(|_| ()).map(std::mem::take).unwrap_or_default();
+        let noted = noted
+            .as_mut()
+            .map_err(|_| ())
+            .map(std::mem::take)
+            .unwrap_or_default();
         if record.is_empty() && noted.is_empty() {
             return Err(SyncError::UnknownPath {
                 root: self.local.given.clone(),
@@ -151,7 +174,10 @@ impl Looked {
         for item in self.trash(Some(path))?.into_iter().rev() {
             rows.push(HistoryRow {
                 revision: Revision(0),
-                when: replicat_core::entry::Timestamp { seconds: item.seconds, nanoseconds: 0 },
+                when: replicat_core::entry::Timestamp {
+                    seconds: item.seconds,
+                    nanoseconds: 0,
+                },
                 node: self.local.replica.identity().name.clone(),
                 change: HistoryChange::Edited,
                 size: item.size,
@@ -170,7 +196,9 @@ impl Looked {
         &self,
         record: &replicat_core::record::Record,
     ) -> Result<Option<HistoryRow>, SyncError> {
-        let Some(shown) = record.entry.shown() else { return Ok(None) };
+        let Some(shown) = record.entry.shown() else {
+            return Ok(None);
+        };
         let (size, content) = match shown.payload() {
             Payload::File { size, content, .. } => (*size, Some(*content)),
             _ => (0, None),
@@ -190,7 +218,11 @@ impl Looked {
             change,
             size,
             content,
-            keeping: if shown.is_live() { Keeping::Current } else { Keeping::Gone },
+            keeping: if shown.is_live() {
+                Keeping::Current
+            } else {
+                Keeping::Gone
+            },
         }))
     }
 

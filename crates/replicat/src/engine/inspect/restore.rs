@@ -24,7 +24,9 @@ pub fn restore(
     let mut looked = open::open(location, Access::Write)?;
     let rows = looked.history(path)?;
     let kept = rows.iter().filter(|row| row.keeping == Keeping::Trash);
-    let row = kept.clone().find(|row| revision.is_none_or(|wanted| wanted == row.revision));
+    let row = kept
+        .clone()
+        .find(|row| revision.is_none_or(|wanted| wanted == row.revision));
     let missing = || SyncError::NoRevision {
         root: location.root.clone(),
         path: path.clone(),
@@ -38,14 +40,23 @@ pub fn restore(
     let item: TrashItem = item.ok_or_else(missing)?;
     looked.put_back(path, item.id)?;
     looked.local.commit()?;
-    Ok(Restoration { path: path.clone(), revision: row.revision, size: row.size })
+    Ok(Restoration {
+        path: path.clone(),
+        revision: row.revision,
+        size: row.size,
+    })
 }
 
 impl Looked {
     fn put_back(&mut self, path: &RelPath, id: TrashId) -> Result<(), SyncError> {
         let expected = self.fingerprint(path)?;
-        let Some(hands) = &self.local.hands else { return Ok(()) };
-        let staged = hands.trash.take(id).map_err(|error| self.local.fs_failed(error))?;
+        let Some(hands) = &self.local.hands else {
+            return Ok(());
+        };
+        let staged = hands
+            .trash
+            .take(id)
+            .map_err(|error| self.local.fs_failed(error))?;
         self.change(path, expected, Action::Put(Box::new(staged)))
     }
 
@@ -61,10 +72,20 @@ impl Looked {
     /// Replaces what is at `path`, which goes to the trash, by the file at `by`, which is moved there.
     pub(super) fn replace(&mut self, path: &RelPath, by: &RelPath) -> Result<(), SyncError> {
         let Some(source) = self.fingerprint(by)? else {
-            return Err(SyncError::UnknownPath { root: self.local.given.clone(), path: by.clone() });
+            return Err(SyncError::UnknownPath {
+                root: self.local.given.clone(),
+                path: by.clone(),
+            });
         };
         self.remove(path)?;
-        self.change(path, None, Action::Rename { from: by.clone(), expected: source })
+        self.change(
+            path,
+            None,
+            Action::Rename {
+                from: by.clone(),
+                expected: source,
+            },
+        )
     }
 
     /// Makes of a conflict copy a file like any other.
@@ -86,9 +107,18 @@ impl Looked {
         expected: Option<Fingerprint>,
         action: Action,
     ) -> Result<(), SyncError> {
-        let Some(hands) = &self.local.hands else { return Ok(()) };
-        let displaced = Displaced::ToTrash { content: self.content_at(path)? };
-        let changes = vec![Change { path: path.clone(), expected, action, displaced }];
+        let Some(hands) = &self.local.hands else {
+            return Ok(());
+        };
+        let displaced = Displaced::ToTrash {
+            content: self.content_at(path)?,
+        };
+        let changes = vec![Change {
+            path: path.clone(),
+            expected,
+            action,
+            displaced,
+        }];
         let touched = replicat_fs::apply::Touched::by(&changes);
         let refused = |error: replicat_fs::apply::error::ApplyError| SyncError::Io {
             action: "change",
@@ -106,7 +136,11 @@ impl Looked {
         &self,
         path: &RelPath,
     ) -> Result<Option<replicat_core::id::ContentHash>, SyncError> {
-        let record = self.local.replica.record(path).map_err(|error| self.local.failed(error))?;
+        let record = self
+            .local
+            .replica
+            .record(path)
+            .map_err(|error| self.local.failed(error))?;
         Ok(record.held_payload().and_then(|held| held.content()))
     }
 }

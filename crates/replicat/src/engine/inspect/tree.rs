@@ -28,11 +28,22 @@ pub struct Tree {
 /// [`SyncError::NotReplica`] if the root was never synced; [`SyncError::UnknownPath`] if nothing is known at `path`.
 pub fn tree(location: &RootLocation, path: &RelPath) -> Result<Tree, SyncError> {
     let looked = open::open(location, Access::Read)?;
-    let record = looked.local.replica.record(path).map_err(|error| looked.local.failed(error))?;
+    let record = looked
+        .local
+        .replica
+        .record(path)
+        .map_err(|error| looked.local.failed(error))?;
     if record.is_empty() && !path.is_root() {
-        return Err(SyncError::UnknownPath { root: location.root.clone(), path: path.clone() });
+        return Err(SyncError::UnknownPath {
+            root: location.root.clone(),
+            path: path.clone(),
+        });
     }
-    let mut tree = Tree { looked, open: Vec::new(), ready: std::collections::VecDeque::new() };
+    let mut tree = Tree {
+        looked,
+        open: Vec::new(),
+        ready: std::collections::VecDeque::new(),
+    };
     match path.is_root() {
         true => tree.open.push((path.clone(), None)),
         false => tree.ready.push_back((path.clone(), record)),
@@ -50,9 +61,14 @@ impl Tree {
                 self.open.push((found.0.clone(), None));
                 return Ok(Some(found));
             }
-            let Some((directory, after)) = self.open.pop() else { return Ok(None) };
+            let Some((directory, after)) = self.open.pop() else {
+                return Ok(None);
+            };
             let local = &self.looked.local;
-            let page = local.replica.store().children(&directory, after.as_deref(), PAGE_ROWS);
+            let page = local
+                .replica
+                .store()
+                .children(&directory, after.as_deref(), PAGE_ROWS);
             for (name, record) in page.map_err(|error| local.failed(error))? {
                 if let Ok(path) = directory.join(&name) {
                     self.ready.push_back((path, record));
@@ -63,8 +79,12 @@ impl Tree {
 
     /// Puts what is ready back, to be listed again after what lies below the record that is about to be returned.
     fn suspend(&mut self) {
-        let Some((next, _)) = self.ready.front() else { return };
-        let Some(directory) = next.parent() else { return };
+        let Some((next, _)) = self.ready.front() else {
+            return;
+        };
+        let Some(directory) = next.parent() else {
+            return;
+        };
         let before = predecessor(next.name());
         self.ready.clear();
         self.open.push((directory, before));
@@ -107,12 +127,23 @@ fn row(path: RelPath, record: &Record) -> Option<TreeRow> {
         Payload::Symlink { target } => (ItemKind::Symlink, 0, Some(target.clone())),
         Payload::Directory | Payload::Tombstone { .. } => (ItemKind::Directory, 0, None),
     };
-    let is_held = record.local.as_ref().is_some_and(|local| local.base.is_none());
+    let is_held = record
+        .local
+        .as_ref()
+        .is_some_and(|local| local.base.is_none());
     let state = match () {
         () if !is_held => TreeState::Pending,
         () if shown.winner.conflict_of.is_some() => TreeState::ConflictCopy,
         () => TreeState::Present,
     };
     let metadata = shown.metadata();
-    Some(TreeRow { kind, size, target, mode: metadata.mode, mtime: metadata.mtime, state, path })
+    Some(TreeRow {
+        kind,
+        size,
+        target,
+        mode: metadata.mode,
+        mtime: metadata.mtime,
+        state,
+        path,
+    })
 }

@@ -17,7 +17,11 @@ use crate::options::RootLocation;
 /// [`SyncError::NotReplica`] if the root was never synced.
 pub fn why(location: &RootLocation, path: &RelPath) -> Result<Explanation, SyncError> {
     let looked = open::open(location, Access::Read)?;
-    let record = looked.local.replica.record(path).map_err(|error| looked.local.failed(error))?;
+    let record = looked
+        .local
+        .replica
+        .record(path)
+        .map_err(|error| looked.local.failed(error))?;
     let mut facts = Vec::new();
     if record.is_empty() {
         facts.push("nothing is known of it: it is new since the last sync, was never there, or is left out".to_owned());
@@ -26,11 +30,18 @@ pub fn why(location: &RootLocation, path: &RelPath) -> Result<Explanation, SyncE
         facts.extend(versions(&looked, path, &record)?);
     }
     facts.extend(scope(&looked, path)?);
-    Ok(Explanation { path: path.clone(), facts })
+    Ok(Explanation {
+        path: path.clone(),
+        facts,
+    })
 }
 
 fn standing(looked: &Looked, path: &RelPath, record: &Record) -> Result<String, SyncError> {
-    let planned = looked.local.replica.plan(path).map_err(|error| looked.local.failed(error))?;
+    let planned = looked
+        .local
+        .replica
+        .plan(path)
+        .map_err(|error| looked.local.failed(error))?;
     Ok(match planned {
         Planned::Nothing if record.local.is_some() => {
             "this root holds what all replicas agreed on".to_owned()
@@ -52,13 +63,11 @@ fn standing(looked: &Looked, path: &RelPath, record: &Record) -> Result<String, 
     })
 }
 
-fn versions(
-    looked: &Looked,
-    path: &RelPath,
-    record: &Record,
-) -> Result<Vec<String>, SyncError> {
+fn versions(looked: &Looked, path: &RelPath, record: &Record) -> Result<Vec<String>, SyncError> {
     let mut facts = Vec::new();
-    let Some(shown) = record.entry.shown() else { return Ok(facts) };
+    let Some(shown) = record.entry.shown() else {
+        return Ok(facts);
+    };
     facts.push(format!("it shows {}", describe(looked, shown.winner)?));
     for version in record.entry.versions() {
         if version.dot == shown.winner.dot {
@@ -78,7 +87,9 @@ fn versions(
     }
     if let Some(loser) = shown.winner.conflict_of {
         let node = conflicts::node(&looked.local, loser.replica)?;
-        facts.push(format!("it is a conflict copy: it keeps what {node} had written"));
+        facts.push(format!(
+            "it is a conflict copy: it keeps what {node} had written"
+        ));
     }
     Ok(facts)
 }
@@ -102,9 +113,16 @@ fn scope(looked: &Looked, path: &RelPath) -> Result<Option<String>, SyncError> {
     if path.is_root() {
         return Ok(None);
     }
-    let record = looked.local.replica.record(path).map_err(|error| looked.local.failed(error))?;
+    let record = looked
+        .local
+        .replica
+        .record(path)
+        .map_err(|error| looked.local.failed(error))?;
     let is_directory = record.entry.is_directory();
-    let excluded = looked.local.filter.excludes_path(looked.root(), path, is_directory);
+    let excluded = looked
+        .local
+        .filter
+        .excludes_path(looked.root(), path, is_directory);
     let excluded = excluded.map_err(|error| looked.local.fs_failed(error))?;
     Ok(excluded.then(|| "a .replicatignore file leaves it out".to_owned()))
 }

@@ -1,9 +1,9 @@
 //! Groups of changes: flushed, made, flushed again, recorded, and only then told.
 
+use replicat_core::entry::Metadata;
 use replicat_core::path::RelPath;
 use replicat_core::plan::{Step, Task};
 use replicat_core::record::{Base, Fingerprint};
-use replicat_core::entry::Metadata;
 use replicat_fs::apply::error::ApplyError;
 use replicat_fs::apply::{Action, Applied, Change, Displaced, Outcome, Touched};
 use replicat_fs::stage::Staged;
@@ -100,7 +100,9 @@ impl Work<'_> {
 
     /// Makes a change of a directory at once, because others depend on it; it becomes durable with the group.
     pub(super) fn do_now(&mut self, step: Box<Step>) -> Result<(), SyncError> {
-        let Some(hands) = &self.target.hands else { return self.pretend(&step) };
+        let Some(hands) = &self.target.hands else {
+            return self.pretend(&step);
+        };
         let action = match step.task {
             Task::RemoveDirectory => Action::RemoveDirectory,
             _ => Action::MakeDirectory(step.metadata.clone()),
@@ -117,28 +119,41 @@ impl Work<'_> {
 
     /// Makes a change at once; what the path has then, `None` if it could not be made.
     pub(super) fn apply_now(&mut self, change: Change) -> Result<Option<Fingerprint>, SyncError> {
-        let Some(hands) = &self.target.hands else { return Ok(Some(Fingerprint::default())) };
+        let Some(hands) = &self.target.hands else {
+            return Ok(Some(Fingerprint::default()));
+        };
         let changes = vec![change];
         self.batch.touched.merge(Touched::by(&changes));
         self.batch.dirty = true;
         match hands.applier.commit(changes).into_iter().next() {
             Some(Ok(applied)) => Ok(applied.fingerprint()),
-            Some(Err(error)) if failure::is_disk_full(&error) => {
-                Err(SyncError::DiskFull { root: self.target.given.clone() })
-            }
+            Some(Err(error)) if failure::is_disk_full(&error) => Err(SyncError::DiskFull {
+                root: self.target.given.clone(),
+            }),
             Some(Err(_)) | None => Ok(None),
         }
     }
 
     /// Makes the group durable, then real, then durable again, then known.
     pub(super) fn flush(&mut self) -> Result<(), SyncError> {
-        let Some(hands) = &self.target.hands else { return Ok(()) };
-        let Batch { steps, changes, mut touched, dirty, .. } = std::mem::take(&mut self.batch);
+        let Some(hands) = &self.target.hands else {
+            return Ok(());
+        };
+        let Batch {
+            steps,
+            changes,
+            mut touched,
+            dirty,
+            ..
+        } = std::mem::take(&mut self.batch);
         if changes.is_empty() && !dirty {
             return Ok(());
         }
         touched.merge(Touched::by(&changes));
-        hands.applier.flush(&changes).map_err(|error| self.flush_failed(error))?;
+        hands
+            .applier
+            .flush(&changes)
+            .map_err(|error| self.flush_failed(error))?;
         let results = hands.applier.commit(changes);
         let flushed = hands.applier.flush_directories(&touched);
         for (step, result) in steps.iter().zip(results) {
@@ -150,7 +165,9 @@ impl Work<'_> {
 
     fn flush_failed(&self, error: ApplyError) -> SyncError {
         if failure::is_disk_full(&error) {
-            return SyncError::DiskFull { root: self.target.given.clone() };
+            return SyncError::DiskFull {
+                root: self.target.given.clone(),
+            };
         }
         SyncError::Io {
             action: "flush",
@@ -171,7 +188,10 @@ impl Work<'_> {
         if applied.outcome == Outcome::Disturbed {
             self.done.look_again.insert(step.path.clone());
         }
-        let held = step.goal.as_ref().map(|_| applied.fingerprint().unwrap_or_default());
+        let held = step
+            .goal
+            .as_ref()
+            .map(|_| applied.fingerprint().unwrap_or_default());
         self.record_done(&step.path, step.goal.clone(), held)?;
         self.note_history(step, applied.trashed)?;
         self.disturb(&step.path);
@@ -182,7 +202,9 @@ impl Work<'_> {
         self.taken.insert(step.path.clone());
         match error {
             error if failure::is_disk_full(&error) => {
-                return Err(SyncError::DiskFull { root: self.target.given.clone() });
+                return Err(SyncError::DiskFull {
+                    root: self.target.given.clone(),
+                });
             }
             ApplyError::Changed(_) | ApplyError::NoParent(_) => {
                 self.done.look_again.insert(step.path.clone());
@@ -198,7 +220,9 @@ impl Work<'_> {
                     return self.start_file(Box::new(step.clone()), content, size, None);
                 }
             }
-            error => self.target.skip(step.path.clone(), skipping::of_apply(&error)),
+            error => self
+                .target
+                .skip(step.path.clone(), skipping::of_apply(&error)),
         }
         Ok(())
     }
@@ -248,7 +272,11 @@ impl Work<'_> {
 
     /// What is at `path` now.
     pub(super) fn fingerprint_of(&self, path: &RelPath) -> Option<Fingerprint> {
-        let found = self.target.root.observe(path, self.target.tracking).ok()??;
+        let found = self
+            .target
+            .root
+            .observe(path, self.target.tracking)
+            .ok()??;
         Some(found.fingerprint)
     }
 
@@ -259,8 +287,13 @@ impl Work<'_> {
 
     /// Describes the root itself, which cannot be replaced.
     pub(super) fn describe_root(&mut self, step: &Step) -> Result<(), SyncError> {
-        let Some(hands) = &self.target.hands else { return self.pretend(step) };
-        let unset = self.target.root.describe_itself(&hands.calls, &step.metadata);
+        let Some(hands) = &self.target.hands else {
+            return self.pretend(step);
+        };
+        let unset = self
+            .target
+            .root
+            .describe_itself(&hands.calls, &step.metadata);
         unset.map_err(|error| self.target.fs_failed(error))?;
         let found = self.target.root.observe_itself(self.target.tracking);
         let found = found.map_err(|error| self.target.fs_failed(error))?;
@@ -274,15 +307,23 @@ impl Work<'_> {
         for path in disturbed.iter().rev().filter(|path| !path.is_root()) {
             let record = self.target.replica.record(path);
             let record = record.map_err(|error| self.target.failed(error))?;
-            let Some(held) = record.held_payload() else { continue };
-            let mtime = record.entry.shown().and_then(|shown| shown.metadata().mtime);
+            let Some(held) = record.held_payload() else {
+                continue;
+            };
+            let mtime = record
+                .entry
+                .shown()
+                .and_then(|shown| shown.metadata().mtime);
             if !held.is_directory() || mtime.is_none() || self.target.hands.is_none() {
                 continue;
             }
             let change = Change {
                 path: path.clone(),
                 expected: self.fingerprint_of(path),
-                action: Action::SetMetadata(Metadata { mtime, ..Metadata::default() }),
+                action: Action::SetMetadata(Metadata {
+                    mtime,
+                    ..Metadata::default()
+                }),
                 displaced: Displaced::Discard,
             };
             if let Some(fingerprint) = self.apply_now(change)? {
@@ -295,14 +336,25 @@ impl Work<'_> {
 }
 
 fn change(step: &Step, action: Action) -> Change {
-    let content = step.before.as_ref().and_then(replicat_core::entry::Payload::content);
+    let content = step
+        .before
+        .as_ref()
+        .and_then(replicat_core::entry::Payload::content);
     let is_spare = step.expendable || step.secure.is_some();
-    let displaced = if is_spare { Displaced::Discard } else { Displaced::ToTrash { content } };
-    Change { path: step.path.clone(), expected: step.expected, action, displaced }
+    let displaced = if is_spare {
+        Displaced::Discard
+    } else {
+        Displaced::ToTrash { content }
+    };
+    Change {
+        path: step.path.clone(),
+        expected: step.expected,
+        action,
+        displaced,
+    }
 }
 
 fn is_recent(fingerprint: &Fingerprint) -> bool {
     let mtime = clock::hlc(fingerprint.mtime).0.saturating_mul(1000);
     mtime + GRANULARITY_MICROSECONDS > clock::now().0
 }
-

@@ -27,7 +27,10 @@ impl ContentSource {
     /// What `local` held at its last commit.
     pub(super) fn of(local: &LocalReplica) -> Self {
         let reader = replicat_core::replica::Replica::store(&local.replica).reader();
-        Self { root: Arc::clone(&local.root), reader }
+        Self {
+            root: Arc::clone(&local.root),
+            reader,
+        }
     }
 
     /// The bytes that are wanted, if this replica holds them unchanged. They are not yet verified.
@@ -35,10 +38,13 @@ impl ContentSource {
         let request = wire::encode(&Message::Want(vec![want.clone()]));
         let answer = wire::decode(self.answer(request)?).ok()?;
         match answer {
-            Message::Piece { content, offset, bytes }
-                if content == want.content
-                    && offset == want.offset
-                    && bytes.len() as u64 == want.length =>
+            Message::Piece {
+                content,
+                offset,
+                bytes,
+            } if content == want.content
+                && offset == want.offset
+                && bytes.len() as u64 == want.length =>
             {
                 Some(bytes)
             }
@@ -48,11 +54,17 @@ impl ContentSource {
 
     /// The other side of [`Self::fetch`].
     fn answer(&self, request: Bytes) -> Option<Bytes> {
-        let Ok(Message::Want(wants)) = wire::decode(request) else { return None };
+        let Ok(Message::Want(wants)) = wire::decode(request) else {
+            return None;
+        };
         let want = wants.into_iter().next()?;
         let content = want.content;
         let message = match self.read(&want) {
-            Some(bytes) => Message::Piece { content, offset: want.offset, bytes },
+            Some(bytes) => Message::Piece {
+                content,
+                offset: want.offset,
+                bytes,
+            },
             None => Message::Missing { content },
         };
         Some(wire::encode(&message))
@@ -77,7 +89,10 @@ impl ContentSource {
 /// A manifest that another replica keeps, as it would come over the wire; it proves itself against the name.
 pub(super) fn manifest_from(other: &LocalReplica, content: ContentHash) -> Option<Manifest> {
     let kept = other.manifest(content)?;
-    let message = Message::Manifest { content, chunks: kept.encode().into() };
+    let message = Message::Manifest {
+        content,
+        chunks: kept.encode().into(),
+    };
     let Ok(Message::Manifest { chunks, .. }) = wire::decode(wire::encode(&message)) else {
         return None;
     };
@@ -87,5 +102,10 @@ pub(super) fn manifest_from(other: &LocalReplica, content: ContentHash) -> Optio
 
 /// What is wanted of a file at `path`, from `offset` on.
 pub(super) fn want(content: ContentHash, path: &RelPath, offset: u64, length: u64) -> Want {
-    Want { content, path: path.clone(), offset, length }
+    Want {
+        content,
+        path: path.clone(),
+        offset,
+        length,
+    }
 }

@@ -17,7 +17,10 @@ impl Work<'_> {
         step: &Step,
         trashed: Option<TrashId>,
     ) -> Result<(), SyncError> {
-        let is_copy = step.goal.as_ref().is_some_and(|goal| goal.conflict_of.is_some());
+        let is_copy = step
+            .goal
+            .as_ref()
+            .is_some_and(|goal| goal.conflict_of.is_some());
         let change = match (&step.task, &step.before) {
             (Task::Describe | Task::MakeDirectory | Task::RemoveDirectory, _) => return Ok(()),
             (Task::Remove, _) => Change::Deleted,
@@ -25,7 +28,11 @@ impl Work<'_> {
             (_, None) => return Ok(()),
             (_, Some(_)) => Change::Edited,
         };
-        let held = step.goal.as_ref().map(|goal| &goal.payload).or(step.before.as_ref());
+        let held = step
+            .goal
+            .as_ref()
+            .map(|goal| &goal.payload)
+            .or(step.before.as_ref());
         let (content, size) = match held {
             Some(Payload::File { content, size, .. }) => (Some(*content), *size),
             _ => (None, 0),
@@ -51,7 +58,11 @@ impl Work<'_> {
         size: u64,
         trash_name: Option<String>,
     ) -> Result<(), SyncError> {
-        let record = self.target.replica.record(path).map_err(|error| self.target.failed(error))?;
+        let record = self
+            .target
+            .replica
+            .record(path)
+            .map_err(|error| self.target.failed(error))?;
         let origin = record.entry.shown().map(|shown| shown.winner.dot.replica);
         let row = HistoryRow {
             time_ms: clock::now().0 / 1000,

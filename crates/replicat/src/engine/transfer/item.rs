@@ -17,7 +17,11 @@ const ACL_PREFIX: &[u8] = b"system.posix_acl_";
 
 impl Work<'_> {
     pub(super) fn item(&self, step: &Step) -> Result<PlanItem, SyncError> {
-        let payload = step.goal.as_ref().map(|goal| &goal.payload).or(step.before.as_ref());
+        let payload = step
+            .goal
+            .as_ref()
+            .map(|goal| &goal.payload)
+            .or(step.before.as_ref());
         Ok(PlanItem {
             root: self.target.number,
             path: step.path.clone(),
@@ -54,7 +58,10 @@ pub(in crate::engine) fn origin_of_copy(
     let before = loser.counter.saturating_sub(1);
     let rows = local.replica.store().by_dot(loser.replica, before, 1);
     let rows = rows.map_err(|error| local.failed(error))?;
-    Ok(rows.into_iter().find(|(counter, _)| *counter == loser.counter).map(|(_, path)| path))
+    Ok(rows
+        .into_iter()
+        .find(|(counter, _)| *counter == loser.counter)
+        .map(|(_, path)| path))
 }
 
 impl ItemChange {
@@ -108,7 +115,10 @@ fn updated(step: &Step) -> Aspects {
 }
 
 fn described(step: &Step) -> Aspects {
-    let (after, before) = (&step.metadata, step.before_metadata.clone().unwrap_or_default());
+    let (after, before) = (
+        &step.metadata,
+        step.before_metadata.clone().unwrap_or_default(),
+    );
     let mut aspects = Aspects::default();
     let mut note = |differs: bool, aspect| {
         if differs {
@@ -121,8 +131,14 @@ fn described(step: &Step) -> Aspects {
     let groups = |metadata: &Metadata| metadata.owner.map(|owner| owner.group);
     note(differs(&users(&before), &users(after)), Aspect::User);
     note(differs(&groups(&before), &groups(after)), Aspect::Group);
-    note(differs(&attributes(&before, true), &attributes(after, true)), Aspect::Acl);
-    note(differs(&attributes(&before, false), &attributes(after, false)), Aspect::Xattrs);
+    note(
+        differs(&attributes(&before, true), &attributes(after, true)),
+        Aspect::Acl,
+    );
+    note(
+        differs(&attributes(&before, false), &attributes(after, false)),
+        Aspect::Xattrs,
+    );
     aspects
 }
 
@@ -133,5 +149,9 @@ fn differs<T: PartialEq>(before: &Option<T>, after: &Option<T>) -> bool {
 /// The attributes that are access control lists, or those that are not.
 fn attributes(metadata: &Metadata, lists: bool) -> Option<Vec<&replicat_core::entry::Xattr>> {
     let all = metadata.xattrs.as_ref()?;
-    Some(all.iter().filter(|xattr| xattr.name.starts_with(ACL_PREFIX) == lists).collect())
+    Some(
+        all.iter()
+            .filter(|xattr| xattr.name.starts_with(ACL_PREFIX) == lists)
+            .collect(),
+    )
 }

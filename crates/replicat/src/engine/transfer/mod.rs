@@ -61,11 +61,18 @@ pub(super) fn transfer(
     around: &Surroundings<'_>,
     progress: &mut Progress,
 ) -> Result<Transferred, SyncError> {
-    let pending = target.replica.store().pending_count().map_err(|error| target.failed(error))?;
+    let pending = target
+        .replica
+        .store()
+        .pending_count()
+        .map_err(|error| target.failed(error))?;
     if pending == 0 {
         return Ok(Transferred::default());
     }
-    let sources: Vec<ContentSource> = others.iter().map(|other| ContentSource::of(other)).collect();
+    let sources: Vec<ContentSource> = others
+        .iter()
+        .map(|other| ContentSource::of(other))
+        .collect();
     let (jobs, to_build) = unbounded::<Job>();
     let (built, finished) = unbounded::<Built>();
     let root = std::sync::Arc::clone(&target.root);
@@ -88,10 +95,20 @@ fn builders<'run>(
     sources: &'run [ContentSource],
     around: &Surroundings<'run>,
 ) -> Result<Vec<Builder<'run>>, SyncError> {
-    let Some(hands) = &target.hands else { return Ok(Vec::new()) };
+    let Some(hands) = &target.hands else {
+        return Ok(Vec::new());
+    };
     let build = |_| {
-        let staging = hands.staging.fork().map_err(|error| target.fs_failed(error))?;
-        Ok(Builder { root, staging, sources, cancellation: around.cancellation })
+        let staging = hands
+            .staging
+            .fork()
+            .map_err(|error| target.fs_failed(error))?;
+        Ok(Builder {
+            root,
+            staging,
+            sources,
+            cancellation: around.cancellation,
+        })
     };
     (0..around.threads.get()).map(build).collect()
 }
@@ -182,7 +199,10 @@ impl<'run> Work<'run> {
             let Some(last) = page.last() else { break };
             cursor = Some(last.clone());
             // Ignore files may have come in with the page before.
-            let (root, filter) = (std::sync::Arc::clone(&self.target.root), self.target.filter.clone());
+            let (root, filter) = (
+                std::sync::Arc::clone(&self.target.root),
+                self.target.filter.clone(),
+            );
             let mut scope = filter.paths(&root);
             for path in page {
                 self.take_up(pass, &path, &mut scope)?;
@@ -201,7 +221,11 @@ impl<'run> Work<'run> {
         if self.taken.contains(path) {
             return Ok(());
         }
-        let planned = self.target.replica.plan(path).map_err(|error| self.target.failed(error))?;
+        let planned = self
+            .target
+            .replica
+            .plan(path)
+            .map_err(|error| self.target.failed(error))?;
         let step = match planned {
             Planned::Step(step) => step,
             Planned::Blocked(_) | Planned::Nothing => {
@@ -223,9 +247,15 @@ impl<'run> Work<'run> {
         if step.path.is_root() {
             return Ok(false);
         }
-        let payload = step.goal.as_ref().map(|goal| &goal.payload).or(step.before.as_ref());
+        let payload = step
+            .goal
+            .as_ref()
+            .map(|goal| &goal.payload)
+            .or(step.before.as_ref());
         let is_directory = payload.is_some_and(replicat_core::entry::Payload::is_directory);
-        scope.excludes(&step.path, is_directory).map_err(|error| self.target.fs_failed(error))
+        scope
+            .excludes(&step.path, is_directory)
+            .map_err(|error| self.target.fs_failed(error))
     }
 
     /// Begins a step: files are built by others first, the rest is done with the next batch or at once.
@@ -237,7 +267,11 @@ impl<'run> Work<'run> {
             self.secure(&step)?;
         }
         match step.task.clone() {
-            Task::WriteFile { content, size, link } => self.start_file(step, content, size, link),
+            Task::WriteFile {
+                content,
+                size,
+                link,
+            } => self.start_file(step, content, size, link),
             // What is below can only be made once this is there.
             Task::MakeDirectory => self.do_now(step),
             Task::MakeSymlink { .. } | Task::Describe | Task::Remove => self.do_later(step),
@@ -252,7 +286,11 @@ impl<'run> Work<'run> {
     fn take_built(&mut self) -> Result<(), SyncError> {
         while self.building > 0 {
             let waits = self.building >= JOBS_AHEAD_MAX;
-            let built = if waits { self.finished.recv().ok() } else { self.finished.try_recv().ok() };
+            let built = if waits {
+                self.finished.recv().ok()
+            } else {
+                self.finished.try_recv().ok()
+            };
             let Some(built) = built else { break };
             self.built(built)?;
         }
@@ -261,7 +299,9 @@ impl<'run> Work<'run> {
 
     fn finish_building(&mut self) -> Result<(), SyncError> {
         while self.building > 0 {
-            let Ok(built) = self.finished.recv() else { break };
+            let Ok(built) = self.finished.recv() else {
+                break;
+            };
             self.built(built)?;
         }
         self.flush()
@@ -269,21 +309,30 @@ impl<'run> Work<'run> {
 
     fn built(&mut self, built: Built) -> Result<(), SyncError> {
         self.building -= 1;
-        let Built { step, staged, fetched, reused } = built;
+        let Built {
+            step,
+            staged,
+            fetched,
+            reused,
+        } = built;
         self.done.fetched += fetched;
         self.done.reused += reused;
         match staged {
             Ok(staged) => self.put(step, staged),
             Err(BuildError::Cancelled) => Ok(()),
             Err(BuildError::Missing) => {
-                self.target.skip(step.path.clone(), SkipReason::ContentMissing);
+                self.target
+                    .skip(step.path.clone(), SkipReason::ContentMissing);
                 Ok(())
             }
             Err(BuildError::Unwritable(error)) if error.is_disk_full() => {
-                Err(SyncError::DiskFull { root: self.target.given.clone() })
+                Err(SyncError::DiskFull {
+                    root: self.target.given.clone(),
+                })
             }
             Err(BuildError::Unwritable(error)) => {
-                self.target.skip(step.path.clone(), super::skipping::of_fs(&error));
+                self.target
+                    .skip(step.path.clone(), super::skipping::of_fs(&error));
                 Ok(())
             }
         }
@@ -294,6 +343,8 @@ impl<'run> Work<'run> {
         self.progress.bytes_done += bytes;
         self.progress.files_total = self.progress.files_total.max(self.progress.files_done);
         self.progress.bytes_total = self.progress.bytes_total.max(self.progress.bytes_done);
-        self.around.reporter.event(&SyncEvent::Progress(*self.progress));
+        self.around
+            .reporter
+            .event(&SyncEvent::Progress(*self.progress));
     }
 }

@@ -16,7 +16,11 @@ impl Work<'_> {
     pub(super) fn move_trees(&mut self) -> Result<(), SyncError> {
         let mut cursor: Option<RelPath> = None;
         while !self.is_cancelled() {
-            let page = self.target.replica.store().pending(cursor.as_ref(), PAGE_ROWS);
+            let page = self
+                .target
+                .replica
+                .store()
+                .pending(cursor.as_ref(), PAGE_ROWS);
             let page = page.map_err(|error| self.target.failed(error))?;
             let Some(last) = page.last() else { break };
             cursor = Some(last.clone());
@@ -28,8 +32,14 @@ impl Work<'_> {
     }
 
     fn move_tree(&mut self, from: &RelPath) -> Result<(), SyncError> {
-        let record = self.target.replica.record(from).map_err(|error| self.target.failed(error))?;
-        let is_directory = record.held_payload().is_some_and(|held| held.is_directory());
+        let record = self
+            .target
+            .replica
+            .record(from)
+            .map_err(|error| self.target.failed(error))?;
+        let is_directory = record
+            .held_payload()
+            .is_some_and(|held| held.is_directory());
         let shown = record.entry.shown();
         let Some(to) = shown.as_ref().and_then(|shown| shown.payload().moved_to()) else {
             return Ok(());
@@ -39,9 +49,15 @@ impl Work<'_> {
         }
         self.make_parents(to)?;
         let to = self.target.replica.plan_tree_move(from);
-        let Some(to) = to.map_err(|error| self.target.failed(error))? else { return Ok(()) };
-        let Some(local) = record.local else { return Ok(()) };
-        let Some(after) = self.rename(&to, from, local.fingerprint)? else { return Ok(()) };
+        let Some(to) = to.map_err(|error| self.target.failed(error))? else {
+            return Ok(());
+        };
+        let Some(local) = record.local else {
+            return Ok(());
+        };
+        let Some(after) = self.rename(&to, from, local.fingerprint)? else {
+            return Ok(());
+        };
         let moved = self.target.replica.done_tree_move(from, &to, after);
         moved.map_err(|error| self.target.failed(error))?;
         self.note_move(from, &to, ItemKind::Directory, 0)?;
@@ -75,7 +91,10 @@ impl Work<'_> {
         let change = Change {
             path: path.clone(),
             expected: None,
-            action: Action::Rename { from: from.clone(), expected },
+            action: Action::Rename {
+                from: from.clone(),
+                expected,
+            },
             displaced: Displaced::Discard,
         };
         let applied = self.apply_now(change)?;
@@ -92,7 +111,9 @@ impl Work<'_> {
         from: &RelPath,
         expected: Fingerprint,
     ) -> Result<(), SyncError> {
-        let Some(_) = self.rename(&step.path, from, expected)? else { return Ok(()) };
+        let Some(_) = self.rename(&step.path, from, expected)? else {
+            return Ok(());
+        };
         let change = Change {
             path: step.path.clone(),
             expected: self.fingerprint_of(&step.path),
@@ -134,7 +155,9 @@ impl Work<'_> {
 
     /// Links what stands at a path into staging, because its content is wanted elsewhere and it is about to go.
     pub(super) fn secure(&mut self, step: &Step) -> Result<(), SyncError> {
-        let (Some(content), Some(expected)) = (step.secure, step.expected) else { return Ok(()) };
+        let (Some(content), Some(expected)) = (step.secure, step.expected) else {
+            return Ok(());
+        };
         if !self.secured.contains_key(&content)
             && let Some(staged) = self.adopt(&step.path, &expected)
         {

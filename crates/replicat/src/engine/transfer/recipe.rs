@@ -1,7 +1,7 @@
 //! How a file that is wanted comes about: as a link, from what the root holds already, or from peers.
 
-use replicat_content::delta::{self, SourceId};
 use replicat_content::Manifest;
+use replicat_content::delta::{self, SourceId};
 use replicat_core::entry::Payload;
 use replicat_core::id::{ContentHash, LinkId};
 use replicat_core::path::RelPath;
@@ -9,9 +9,9 @@ use replicat_core::plan::{Fate, Source, Step};
 use replicat_core::record::Fingerprint;
 use replicat_fs::apply::Action;
 
+use super::Work;
 use super::content::manifest_from;
 use super::staging::{Job, Recipe};
-use super::Work;
 use crate::error::SyncError;
 
 /// Contents up to this length come in one piece, without a list of chunks: whatever is one chunk for sure.
@@ -40,12 +40,19 @@ impl Work<'_> {
         }
         let source = self.target.replica.source_of(content, &step.path);
         let source = source.map_err(|error| self.target.failed(error))?;
-        let Some(source) = self.move_file(&step, source, size)? else { return Ok(()) };
+        let Some(source) = self.move_file(&step, source, size)? else {
+            return Ok(());
+        };
         let recipe = self.recipe(&step, content, size, source)?;
         self.taken.insert(step.path.clone());
         self.building += 1;
         // The receivers live as long as this does.
-        let _ = self.jobs.send(Job { step, content, size, recipe });
+        let _ = self.jobs.send(Job {
+            step,
+            content,
+            size,
+            recipe,
+        });
         self.take_built()
     }
 
@@ -76,7 +83,14 @@ impl Work<'_> {
         source: Option<Source>,
         size: u64,
     ) -> Result<Option<Option<Source>>, SyncError> {
-        let Some(Source { path, fingerprint, fate }) = &source else { return Ok(Some(None)) };
+        let Some(Source {
+            path,
+            fingerprint,
+            fate,
+        }) = &source
+        else {
+            return Ok(Some(None));
+        };
         match fate {
             Fate::Removed if step.expected.is_none() => {
                 self.done.reused += size;
@@ -102,10 +116,19 @@ impl Work<'_> {
         size: u64,
         source: Option<Source>,
     ) -> Result<Recipe, SyncError> {
-        let manifest = if size > ONE_PIECE_BYTES_MAX { self.manifest(content)? } else { None };
+        let manifest = if size > ONE_PIECE_BYTES_MAX {
+            self.manifest(content)?
+        } else {
+            None
+        };
         let Some(manifest) = manifest else {
             return Ok(match source {
-                Some(Source { path, fingerprint, .. }) => Recipe::Copy { from: path, fingerprint },
+                Some(Source {
+                    path, fingerprint, ..
+                }) => Recipe::Copy {
+                    from: path,
+                    fingerprint,
+                },
                 None => Recipe::Fetch,
             });
         };
@@ -117,7 +140,11 @@ impl Work<'_> {
             .collect();
         let pieces = delta::plan(&manifest, &available);
         let bases = at_hand.into_iter().map(|(_, base)| base).collect();
-        Ok(Recipe::Assemble { manifest, pieces, bases })
+        Ok(Recipe::Assemble {
+            manifest,
+            pieces,
+            bases,
+        })
     }
 
     /// The files of this root that may share chunks with what is wanted: one that is equal, and the old version.
@@ -128,7 +155,10 @@ impl Work<'_> {
         wanted: &Manifest,
     ) -> Vec<(Manifest, (RelPath, Fingerprint))> {
         let mut at_hand = Vec::new();
-        if let Some(Source { path, fingerprint, .. }) = source {
+        if let Some(Source {
+            path, fingerprint, ..
+        }) = source
+        {
             at_hand.push((wanted.clone(), (path, fingerprint)));
         }
         if let (Some(Payload::File { content, .. }), Some(expected)) = (&step.before, step.expected)
@@ -144,7 +174,10 @@ impl Work<'_> {
         if let Some(manifest) = self.target.manifest(content) {
             return Ok(Some(manifest));
         }
-        let found = self.others.iter().find_map(|other| manifest_from(other, content));
+        let found = self
+            .others
+            .iter()
+            .find_map(|other| manifest_from(other, content));
         if let Some(manifest) = &found {
             self.target.set_manifest(content, manifest)?;
         }

@@ -100,7 +100,15 @@ impl Builder<'_> {
                 self.build(&job, &mut counts)
             };
             let Counts { fetched, reused } = counts;
-            if built.send(Built { step: job.step, staged, fetched, reused }).is_err() {
+            if built
+                .send(Built {
+                    step: job.step,
+                    staged,
+                    fetched,
+                    reused,
+                })
+                .is_err()
+            {
                 return;
             }
         }
@@ -118,16 +126,21 @@ impl Builder<'_> {
                     None => self.fetch_small(job, counts),
                 }
             }
-            Recipe::Assemble { manifest, pieces, bases } => {
-                self.assemble(job, manifest, pieces, bases, counts)
-            }
+            Recipe::Assemble {
+                manifest,
+                pieces,
+                bases,
+            } => self.assemble(job, manifest, pieces, bases, counts),
         }
     }
 
     fn fetch_small(&self, job: &Job, counts: &mut Counts) -> Result<Staged, BuildError> {
         let want = want(job.content, &job.step.path, 0, job.size);
         let proven = |bytes: &Bytes| Content::of_bytes(bytes).hash == job.content;
-        let bytes = self.sources.iter().find_map(|source| source.fetch(&want).filter(proven));
+        let bytes = self
+            .sources
+            .iter()
+            .find_map(|source| source.fetch(&want).filter(proven));
         let bytes = bytes.ok_or(BuildError::Missing)?;
         counts.fetched += job.size;
         Ok(self.staging.small(&bytes, &job.step.metadata)?)
@@ -160,7 +173,13 @@ impl Builder<'_> {
             Some(file) => file,
             None => self.staging.begin(job.content, job.size)?,
         };
-        let work = Assembly { builder: self, job, manifest, file: &file, is_resumed };
+        let work = Assembly {
+            builder: self,
+            job,
+            manifest,
+            file: &file,
+            is_resumed,
+        };
         for piece in pieces {
             work.place(piece, bases, counts)?;
         }
@@ -196,9 +215,10 @@ impl Assembly<'_> {
                 let base = usize::try_from(source.0).ok().and_then(|at| bases.get(at));
                 base.is_some_and(|base| self.copy(base, offset, piece))
             }
-            Origin::Repeat { offset } => {
-                self.file.copy_range(&self.file, offset, piece.length, piece.offset).is_ok()
-            }
+            Origin::Repeat { offset } => self
+                .file
+                .copy_range(&self.file, offset, piece.length, piece.offset)
+                .is_ok(),
             Origin::Fetch => false,
         };
         let is_hole = matches!(piece.origin, Origin::Zeros) && copied;
@@ -209,11 +229,18 @@ impl Assembly<'_> {
         self.fetch(piece, counts)
     }
 
-    fn copy(&self, (from, fingerprint): &(RelPath, Fingerprint), offset: u64, piece: &Piece) -> bool {
+    fn copy(
+        &self,
+        (from, fingerprint): &(RelPath, Fingerprint),
+        offset: u64,
+        piece: &Piece,
+    ) -> bool {
         let Ok(source) = StableFile::open_expected(self.builder.root, from, fingerprint) else {
             return false;
         };
-        self.file.copy_range(&source, offset, piece.length, piece.offset).is_ok()
+        self.file
+            .copy_range(&source, offset, piece.length, piece.offset)
+            .is_ok()
     }
 
     /// Whether the staged file already holds the piece's chunks.
@@ -269,15 +296,17 @@ impl Assembly<'_> {
             let mut at = 0;
             self.manifest.chunks[chunks.clone()].iter().all(|chunk| {
                 let end = at + chunk.length as usize;
-                let proven = bytes.get(at..end).is_some_and(|bytes| {
-                    verify_chunk(bytes, &chunk.hash).is_ok()
-                });
+                let proven = bytes
+                    .get(at..end)
+                    .is_some_and(|bytes| verify_chunk(bytes, &chunk.hash).is_ok());
                 at = end;
                 proven
             })
         };
         let sources = self.builder.sources.iter();
-        let mut found = sources.filter_map(|source| source.fetch(&want)).filter(|b| proven(b));
+        let mut found = sources
+            .filter_map(|source| source.fetch(&want))
+            .filter(|b| proven(b));
         found.next().ok_or(BuildError::Missing)
     }
 }

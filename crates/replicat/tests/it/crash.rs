@@ -1,0 +1,6 @@
+//! Crashes: a process that is killed, and a disk that loses what was not flushed.
+
+mod history;
+mod killed;
+mod points;
+mod tracer;
