@@ -134,7 +134,8 @@ impl<S: Store> Replica<S> {
         }
         let going = before.as_ref().filter(|_| task != Task::Describe);
         if let Some(going) = going
-            && !self.unpreserved(path, &record, going)?.is_empty()
+            && (!self.unpreserved(path, &record, going)?.is_empty()
+                || self.stranded(path, &record, going)?.is_some())
         {
             return Ok(Planned::Blocked(Obstacle::Unpreserved));
         }

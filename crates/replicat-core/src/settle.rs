@@ -4,9 +4,9 @@
 //! the loser), so that several replicas that make the same event join silently.
 
 use crate::entry::{Carry, Entry, Metadata, Payload, Stamps, Timestamp, Version};
-use crate::id::ReplicaId;
+use crate::id::{ContentHash, ReplicaId};
 use crate::path::RelPath;
-use crate::record::Record;
+use crate::record::{Base, Record};
 use crate::replica::{Draft, Now, Replica};
 use crate::store::{Store, StoreError};
 use crate::version::{Context, Dot, Hlc};
@@ -90,6 +90,12 @@ impl<S: Store> Replica<S> {
             self.announce(now, path, draft)?;
             return Ok(1);
         }
+        if let Some(held) = self.storage_state(path, &record)?
+            && let Some(draft) = self.stranded(path, &record, &held)?
+        {
+            self.announce(now, path, draft)?;
+            return Ok(1);
+        }
         if let Some((tombstone, edit)) = record.entry.contested_move() {
             let (tombstone, edit) = (tombstone.clone(), edit.clone());
             // A carried version stays in any case, whoever has its content.
@@ -109,6 +115,35 @@ impl<S: Store> Replica<S> {
             made += self.settle_below(now, path)?;
         }
         Ok(made)
+    }
+
+    /// A file that was moved away elsewhere, to where it was moved away from in turn: each move makes the other's file a
+    /// deleted one, and it would be nowhere. What the storage holds in the state `held` stays, as this version says.
+    pub(crate) fn stranded(
+        &self,
+        path: &RelPath,
+        record: &Record,
+        held: &Base,
+    ) -> Result<Option<Draft>, StoreError> {
+        let Some(substance) = held.payload.leaf_substance() else {
+            return Ok(None);
+        };
+        let mut versions = record.entry.versions().iter();
+        let Some(kept) = versions.find(|version| held.embodies(version)) else {
+            return Ok(None);
+        };
+        let mut seen = vec![path.clone()];
+        let mut entry = record.entry.clone();
+        while let Some(next) = entry.moved_away(substance) {
+            if seen.contains(&next) {
+                let tombstones = record.entry.versions().iter();
+                let moves = tombstones.filter(|v| v.payload.moved_to().is_some());
+                return Ok(moves.last().map(|tombstone| stay(kept, tombstone)));
+            }
+            entry = self.record(&next)?.entry;
+            seen.push(next);
+        }
+        Ok(None)
     }
 
     /// Whether the path directly above is a directory.
@@ -317,6 +352,17 @@ impl Entry {
 }
 
 impl Entry {
+    /// Where `substance` went, if a move took it away from a version here that did not know of the move.
+    fn moved_away(&self, substance: ContentHash) -> Option<RelPath> {
+        let shown = self.shown()?;
+        let to = shown.payload().moved_to()?;
+        let superseded = self
+            .versions
+            .iter()
+            .any(|v| v.payload.substance() == Some(substance));
+        superseded.then(|| to.clone())
+    }
+
     /// Whether `replica` had a hand in this path. Who edits a file and puts its old content elsewhere himself (a swap)
     /// has not been overtaken by a move to there: his edit does not replace what he put there.
     fn knows_of(&self, replica: ReplicaId) -> bool {

@@ -243,12 +243,17 @@ impl World {
         Ok(Some(Supply::Staged))
     }
 
-    /// A content is nowhere: neither at any replica, all of which can be reached, nor in the own trash. If this replica
-    /// carried it to the path, it takes that back.
+    /// If a content is nowhere, at no replica, and all can be reached: what was carried there is given up.
     fn give_up(&mut self, replica: usize, step: &Step, content: Content) -> Result<(), Failure> {
         let all = (0..self.nodes.len()).all(|other| !self.is_partitioned(replica, other));
+        let kept = self.nodes.iter().any(|node| {
+            let tree = node.disk.tree();
+            tree.trash.contains(&content)
+                || tree.staging.contains(&content)
+                || node.disk.holds(content)
+        });
         let node = &mut self.nodes[replica];
-        if all && !node.disk.tree().trash.contains(&content) {
+        if all && !kept {
             let now = node.now(self.seconds);
             node.replica_mut().give_up_carried(now, &step.path)?;
         }

@@ -306,6 +306,7 @@ impl World {
         self.forget_deletions(replica);
         self.nodes[replica].replace_store(backup.store)?;
         self.scan(replica)?;
+        self.forget_deletions(replica);
         Ok(())
     }
 
@@ -316,6 +317,7 @@ impl World {
         self.forget_deletions(replica);
         self.nodes[replica].replace_store(store)?;
         self.scan(replica)?;
+        self.forget_deletions(replica);
         Ok(())
     }
 
