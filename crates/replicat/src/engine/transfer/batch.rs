@@ -65,6 +65,7 @@ impl Work<'_> {
             return Ok(());
         };
         self.record_done(&step.path, step.goal.clone(), Some(fingerprint))?;
+        self.linked.insert(step.path.clone());
         self.tell(step)
     }
 
@@ -299,6 +300,24 @@ impl Work<'_> {
         let found = found.map_err(|error| self.target.fs_failed(error))?;
         self.record_done(&step.path, step.goal.clone(), Some(found.fingerprint))?;
         self.tell(step)
+    }
+
+    /// Notes how files look whose other names came or went after they were recorded: each name stamps them all.
+    pub(super) fn look_at_linked(&mut self) -> Result<(), SyncError> {
+        for path in std::mem::take(&mut self.linked) {
+            let record = self.target.replica.record(&path);
+            let record = record.map_err(|error| self.target.failed(error))?;
+            let (Some(local), Some(found)) = (record.local, self.fingerprint_of(&path)) else {
+                continue;
+            };
+            let restamped = Fingerprint { ctime: found.ctime, ..local.fingerprint };
+            if restamped == found {
+                self.batch.dirty = true;
+                let noted = self.target.replica.refresh(&path, found);
+                noted.map_err(|error| self.target.failed(error))?;
+            }
+        }
+        Ok(())
     }
 
     /// Gives directories whose children changed their own times again, children first.

@@ -69,6 +69,8 @@ pub(super) fn transfer(
     if pending == 0 {
         return Ok(Transferred::default());
     }
+    // Another root may have got it since.
+    target.skipped.retain(|skipped| skipped.reason != SkipReason::ContentMissing);
     let sources: Vec<ContentSource> = others
         .iter()
         .map(|other| ContentSource::of(other))
@@ -130,6 +132,8 @@ struct Work<'run> {
     batch: Batch,
     /// Directories whose children changed: their times have to be set again.
     disturbed: BTreeSet<RelPath>,
+    /// Files that got or lost a name: how they look has to be noted again.
+    linked: BTreeSet<RelPath>,
     done: Transferred,
 }
 
@@ -163,6 +167,7 @@ impl<'run> Work<'run> {
             secured: HashMap::new(),
             batch: Batch::default(),
             disturbed: BTreeSet::new(),
+            linked: BTreeSet::new(),
             done: Transferred::default(),
         }
     }
@@ -179,6 +184,7 @@ impl<'run> Work<'run> {
                 break;
             }
         }
+        self.look_at_linked()?;
         self.calm_directories()?;
         self.flush()
     }

@@ -7,6 +7,7 @@ use replicat_core::id::{ContentHash, LinkId};
 use replicat_core::path::RelPath;
 use replicat_core::plan::{Fate, Source, Step};
 use replicat_core::record::Fingerprint;
+use replicat_core::store::Store;
 use replicat_fs::apply::Action;
 
 use super::Work;
@@ -16,6 +17,9 @@ use crate::error::SyncError;
 
 /// Contents up to this length come in one piece, without a list of chunks: whatever is one chunk for sure.
 const ONE_PIECE_BYTES_MAX: u64 = 64 << 10;
+
+/// How many names of a file are looked at again when it gets one more.
+const LINKS_MAX: usize = 1024;
 
 impl Work<'_> {
     /// Begins to build a file, or takes one that is there already.
@@ -32,6 +36,8 @@ impl Work<'_> {
         if let Some(link) = link
             && let Some(action) = self.as_link(&step, content, link)?
         {
+            let group = self.target.replica.store().by_link(link, LINKS_MAX);
+            self.linked.extend(group.map_err(|error| self.target.failed(error))?);
             return self.act_later(step, action);
         }
         if let Some(staged) = self.secured.remove(&content) {
