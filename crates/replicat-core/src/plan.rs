@@ -196,19 +196,17 @@ impl<S: Store> Replica<S> {
         }
     }
 
-    /// The content, about to leave `path`, if another path wants it and none has got it.
+    /// The content, about to leave `path`, if another path wants it that has not got it. That a third path is thought
+    /// to hold it is no comfort: a user may have just renamed that file to here.
     fn wanted_elsewhere(
         &self,
         path: &RelPath,
         content: ContentHash,
     ) -> Result<Option<ContentHash>, StoreError> {
-        let (mut wanted, mut held) = (false, false);
         for other in self.store().by_content(content, SOURCES_LOOKED_AT_MAX)? {
             let record = self.record(&other)?;
-            let shows = record
-                .entry
-                .shown()
-                .is_some_and(|s| s.payload().content() == Some(content));
+            let shown = record.entry.shown();
+            let shows = shown.is_some_and(|s| s.payload().content() == Some(content));
             if other == *path || !shows {
                 continue;
             }
@@ -219,10 +217,11 @@ impl<S: Store> Replica<S> {
                 Some(Local { base: None, .. }) => true,
                 None => false,
             };
-            held |= has;
-            wanted |= !has;
+            if !has {
+                return Ok(Some(content));
+            }
         }
-        Ok((wanted && !held).then_some(content))
+        Ok(None)
     }
 
     /// A file of the own storage that holds `content`, the best to take it from first.
