@@ -1,6 +1,7 @@
 //! What holds after every sync.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 
 use super::walk::{Kind, Tree, contents, walk};
 use super::{Outcome, World};
@@ -18,6 +19,7 @@ impl World {
             assert_no_temporary_names(&after[position]);
         }
         if outcome.in_sync() {
+            let after: Vec<Tree> = after.into_iter().map(|tree| self.in_scope(tree)).collect();
             assert_equal(&after, &outcome);
         }
         outcome
@@ -69,9 +71,24 @@ impl World {
     /// The roots are equal by the walker; what they hold.
     #[track_caller]
     pub(crate) fn tree(&self) -> Tree {
-        let trees: Vec<Tree> = self.roots().iter().map(|root| walk(root)).collect();
+        let trees = self.roots().iter().map(|root| self.in_scope(walk(root)));
+        let trees: Vec<Tree> = trees.collect();
         assert_trees_equal(&trees);
         trees.into_iter().next().unwrap()
+    }
+
+    /// The tree without what the test's filters leave out.
+    fn in_scope(&self, mut tree: Tree) -> Tree {
+        let ignored = |path: &[u8]| {
+            let mut components = path.split(|byte| *byte == b'/');
+            components.any(|name| {
+                self.ignored
+                    .iter()
+                    .any(|end| name.ends_with(end.as_bytes()))
+            })
+        };
+        tree.retain(|path, _| !ignored(path));
+        tree
     }
 
     /// The paths of the equal roots, sorted, the root itself left out.
@@ -91,6 +108,19 @@ impl World {
             .collect();
         expected.sort();
         assert_eq!(self.files(), expected);
+    }
+
+    /// The same for the files below a directory.
+    #[track_caller]
+    pub(crate) fn assert_files_under(&self, directory: &str, files: &[(&str, &str)]) {
+        let start = format!("{directory}/");
+        let held = self.files().into_iter();
+        let held: Vec<_> = held.filter(|file| file.0.starts_with(&start)).collect();
+        let held: Vec<_> = held
+            .iter()
+            .map(|(path, text)| (path.as_str(), text.as_str()))
+            .collect();
+        assert_eq!(held, files);
     }
 
     /// The files of the equal roots with their contents.
@@ -127,7 +157,7 @@ impl World {
     /// What the root held is still in it, or in its trash.
     #[track_caller]
     fn assert_kept(&self, root: usize, before: &Tree, after: &Tree) {
-        if !self.trash_checked.get() {
+        if !self.trash_checked.load(Ordering::Relaxed) {
             return;
         }
         let now = file_contents(after);

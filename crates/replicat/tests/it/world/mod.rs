@@ -8,9 +8,9 @@ mod check;
 mod run;
 mod walk;
 
-use std::cell::Cell;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tempfile::TempDir;
 
@@ -24,8 +24,10 @@ pub(crate) struct World {
     directory: TempDir,
     roots: Vec<PathBuf>,
     options: Vec<String>,
+    /// Paths with a component that ends so are left out when roots are compared.
+    ignored: Vec<String>,
     /// Whether what a sync removes must be looked for in the trash (it is in `.replicat` of each root).
-    trash_checked: Cell<bool>,
+    trash_checked: AtomicBool,
 }
 
 impl World {
@@ -43,7 +45,8 @@ impl World {
             directory,
             roots,
             options: Vec::new(),
-            trash_checked: Cell::new(true),
+            ignored: Vec::new(),
+            trash_checked: AtomicBool::new(true),
         }
     }
 
@@ -59,6 +62,12 @@ impl World {
     pub(crate) fn with(mut self, options: &[&str]) -> Self {
         self.options = options.iter().map(ToString::to_string).collect();
         self
+    }
+
+    /// Leaves out paths with a component that ends like one of these when roots are compared: for tests
+    /// of filters. That their contents survive is still checked.
+    pub(crate) fn ignore(&mut self, endings: &[&str]) {
+        self.ignored = endings.iter().map(ToString::to_string).collect();
     }
 
     /// How many roots there are.
@@ -93,6 +102,6 @@ impl World {
 
     /// Lets a sync lose content from the trash: for tests that destroy it themselves.
     pub(crate) fn without_trash_check(&self) {
-        self.trash_checked.set(false);
+        self.trash_checked.store(false, Ordering::Relaxed);
     }
 }
