@@ -1,7 +1,7 @@
 //! Merging what two replicas know of a path (`docs/algorithm.md`, section 2).
 
 use crate::entry::{Entry, Version};
-use crate::version::VersionVector;
+use crate::version::{Context, Dot, VersionVector};
 
 impl Entry {
     /// Merges `theirs`, an entry of the same path, into this one.
@@ -42,6 +42,20 @@ impl Entry {
         self.normalise();
     }
 
+    /// The context of an event that replaces just `replaced`, some of these versions, with all that they replace.
+    pub(crate) fn context_over(&self, replaced: &[&Version]) -> Context {
+        let mut context = Context::default();
+        for version in replaced {
+            context.union(&version.context);
+        }
+        let kept = |dot: &Dot| !replaced.iter().any(|version| version.dot == *dot);
+        for version in replaced {
+            let dots = self.versions.iter().map(|version| version.dot);
+            context.add(version.dot, dots.filter(kept));
+        }
+        context
+    }
+
     fn holds(&self, version: &Version) -> bool {
         self.versions
             .binary_search_by_key(&version.dot, |held| held.dot)
@@ -62,11 +76,12 @@ impl Entry {
 
     /// Of versions with one value, keeps the highest dot, which then replaces the others.
     fn join_equal_values(&mut self) {
+        let dots: Vec<_> = self.versions.iter().map(|version| version.dot).collect();
         let mut joined: Vec<Version> = Vec::with_capacity(self.versions.len());
         for version in self.versions.drain(..).rev() {
             match joined.iter_mut().find(|held| held.has_value_of(&version)) {
                 Some(held) => {
-                    held.context.vector.add(version.dot);
+                    held.context.add(version.dot, dots.iter().copied());
                     held.context.union(&version.context);
                 }
                 None => joined.push(version),
@@ -88,7 +103,7 @@ impl Version {
             self.context.carried.binary_search(&carry.dot()).is_ok()
                 && self.carry.map(crate::entry::Carry::dot) != Some(carry.dot())
         });
-        brought || self.context.vector.contains(other.dot)
+        brought || self.context.covers(other.dot)
     }
 
     /// Whether the two say the same, so that no one needs to choose.

@@ -284,11 +284,11 @@ impl<S: Store> Replica<S> {
             return Ok(None);
         };
         let carried = shown.winner;
-        let known = |carry: Carry| lost.context.vector.contains(carry.dot());
+        let known = |carry: Carry| lost.context.covers(carry.dot());
         if carried.payload.substance() != Some(content) || !carried.carry.is_some_and(known) {
             return Ok(None);
         }
-        Ok(Some(withdrawal(carried)))
+        Ok(Some(withdrawal(&entry, carried)))
     }
 
     fn forget_local(&mut self, path: &RelPath, mut record: Record) -> Result<Observed, StoreError> {
@@ -309,8 +309,11 @@ impl<S: Store> Replica<S> {
     ) -> Result<Observed, StoreError> {
         let version = self.mint(now, draft)?;
         let dot = version.dot;
+        let mut context = version.context.clone();
+        let kept = record.entry.versions().iter().map(|version| version.dot);
+        context.add(dot, kept.filter(|kept| !version.context.covers(*kept)));
         let base = Base {
-            context: with_dot(&version.context, dot),
+            context,
             hlc: version.hlc,
             payload: version.payload.clone(),
             metadata: version.metadata.clone(),
@@ -341,12 +344,6 @@ impl<S: Store> Replica<S> {
             Some(Local { base: None, .. }) => self.embodied(path, &record.entry),
         }
     }
-}
-
-fn with_dot(context: &Context, dot: Dot) -> Context {
-    let mut context = context.clone();
-    context.vector.add(dot);
-    context
 }
 
 fn draft_of_change(

@@ -252,17 +252,16 @@ impl<S: Store> Replica<S> {
         entry: &Entry,
         shown: &Shown<'_>,
     ) -> Result<(Context, Hlc), StoreError> {
-        let mut context = Context::default();
-        let mut hlc = Hlc(0);
+        let mut known: Vec<&Version> = Vec::new();
         for version in entry.versions() {
             let lost = shown.losers.iter().any(|loser| loser.dot == version.dot);
-            if lost && self.preserving_copy(path, version)?.is_none() {
-                continue;
+            if !lost || self.preserving_copy(path, version)?.is_some() {
+                known.push(version);
             }
-            context.vector.add(version.dot);
-            context.union(&version.context);
-            hlc = hlc.max(version.hlc);
         }
+        let hlc = known.iter().map(|version| version.hlc).max();
+        let context = entry.context_over(&known);
+        let hlc = hlc.unwrap_or_default();
         Ok((context, hlc))
     }
 }
@@ -287,7 +286,7 @@ impl Base {
     /// Whether a storage in this state holds `version`, or what it was carried from. Equal content alone is not
     /// enough: who has it from elsewhere may lose it without knowing of `version`.
     pub(crate) fn embodies(&self, version: &Version) -> bool {
-        let knows = |dot: Dot| self.context.vector.contains(dot);
+        let knows = |dot: Dot| self.context.covers(dot);
         self.payload.substance() == version.payload.substance()
             && (knows(version.dot) || version.carry.is_some_and(|carry| knows(carry.dot())))
     }

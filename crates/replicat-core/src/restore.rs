@@ -80,7 +80,7 @@ impl<S: Store> Replica<S> {
         record.entry = Entry::from_stored(versions);
         if let Some(base) = record.local.as_mut().and_then(|local| local.base.as_mut()) {
             let embodied: Vec<Dot> = (renamed.iter())
-                .filter(|(old, _)| base.context.vector.contains(*old))
+                .filter(|(old, _)| base.context.covers(*old))
                 .map(|(_, new)| *new)
                 .collect();
             limit(&mut base.context, known);

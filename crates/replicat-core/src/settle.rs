@@ -9,7 +9,7 @@ use crate::path::RelPath;
 use crate::record::{Base, Record};
 use crate::replica::{Draft, Now, Replica};
 use crate::store::{Store, StoreError};
-use crate::version::{Context, Dot, Hlc};
+use crate::version::Hlc;
 
 /// How many pending paths are taken up at once.
 const PAGE_ROWS: usize = 256;
@@ -74,7 +74,7 @@ impl<S: Store> Replica<S> {
         if record.local.is_some() || shown.winner.carry.is_none() {
             return Ok(false);
         }
-        let draft = withdrawal(shown.winner);
+        let draft = withdrawal(&record.entry, shown.winner);
         if let Some(content) = shown.payload().leaf_substance()
             && self.holds_content(content)?
         {
@@ -138,7 +138,9 @@ impl<S: Store> Replica<S> {
             if seen.contains(&next) {
                 let tombstones = record.entry.versions().iter();
                 let moves = tombstones.filter(|v| v.payload.moved_to().is_some());
-                return Ok(moves.last().map(|tombstone| stay(kept, tombstone)));
+                return Ok(moves
+                    .last()
+                    .map(|tombstone| stay(&record.entry, kept, tombstone)));
             }
             entry = self.record(&next)?.entry;
             seen.push(next);
@@ -277,7 +279,7 @@ impl<S: Store> Replica<S> {
             self.if_reachable(destination)?
         };
         let Some(destination) = destination else {
-            self.announce(now, path, stay(edit, tombstone))?;
+            self.announce(now, path, stay(&entry, edit, tombstone))?;
             return Ok(1);
         };
         let Record {
@@ -286,7 +288,7 @@ impl<S: Store> Replica<S> {
             ..
         } = self.record(&destination)?;
         if local.is_some() || there.knows_of(edit.dot.replica) {
-            self.announce(now, path, stay(edit, tombstone))?;
+            self.announce(now, path, stay(&entry, edit, tombstone))?;
             return Ok(1);
         }
         self.announce(now, &destination, followed(edit, &there))?;
@@ -387,11 +389,9 @@ fn is_edit_of_moved(edit: &Version, tombstone: &Version) -> bool {
 }
 
 /// The tombstone of a carried version whose content is gone.
-pub(crate) fn withdrawal(carried: &Version) -> Draft {
-    let mut context = Context::default();
-    cover(&mut context, carried);
+pub(crate) fn withdrawal(entry: &Entry, carried: &Version) -> Draft {
     Draft {
-        context,
+        context: entry.context_over(&[carried]),
         hlc: Hlc(carried.hlc.0 + 1),
         payload: Payload::Tombstone { moved_to: None },
         metadata: carried.metadata.clone(),
@@ -410,27 +410,17 @@ fn passed(record: &Record) -> Option<Draft> {
     let is_passed = |version: &Version| {
         let payload = &version.payload;
         let leaf = payload.is_live() && !payload.is_directory();
-        leaf && base.context.vector.contains(version.dot)
-            && payload.substance() != base.payload.substance()
+        leaf && base.context.covers(version.dot) && payload.substance() != base.payload.substance()
     };
     let stands = is_passed(shown.winner) || shown.losers.iter().any(|loser| is_passed(loser));
     if !stands {
         return None;
     }
-    let mut context = Context::default();
-    let mut hlc = Hlc(0);
-    let mut last = None::<&Version>;
-    for version in record
-        .entry
-        .versions()
-        .iter()
-        .filter(|version| is_passed(version))
-    {
-        cover(&mut context, version);
-        hlc = hlc.max(Hlc(version.hlc.0 + 1));
-        last = Some(version);
-    }
-    let last = last?;
+    let versions = record.entry.versions().iter();
+    let gone: Vec<&Version> = versions.filter(|version| is_passed(version)).collect();
+    let last = *gone.last()?;
+    let context = record.entry.context_over(&gone);
+    let hlc = Hlc(latest_hlc(&gone).0 + 1);
     Some(Draft {
         context,
         hlc,
@@ -445,9 +435,9 @@ fn passed(record: &Record) -> Option<Draft> {
 
 /// The copy of `loser`, at a path where `there` is known: it replaces the deletions of earlier copies there.
 fn conflict_copy(loser: &Version, there: &Entry) -> Draft {
-    let mut context = Context::default();
-    let deletions = there.versions().iter().filter(|v| !v.payload.is_live());
-    deletions.for_each(|deletion| cover(&mut context, deletion));
+    let versions = there.versions().iter();
+    let deletions: Vec<&Version> = versions.filter(|v| !v.payload.is_live()).collect();
+    let mut context = there.context_over(&deletions);
     context.add_carried(loser.dot);
     let mut payload = loser.payload.clone();
     if let Payload::File { link, .. } = &mut payload {
@@ -467,15 +457,12 @@ fn conflict_copy(loser: &Version, there: &Entry) -> Draft {
 
 /// The directory that replaces the tombstones of an entry. Files and symlinks stay concurrent with it.
 fn revival(entry: &Entry) -> Draft {
-    let mut context = Context::default();
-    let (mut hlc, mut latest) = (Hlc(0), None::<&Version>);
-    for version in entry.versions().iter().filter(|v| !v.payload.is_live()) {
-        cover(&mut context, version);
-        hlc = hlc.max(Hlc(version.hlc.0 + 1));
-        if latest.is_none_or(|held| (held.hlc, held.dot) < (version.hlc, version.dot)) {
-            latest = Some(version);
-        }
-    }
+    let versions = entry.versions().iter();
+    let gone: Vec<&Version> = versions.filter(|v| !v.payload.is_live()).collect();
+    let context = entry.context_over(&gone);
+    let hlc = gone.iter().map(|version| Hlc(version.hlc.0 + 1)).max();
+    let hlc = hlc.unwrap_or_default();
+    let latest = gone.iter().max_by_key(|version| (version.hlc, version.dot));
     let (metadata, stamps) = latest.map_or_else(
         || (described_anew(entry), Stamps::default()),
         |version| (version.metadata.clone(), version.stamps),
@@ -503,22 +490,22 @@ fn described_anew(entry: &Entry) -> Metadata {
             seconds: (milliseconds / 1000) as i64,
             nanoseconds: (milliseconds % 1000) as u32 * 1_000_000,
         }),
-        ..Metadata::default()
+        owner: None,
+        xattrs: Some(Vec::new()),
     }
 }
 
 /// `edit` at the place its file was moved to, where `there` is known.
 fn followed(edit: &Version, there: &Entry) -> Draft {
-    let mut context = Context::default();
-    let mut hlc = edit.hlc;
-    for version in there.versions() {
-        let held = version.payload.substance();
-        let made_from = held.is_some() && held == edit.base;
-        if made_from || !version.payload.is_live() {
-            cover(&mut context, version);
-            hlc = hlc.max(Hlc(version.hlc.0 + 1));
-        }
-    }
+    let replaced: Vec<&Version> = (there.versions().iter())
+        .filter(|version| {
+            let held = version.payload.substance();
+            held.is_some() && held == edit.base || !version.payload.is_live()
+        })
+        .collect();
+    let mut context = there.context_over(&replaced);
+    let hlc = replaced.iter().map(|version| Hlc(version.hlc.0 + 1)).max();
+    let hlc = hlc.unwrap_or_default().max(edit.hlc);
     for dot in &edit.context.carried {
         context.add_carried(*dot);
     }
@@ -537,15 +524,14 @@ fn followed(edit: &Version, there: &Entry) -> Draft {
 
 /// The tombstone of a path whose `leaving` versions went to `destination`.
 fn departure(entry: &Entry, destination: &RelPath, leaving: &[&Version]) -> Draft {
-    let mut context = Context::default();
-    let mut hlc = Hlc(0);
-    for version in entry.versions() {
-        let leaves = leaving.iter().any(|gone| gone.dot == version.dot);
-        if leaves || !version.payload.is_live() {
-            cover(&mut context, version);
-            hlc = hlc.max(Hlc(version.hlc.0 + 1));
-        }
-    }
+    let gone: Vec<&Version> = (entry.versions().iter())
+        .filter(|version| {
+            let leaves = leaving.iter().any(|gone| gone.dot == version.dot);
+            leaves || !version.payload.is_live()
+        })
+        .collect();
+    let context = entry.context_over(&gone);
+    let hlc = Hlc(latest_hlc(&gone).0 + 1);
     let last: Option<&&Version> = leaving.last();
     Draft {
         context,
@@ -564,10 +550,8 @@ fn departure(entry: &Entry, destination: &RelPath, leaving: &[&Version]) -> Draf
 }
 
 /// `edit` once more, now in knowledge of the move that it does not follow.
-fn stay(edit: &Version, tombstone: &Version) -> Draft {
-    let mut context = Context::default();
-    cover(&mut context, edit);
-    cover(&mut context, tombstone);
+fn stay(entry: &Entry, edit: &Version, tombstone: &Version) -> Draft {
+    let context = entry.context_over(&[edit, tombstone]);
     Draft {
         context,
         hlc: Hlc(edit.hlc.max(tombstone.hlc).0 + 1),
@@ -580,8 +564,7 @@ fn stay(edit: &Version, tombstone: &Version) -> Draft {
     }
 }
 
-fn cover(context: &mut Context, version: &Version) {
-    let dot: Dot = version.dot;
-    context.vector.add(dot);
-    context.union(&version.context);
+fn latest_hlc(versions: &[&Version]) -> Hlc {
+    let hlcs = versions.iter().map(|version| version.hlc);
+    hlcs.max().unwrap_or_default()
 }

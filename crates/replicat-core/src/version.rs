@@ -125,8 +125,9 @@ impl FromIterator<Dot> for VersionVector {
 pub struct Context {
     /// Events at the same path.
     pub vector: VersionVector,
-    /// Events at other paths whose content was carried here (a conflict copy, an edit that followed
-    /// a move); sorted. A vector cannot hold them: it would also claim earlier events at this path.
+    /// Further events, one by one; sorted. Those at other paths whose content was carried here (a conflict copy, an edit
+    /// that followed a move), and those at this path that a vector cannot hold, since it would also claim an earlier
+    /// event of the same replica that is not replaced.
     pub carried: Vec<Dot>,
 }
 
@@ -137,7 +138,23 @@ impl Context {
         other.carried.iter().for_each(|&dot| self.add_carried(dot));
     }
 
-    /// Notes that the content of `dot`, an event at another path, was carried here.
+    /// Whether `dot`, an event at this path, is replaced.
+    #[must_use]
+    pub fn covers(&self, dot: Dot) -> bool {
+        self.vector.contains(dot) || self.carried.binary_search(&dot).is_ok()
+    }
+
+    /// Replaces `dot` as well, an event at this path, but none of `kept`.
+    pub fn add(&mut self, dot: Dot, mut kept: impl Iterator<Item = Dot>) {
+        let claims = |other: Dot| other.replica == dot.replica && other.counter < dot.counter;
+        if kept.any(claims) {
+            self.add_carried(dot);
+        } else {
+            self.vector.add(dot);
+        }
+    }
+
+    /// Replaces `dot` alone: an event at another path whose content was carried here, or one that the vector cannot hold.
     pub fn add_carried(&mut self, dot: Dot) {
         if let Err(at) = self.carried.binary_search(&dot) {
             self.carried.insert(at, dot);

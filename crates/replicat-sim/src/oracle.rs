@@ -123,12 +123,17 @@ impl Oracle {
         content >= GARBAGE_FROM || self.fates.get(&content).is_none_or(|fate| fate.may_vanish)
     }
 
-    /// Whether users wrote `content` more than once, or moved it: two may have done so.
+    /// Whether users wrote `content` more than once, moved it, or described files anew: several may have done so, and
+    /// made losers of equal content that none of them could know of.
     #[must_use]
     pub fn is_ambiguous(&self, content: Content) -> bool {
         self.fates
             .get(&content)
             .is_none_or(|fate| fate.written_at.len() > 1 || fate.may_return)
+            || self
+                .touches
+                .iter()
+                .any(|(_, _, touch)| *touch == Touch::Described)
     }
 
     /// The first content that must exist and does not exist on `disk`.
