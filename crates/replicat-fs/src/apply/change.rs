@@ -59,6 +59,16 @@ pub enum Action {
     },
 }
 
+impl Action {
+    /// Whether directories come, go or are renamed by it.
+    pub(crate) fn is_of_directories(&self) -> bool {
+        matches!(
+            self,
+            Self::MakeDirectory(_) | Self::RemoveDirectory | Self::Rename { .. }
+        )
+    }
+}
+
 /// What becomes of a file that a change displaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Displaced {

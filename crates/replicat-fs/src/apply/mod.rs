@@ -19,8 +19,8 @@ mod moving;
 pub(crate) mod placing;
 pub(crate) mod verify;
 
-use std::os::fd::AsFd;
-use std::sync::Arc;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use replicat_core::path::RelPath;
 use replicat_core::record::Fingerprint;
@@ -48,6 +48,8 @@ pub struct Applier {
     trash: Option<Arc<Trash>>,
     durability: Durability,
     own_changes: OwnChanges,
+    /// The directory of the change before, within one commit: neighbours need not be looked up from the root again.
+    neighbour: Mutex<Option<(RelPath, OwnedFd)>>,
 }
 
 /// Where a displaced file is going to be, decided before anything is displaced.
@@ -67,6 +69,7 @@ impl Applier {
             trash,
             durability,
             own_changes: OwnChanges::default(),
+            neighbour: Mutex::default(),
         }
     }
 
@@ -85,9 +88,27 @@ impl Applier {
             self.note_adopted(change);
         }
         let pairs = changes.into_iter().zip(reserved);
-        pairs
-            .map(|(change, reserved)| self.make(change, reserved))
-            .collect()
+        let made = pairs
+            .map(|(change, reserved)| {
+                if change.action.is_of_directories() {
+                    self.forget_neighbour();
+                }
+                self.make(change, reserved)
+            })
+            .collect();
+        // A directory held for longer might be renamed by a user and still be written to.
+        self.forget_neighbour();
+        made
+    }
+
+    fn forget_neighbour(&self) {
+        *self.neighbour() = None;
+    }
+
+    fn neighbour(&self) -> MutexGuard<'_, Option<(RelPath, OwnedFd)>> {
+        self.neighbour
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A file that was adopted got a new ctime by it, which its own path now shows.
@@ -191,6 +212,21 @@ impl Applier {
     }
 
     fn parent(&self, path: &RelPath) -> Result<Parent, ApplyError> {
+        let above = path.parent().unwrap_or_else(RelPath::root);
+        let held = match &*self.neighbour() {
+            Some((directory, held)) if *directory == above => held.try_clone().ok(),
+            _ => None,
+        };
+        if let Some(directory) = held {
+            let name = path.name().to_vec();
+            return Ok(Parent { directory, name });
+        }
+        let parent = self.look_up_parent(path)?;
+        *self.neighbour() = parent.directory.try_clone().ok().map(|held| (above, held));
+        Ok(parent)
+    }
+
+    fn look_up_parent(&self, path: &RelPath) -> Result<Parent, ApplyError> {
         self.root.parent_of(path).map_err(|error| {
             if error.is_missing() || error.is_symlink() {
                 ApplyError::NoParent(self.root.shown(path))

@@ -14,7 +14,7 @@ use crate::error::SyncError;
 use crate::event::SyncEvent;
 
 /// How many changes are made durable together.
-const CHANGES_MAX: usize = 1000;
+const CHANGES_MAX: usize = 2000;
 /// How many bytes are made durable together.
 const BYTES_MAX: u64 = 256 << 20;
 /// A file stamped this recently may change again without a new timestamp, in microseconds.

@@ -35,7 +35,7 @@ pub(super) use item::origin_of_copy;
 /// How many pending paths are looked at at once.
 const PAGE_ROWS: usize = 512;
 /// How many files may be staged or waiting to be.
-const JOBS_AHEAD_MAX: usize = 1024;
+const JOBS_AHEAD_MAX: usize = 2048;
 /// How often the pending paths are gone through; each pass does what the one before made possible.
 const PASSES_MAX: usize = 16;
 
