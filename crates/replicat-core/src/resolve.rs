@@ -170,9 +170,9 @@ fn superseded_by_derivation(versions: &[Version]) -> Vec<bool> {
         .filter(|&at| !(0..count).any(|by| derived(at, by)))
         .collect();
     while let Some(by) = frontier.pop() {
-        for at in 0..count {
-            if !superseded[at] && derived(at, by) {
-                superseded[at] = true;
+        for (at, gone) in superseded.iter_mut().enumerate() {
+            if !*gone && derived(at, by) {
+                *gone = true;
                 frontier.push(at);
             }
         }

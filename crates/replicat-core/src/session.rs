@@ -435,20 +435,23 @@ impl<S: Store> Replica<S> {
         self.set_identity(identity)
     }
 
-    /// Notes that there is no work left: all that is known is in the storage.
+    /// Notes that there is no work left: all that is known is in the storage. Returns whether that was news.
     ///
     /// # Errors
     /// If the store fails.
-    pub fn note_applied(&mut self) -> Result<(), StoreError> {
+    pub fn note_applied(&mut self) -> Result<bool, StoreError> {
         if self.store().pending_count()? > 0 {
-            return Ok(());
+            return Ok(false);
         }
         let id = self.identity().replica;
         let name = self.identity().name.clone();
-        let member = Member {
-            name,
-            applied: self.knowledge().clone(),
-        };
-        self.store_mut().set_member(id, &member)
+        let applied = self.knowledge().clone();
+        let member = Member { name, applied };
+        let members = self.store().members()?;
+        if members.iter().any(|(known, held)| *known == id && *held == member) {
+            return Ok(false);
+        }
+        self.store_mut().set_member(id, &member)?;
+        Ok(true)
     }
 }

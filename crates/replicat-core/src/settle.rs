@@ -136,11 +136,9 @@ impl<S: Store> Replica<S> {
         let mut entry = record.entry.clone();
         while let Some(next) = entry.moved_away(substance) {
             if seen.contains(&next) {
-                let tombstones = record.entry.versions().iter();
-                let moves = tombstones.filter(|v| v.payload.moved_to().is_some());
-                return Ok(moves
-                    .last()
-                    .map(|tombstone| stay(&record.entry, kept, tombstone)));
+                let mut tombstones = record.entry.versions().iter().rev();
+                let last = tombstones.find(|v| v.payload.moved_to().is_some());
+                return Ok(last.map(|tombstone| stay(&record.entry, kept, tombstone)));
             }
             entry = self.record(&next)?.entry;
             seen.push(next);

@@ -6,6 +6,7 @@ use replicat_core::conflict::MARK;
 use replicat_core::entry::Version;
 use replicat_core::id::ReplicaId;
 use replicat_core::path::RelPath;
+use replicat_core::resolve::Shown;
 use replicat_core::store::Store;
 
 use super::clock;
@@ -32,7 +33,7 @@ pub(super) fn of_copy(
 ) -> Result<Option<ConflictReport>, SyncError> {
     let failed = |error| local.failed(error);
     let entry = local.replica.record(copy).map_err(failed)?.entry;
-    let Some(shown) = entry.shown().filter(|shown| shown.is_live()) else {
+    let Some(shown) = entry.shown().filter(Shown::is_live) else {
         return Ok(None);
     };
     let Some(loser) = shown.winner.conflict_of else {

@@ -6,9 +6,9 @@ use replicat_core::plan::Planned;
 use replicat_core::resolve::Shown;
 use replicat_core::store::Store;
 
-use super::clock;
 use super::local::{LocalReplica, SETTING_SYNCED};
 use super::scan::present;
+use super::{clock, exchange};
 use crate::error::SyncError;
 use crate::event::PlanTotals;
 use crate::report::{ChangeCounts, RootReport, SkipReason};
@@ -16,35 +16,34 @@ use crate::report::{ChangeCounts, RootReport, SkipReason};
 /// How many pending paths are looked at at once.
 const PAGE_ROWS: usize = 512;
 
-/// Ends a run that changed files.
+/// Ends a run that may have changed files.
 pub(super) fn finish(replicas: &mut [LocalReplica], equal: bool) -> Result<(), SyncError> {
-    for local in replicas {
+    let mut news = false;
+    for local in replicas.iter_mut() {
         local.calm_itself()?;
-        local
-            .replica
-            .note_applied()
-            .map_err(|error| local.failed(error))?;
+        let noted = local.replica.note_applied();
+        news |= noted.map_err(|error| local.failed(error))?;
         if let Some(hands) = &local.hands {
             let purged = hands.trash.purge(clock::now_seconds());
             purged.map_err(|error| local.fs_failed(error))?;
         }
-        let pending = local
-            .replica
-            .store()
-            .pending_count()
-            .map_err(|e| local.failed(e))?;
-        if equal && pending == 0 && local.has_changed() {
+        if equal && local.pending()? == 0 {
             let now = clock::now_seconds().to_string();
             local.set_setting(SETTING_SYNCED, Some(now.as_bytes()))?;
         }
-        local.commit()?;
     }
-    Ok(())
+    if news {
+        // All learn from each other's greetings how far the others have come.
+        exchange::converge(replicas)?;
+    }
+    replicas.iter_mut().try_for_each(LocalReplica::commit)
 }
 
 impl LocalReplica {
-    fn has_changed(&self) -> bool {
-        true
+    /// How many paths have work to do.
+    pub(super) fn pending(&self) -> Result<u64, SyncError> {
+        let count = self.replica.store().pending_count();
+        count.map_err(|error| self.failed(error))
     }
 
     /// Observes the root directory, as it was before replicat touched it. The root of an empty replica says nothing: it

@@ -25,7 +25,6 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use replicat_core::path::RelPath;
-use replicat_core::store::Store;
 use replicat_fs::filter::Filter;
 
 use crate::error::SyncError;
@@ -152,12 +151,12 @@ impl Run<'_> {
             running.into_iter().map(join).collect()
         });
         for (seen, at) in scanned.into_iter().zip(0..) {
-            self.note_scan(at, seen?);
+            self.note_scan(at, &seen?);
         }
         Ok(())
     }
 
-    fn note_scan(&mut self, at: usize, seen: Seen) {
+    fn note_scan(&mut self, at: usize, seen: &Seen) {
         let Statistics {
             files_scanned,
             directories_scanned,
@@ -221,8 +220,7 @@ impl Run<'_> {
         }
         let mut pending = 0;
         for local in &self.replicas {
-            let count = local.replica.store().pending_count();
-            pending += count.map_err(|error| local.failed(error))?;
+            pending += local.pending()?;
         }
         // What is left may have waited for a content that another root got meanwhile.
         Ok(look_again || steps > 0 && pending > 0)

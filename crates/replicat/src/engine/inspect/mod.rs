@@ -155,23 +155,24 @@ impl Looked {
             .replica
             .record(path)
             .map_err(|error| self.local.failed(error))?;
-        let mut noted = self.local.replica.store().history(path);
-        let noted = noted
-            .as_mut()
-            .map_err(|_| ())
-            .map(std::mem::take)
-            .unwrap_or_default();
+        let mut noted = self
+            .local
+            .replica
+            .store()
+            .history(path)
+            .map_err(|error| self.local.index_failed(error))?;
         if record.is_empty() && noted.is_empty() {
             return Err(SyncError::UnknownPath {
                 root: self.local.given.clone(),
                 path: path.clone(),
             });
         }
-        rows.extend(self.current(&record)?);
-        for note in noted.into_iter().rev() {
+        // What an edit replaced is a row of its own: it is in the trash.
+        noted.retain(|note| note.change != Change::Edited);
+        for note in noted {
             rows.push(self.noted(note)?);
         }
-        for item in self.trash(Some(path))?.into_iter().rev() {
+        for item in self.trash(Some(path))? {
             rows.push(HistoryRow {
                 revision: Revision(0),
                 when: replicat_core::entry::Timestamp {
@@ -185,7 +186,8 @@ impl Looked {
                 keeping: Keeping::Trash,
             });
         }
-        rows.sort_by(|one, other| other.when.cmp(&one.when));
+        rows.sort_by_key(|row| std::cmp::Reverse(row.when));
+        rows.splice(0..0, self.current(&record)?);
         for (row, number) in rows.iter_mut().zip(1..) {
             row.revision = Revision(number);
         }

@@ -3,6 +3,7 @@
 use replicat_core::entry::Payload;
 use replicat_core::path::RelPath;
 use replicat_core::record::Record;
+use replicat_core::resolve::Shown;
 use replicat_core::store::Store;
 
 use super::open::{self, Access, Looked};
@@ -121,7 +122,7 @@ impl Iterator for Tree {
 }
 
 fn row(path: RelPath, record: &Record) -> Option<TreeRow> {
-    let shown = record.entry.shown().filter(|shown| shown.is_live())?;
+    let shown = record.entry.shown().filter(Shown::is_live)?;
     let (kind, size, target) = match shown.payload() {
         Payload::File { size, .. } => (ItemKind::File, *size, None),
         Payload::Symlink { target } => (ItemKind::Symlink, 0, Some(target.clone())),

@@ -23,7 +23,7 @@ const GRANULARITY_MICROSECONDS: u64 = 20_000;
 /// Changes that wait to be made.
 #[derive(Default)]
 pub(super) struct Batch {
-    steps: Vec<Box<Step>>,
+    steps: Vec<Step>,
     changes: Vec<Change>,
     bytes: u64,
     /// Directories that were touched by changes already made.
@@ -92,7 +92,7 @@ impl Work<'_> {
         self.taken.insert(step.path.clone());
         self.batch.bytes += item::size(&step);
         self.batch.changes.push(change(&step, action));
-        self.batch.steps.push(step);
+        self.batch.steps.push(*step);
         if self.batch.changes.len() >= CHANGES_MAX || self.batch.bytes >= BYTES_MAX {
             self.flush()?;
         }
@@ -100,20 +100,20 @@ impl Work<'_> {
     }
 
     /// Makes a change of a directory at once, because others depend on it; it becomes durable with the group.
-    pub(super) fn do_now(&mut self, step: Box<Step>) -> Result<(), SyncError> {
+    pub(super) fn do_now(&mut self, step: &Step) -> Result<(), SyncError> {
         let Some(hands) = &self.target.hands else {
-            return self.pretend(&step);
+            return self.pretend(step);
         };
         let action = match step.task {
             Task::RemoveDirectory => Action::RemoveDirectory,
             _ => Action::MakeDirectory(step.metadata.clone()),
         };
-        let changes = vec![change(&step, action)];
+        let changes = vec![change(step, action)];
         self.batch.touched.merge(Touched::by(&changes));
         self.batch.dirty = true;
         let applied = hands.applier.commit(changes);
         for result in applied {
-            self.take_result(&step, result)?;
+            self.take_result(step, result)?;
         }
         Ok(())
     }
@@ -310,7 +310,10 @@ impl Work<'_> {
             let (Some(local), Some(found)) = (record.local, self.fingerprint_of(&path)) else {
                 continue;
             };
-            let restamped = Fingerprint { ctime: found.ctime, ..local.fingerprint };
+            let restamped = Fingerprint {
+                ctime: found.ctime,
+                ..local.fingerprint
+            };
             if restamped == found {
                 self.batch.dirty = true;
                 let noted = self.target.replica.refresh(&path, found);

@@ -70,7 +70,9 @@ pub(super) fn transfer(
         return Ok(Transferred::default());
     }
     // Another root may have got it since.
-    target.skipped.retain(|skipped| skipped.reason != SkipReason::ContentMissing);
+    target
+        .skipped
+        .retain(|skipped| skipped.reason != SkipReason::ContentMissing);
     let sources: Vec<ContentSource> = others
         .iter()
         .map(|other| ContentSource::of(other))
@@ -279,12 +281,12 @@ impl<'run> Work<'run> {
                 link,
             } => self.start_file(step, content, size, link),
             // What is below can only be made once this is there.
-            Task::MakeDirectory => self.do_now(step),
+            Task::MakeDirectory => self.do_now(&step),
             Task::MakeSymlink { .. } | Task::Describe | Task::Remove => self.do_later(step),
             // Whether it is empty is seen by what was done before.
             Task::RemoveDirectory => {
                 self.flush()?;
-                self.do_now(step)
+                self.do_now(&step)
             }
         }
     }

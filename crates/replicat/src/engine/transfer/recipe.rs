@@ -37,7 +37,8 @@ impl Work<'_> {
             && let Some(action) = self.as_link(&step, content, link)?
         {
             let group = self.target.replica.store().by_link(link, LINKS_MAX);
-            self.linked.extend(group.map_err(|error| self.target.failed(error))?);
+            self.linked
+                .extend(group.map_err(|error| self.target.failed(error))?);
             return self.act_later(step, action);
         }
         if let Some(staged) = self.secured.remove(&content) {
