@@ -186,6 +186,7 @@ impl Work<'_> {
             Ok(applied) => applied,
             Err(error) => return self.refused(step, error),
         };
+        self.taken.remove(&step.path);
         if applied.outcome == Outcome::Disturbed {
             self.done.look_again.insert(step.path.clone());
         }

@@ -127,7 +127,7 @@ struct Work<'run> {
     finished: Receiver<Built>,
     /// Files that are being built.
     building: usize,
-    /// The paths they are for, and those that failed: none is taken up twice.
+    /// The paths that wait to be built or changed, and those that failed: none is taken up twice.
     taken: BTreeSet<RelPath>,
     /// Contents that were linked into staging because what held them had to go.
     secured: HashMap<ContentHash, Staged>,
