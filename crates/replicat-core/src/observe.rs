@@ -66,7 +66,11 @@ impl<S: Store> Replica<S> {
         let record = self.record(path)?;
         match found {
             Found::Present(present) => self.observe_present(now, path, record, present),
-            Found::Absent { moved_to } => self.observe_absent(now, path, record, moved_to),
+            Found::Absent { moved_to } => {
+                // What came and went at one path amid a scan did not move.
+                let moved_to = moved_to.filter(|to| to != path);
+                self.observe_absent(now, path, record, moved_to)
+            }
             Found::OutOfScope => self.forget_local(path, record),
         }
     }

@@ -448,7 +448,10 @@ impl<S: Store> Replica<S> {
         let applied = self.knowledge().clone();
         let member = Member { name, applied };
         let members = self.store().members()?;
-        if members.iter().any(|(known, held)| *known == id && *held == member) {
+        if members
+            .iter()
+            .any(|(known, held)| *known == id && *held == member)
+        {
             return Ok(false);
         }
         self.store_mut().set_member(id, &member)?;

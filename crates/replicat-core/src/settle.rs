@@ -9,7 +9,7 @@ use crate::path::RelPath;
 use crate::record::{Base, Record};
 use crate::replica::{Draft, Now, Replica};
 use crate::store::{Store, StoreError};
-use crate::version::Hlc;
+use crate::version::{Dot, Hlc};
 
 /// How many pending paths are taken up at once.
 const PAGE_ROWS: usize = 256;
@@ -93,7 +93,7 @@ impl<S: Store> Replica<S> {
         if let Some(held) = self.storage_state(path, &record)?
             && let Some(draft) = self.stranded(path, &record, &held)?
         {
-            self.announce(now, path, draft)?;
+            self.announce_kept(now, path, draft)?;
             return Ok(1);
         }
         if let Some((tombstone, edit)) = record.entry.contested_move() {
@@ -115,6 +115,26 @@ impl<S: Store> Replica<S> {
             made += self.settle_below(now, path)?;
         }
         Ok(made)
+    }
+
+    /// Announces that what the storage holds stays. The storage embodies that event too, if it held what it repeats.
+    fn announce_kept(&mut self, now: Now, path: &RelPath, draft: Draft) -> Result<(), StoreError> {
+        let (replaced, substance) = (draft.context.clone(), draft.payload.substance());
+        let before = self.storage_state(path, &self.record(path)?)?;
+        let held = before.filter(|before| before.payload.substance() == substance);
+        let dot = self.announce(now, path, draft)?;
+        let mut record = self.record(path)?;
+        let dots = record.entry.versions().iter().map(|version| version.dot);
+        let others: Vec<Dot> = dots.filter(|other| !replaced.covers(*other)).collect();
+        if let (Some(held), Some(local)) = (held, &mut record.local)
+            && let Some(base) = &mut local.base
+        {
+            base.context = held.context;
+            base.context.union(&replaced);
+            base.context.add(dot, others.into_iter());
+            self.write(path, record)?;
+        }
+        Ok(())
     }
 
     /// A file that was moved away elsewhere, to where it was moved away from in turn: each move makes the other's file a
@@ -277,7 +297,7 @@ impl<S: Store> Replica<S> {
             self.if_reachable(destination)?
         };
         let Some(destination) = destination else {
-            self.announce(now, path, stay(&entry, edit, tombstone))?;
+            self.announce_kept(now, path, stay(&entry, edit, tombstone))?;
             return Ok(1);
         };
         let Record {
@@ -286,7 +306,7 @@ impl<S: Store> Replica<S> {
             ..
         } = self.record(&destination)?;
         if local.is_some() || there.knows_of(edit.dot.replica) {
-            self.announce(now, path, stay(&entry, edit, tombstone))?;
+            self.announce_kept(now, path, stay(&entry, edit, tombstone))?;
             return Ok(1);
         }
         self.announce(now, &destination, followed(edit, &there))?;
