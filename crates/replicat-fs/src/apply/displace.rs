@@ -97,6 +97,7 @@ impl Applier {
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the next start moves it to the trash");
+                    self.leave_to_trash(slot, reserved.id, label);
                     None
                 }
             };
@@ -104,12 +105,23 @@ impl Applier {
         let held = self.hold_linked(slot, found);
         if let Err(reason) = self.calls().unlink(slot) {
             tracing::warn!(name = ?slot.name, %reason, "cannot remove what was replaced");
+            self.leave_to_trash(slot, reserved.id, label);
         }
         if let Some(after) = held.and_then(|held| stat_descriptor(held.as_fd()).ok()) {
             self.own_changes
                 .note(&fingerprint(found), &fingerprint(&after));
         }
         None
+    }
+
+    /// Renames a slot so that the next start moves what it holds to the trash, and does not take it for a change that was
+    /// cut off and is to be undone.
+    fn leave_to_trash(&self, slot: At<'_>, id: TrashId, label: &[u8]) {
+        let name = Slot::new(id, Origin::Trash, label).name();
+        let left = At { directory: slot.directory, name: &name };
+        if let Err(reason) = self.calls().rename_new(slot, left) {
+            tracing::warn!(name = ?slot.name, %reason, "cannot mark what was replaced");
+        }
     }
 
     /// Holds a file that has other names, to see its ctime once this name is gone.

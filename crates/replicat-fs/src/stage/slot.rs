@@ -11,8 +11,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::trash::log::TrashId;
 
-/// What is left of a name in 255 bytes beside an id, an origin and two separators.
-const NAME_BYTES_MAX: usize = 255 - 16 - 17 - 2;
+/// What is left of a name in 255 bytes beside an id, an origin and two separators. In the trash it is cut to the same.
+pub(crate) const LABEL_BYTES_MAX: usize = 255 - 16 - 17 - 2;
 
 /// What a slot holds, or held before an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +65,7 @@ pub(crate) struct Slot {
 
 impl Slot {
     pub(crate) fn new(id: TrashId, origin: Origin, name: &[u8]) -> Self {
-        let label = name[..name.len().min(NAME_BYTES_MAX)].to_vec();
+        let label = name[..name.len().min(LABEL_BYTES_MAX)].to_vec();
         Self { id, origin, label }
     }
 

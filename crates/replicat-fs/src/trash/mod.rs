@@ -24,7 +24,7 @@ use rustix::io::Errno;
 use crate::apply::calls::{At, Calls};
 use crate::error::FsError;
 use crate::root::stat_at;
-use crate::stage::slot::{Origin, Slot};
+use crate::stage::slot::{LABEL_BYTES_MAX, Origin, Slot};
 use crate::stage::{Area, Place, Staged, Staging};
 use crate::state::StateDirectory;
 
@@ -411,7 +411,7 @@ pub(crate) fn day_name(id: TrashId) -> String {
 
 pub(crate) fn item_name(id: TrashId, label: &[u8]) -> OsString {
     let mut name = format!("{id}-").into_bytes();
-    name.extend_from_slice(label);
+    name.extend_from_slice(&label[..label.len().min(LABEL_BYTES_MAX)]);
     OsString::from_vec(name)
 }
 

@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use replicat_fs::apply::Action;
-use replicat_fs::apply::calls::Calls;
+use replicat_fs::apply::calls::{Call, Calls};
 use replicat_fs::observe::now;
 use replicat_fs::trash::{Purged, Trash, TrashId, TrashPolicy};
+use rustix::io::Errno;
 
 use crate::stand::{Ground, Stand, path};
 
@@ -63,6 +65,40 @@ fn what_was_taken_but_not_placed_returns() {
     assert_eq!(recovery.trashed, [(trashed.unwrap(), Some(path("a")))]);
     let stand = Stand::new(&ground);
     assert_eq!(stand.trash.list(Some(&path("a"))).unwrap().len(), 1);
+}
+
+#[test]
+fn the_longest_name_goes_to_the_trash_and_stays_there() {
+    let ground = Ground::usual();
+    let name = "n".repeat(255);
+    ground.write(&name, "A");
+    let stand = Stand::new(&ground);
+    let removed = stand.commit_one(stand.change(&name, Action::Remove));
+    assert!(removed.unwrap().trashed.is_some());
+    drop(stand);
+    Stand::recover(&ground);
+    assert_eq!(ground.read(&name), None);
+    assert_eq!(ground.trashed_contents(), ["A"]);
+}
+
+#[test]
+fn what_the_trash_refuses_does_not_return_to_its_path() {
+    let ground = Ground::usual();
+    ground.write("a", "A");
+    // The first rename takes the file away from its path, the second is to take it to the trash.
+    let renames = AtomicUsize::new(0);
+    let calls = Calls::with_fault(Arc::new(move |call| {
+        let refused = call == Call::Rename && renames.fetch_add(1, Ordering::Relaxed) == 1;
+        refused.then_some(Errno::NOSPC)
+    }));
+    let stand = Stand::with_calls(&ground, calls).unwrap();
+    let removed = stand.commit_one(stand.change("a", Action::Remove));
+    assert_eq!(removed.unwrap().trashed, None);
+    drop(stand);
+    let recovery = Stand::recover(&ground);
+    assert_eq!(recovery.trashed.len(), 1);
+    assert_eq!(ground.read("a"), None);
+    assert_eq!(ground.trashed_contents(), ["A"]);
 }
 
 #[test]
