@@ -82,6 +82,14 @@ impl<S: Store> Replica<S> {
         if let Some(copy) = self.store().by_copy(loser.dot)? {
             return Ok(Some(copy));
         }
+        if let Some(copy) = self.copy_path(path, loser)? {
+            // The copy that was made there may have been edited since by somebody who did not know it for one.
+            let entry = self.record(&copy)?.entry;
+            let mut versions = entry.versions().iter();
+            if versions.any(|v| v.context.carried.binary_search(&loser.dot).is_ok()) {
+                return Ok(Some(copy));
+            }
+        }
         self.copy_of_equal_content(path, loser)
     }
 

@@ -242,7 +242,7 @@ impl<S: Store> Replica<S> {
             payload: shown.payload().clone(),
             metadata: shown.metadata().clone(),
             stamps: shown.stamps(),
-            conflict_of: shown.winner.conflict_of,
+            conflict_of: shown.winner.conflict_of.or_else(|| copied(entry, &shown)),
         }))
     }
 
@@ -275,6 +275,13 @@ fn shows_the_same(one: &Entry, other: &Entry) -> bool {
         (None, None) => true,
         _ => false,
     }
+}
+
+/// The loser that a version preserves which holds what the winner holds.
+fn copied(entry: &Entry, shown: &Shown<'_>) -> Option<Dot> {
+    let substance = shown.payload().substance();
+    let mut equal = (entry.versions().iter()).filter(|v| v.payload.substance() == substance);
+    equal.find_map(|version| version.conflict_of)
 }
 
 impl Base {

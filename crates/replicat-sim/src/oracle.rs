@@ -102,11 +102,13 @@ impl Oracle {
 
     /// A disk went back to an earlier state: what it lost may be lost unless it is elsewhere, what came back may stay.
     pub fn went_back(&mut self, before: &Disk, after: &Disk, others: &[&Disk]) {
-        for node in before.tree().nodes.values() {
-            let Some(content) = node.kind.content() else {
-                continue;
-            };
-            if !after.holds(content) && !others.iter().any(|other| other.holds(content)) {
+        let tree = before.tree();
+        let files = tree.nodes.iter();
+        let moved =
+            files.filter(|(path, node)| after.node(path).map(|n| n.kind) != Some(node.kind));
+        let changed = moved.filter_map(|(_, node)| node.kind.content());
+        for content in changed.chain(tree.staging.iter().copied()) {
+            if !others.iter().any(|other| other.holds(content)) {
                 self.fates.entry(content).or_default().may_vanish = true;
             }
         }
