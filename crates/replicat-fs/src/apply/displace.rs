@@ -73,7 +73,8 @@ impl Applier {
     }
 
     /// Sends what is at the slot where it belongs, and says whether that is the trash. A failure leaves it at the
-    /// slot, from where the next recovery takes it to the trash.
+    /// slot, from where the next recovery takes it to the trash. A file that lives on under the name that we gave it does
+    /// not go to the trash: what is written to it there would change the trash as well.
     pub(super) fn dispose(
         &self,
         slot: At<'_>,
@@ -84,6 +85,7 @@ impl Applier {
         let kind = FileType::from_raw_mode(found.stx_mode.into());
         if let (Displaced::ToTrash { .. }, Some(trash)) = (reserved.displaced, &self.trash)
             && kind != FileType::Directory
+            && !self.own_changes.is_kept(found)
         {
             return match trash.keep(slot, reserved.id, label) {
                 Ok(()) => {

@@ -33,7 +33,7 @@ use crate::apply::verify::{OwnChanges, matches_expected};
 use crate::error::FsError;
 use crate::observe::fingerprint;
 use crate::root::{Parent, Root, stat_at};
-use crate::stage::Staging;
+use crate::stage::{Staged, Staging};
 use crate::state::STATE_DIRECTORY;
 use crate::trash::{Trash, TrashId};
 
@@ -84,9 +84,6 @@ impl Applier {
             Ok(reserved) => reserved,
             Err(error) => return self.refuse_all(&changes, &error),
         };
-        for change in &changes {
-            self.note_adopted(change);
-        }
         let pairs = changes.into_iter().zip(reserved);
         let made = pairs
             .map(|(change, reserved)| {
@@ -109,19 +106,6 @@ impl Applier {
         self.neighbour
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A file that was adopted got a new ctime by it, which its own path now shows.
-    fn note_adopted(&self, change: &Change) {
-        let Action::Put(staged) = &change.action else {
-            return;
-        };
-        if let (Some(seen), Some(before)) = (staged.seen, staged.ctime_before) {
-            let mut was = seen;
-            was.stx_ctime = before;
-            self.own_changes
-                .note(&fingerprint(&was), &fingerprint(&seen));
-        }
     }
 
     fn make(&self, change: Change, reserved: Reserved) -> Result<Applied, ApplyError> {
@@ -172,12 +156,11 @@ impl Applier {
         self.install(path, expected, staged, reserved)
     }
 
-    /// Adopts a file whose ctime we may have changed ourselves.
-    fn adopt(
-        &self,
-        from: &RelPath,
-        expected: &Fingerprint,
-    ) -> Result<crate::stage::Staged, ApplyError> {
+    /// Gives the file at `from` one more name in staging, whether or not we changed its ctime ourselves before.
+    ///
+    /// # Errors
+    /// [`ApplyError::Changed`] if it is not the expected one, [`ApplyError::NoHardLink`] if it cannot have more names.
+    pub fn adopt(&self, from: &RelPath, expected: &Fingerprint) -> Result<Staged, ApplyError> {
         let found = self.root.stat(from)?.ok_or_else(|| self.changed(from))?;
         if !self.is_expected(expected, &found) {
             return Err(self.changed(from));
@@ -185,7 +168,7 @@ impl Applier {
         let staged = self.staging.adopt_link(from, &fingerprint(&found))?;
         if let Some(seen) = &staged.seen {
             self.own_changes
-                .note(&fingerprint(&found), &fingerprint(seen));
+                .note_adopted(&fingerprint(&found), &fingerprint(seen));
         }
         Ok(staged)
     }

@@ -1,6 +1,6 @@
 //! Whether what is at a path is what was expected there.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 use replicat_core::entry::Timestamp;
@@ -49,6 +49,8 @@ fn is_same_file(one: &Fingerprint, other: &Fingerprint) -> bool {
 #[derive(Debug, Default)]
 pub(crate) struct OwnChanges {
     by_inode: Mutex<HashMap<u64, OwnChange>>,
+    /// Files that we gave one more name, so that they survive the one they had.
+    adopted: Mutex<HashSet<u64>>,
 }
 
 #[derive(Debug)]
@@ -78,6 +80,23 @@ impl OwnChanges {
         }
         change.before.push(before.ctime);
         change.now = after.ctime;
+    }
+
+    /// Notes that we gave the file one more name.
+    pub(crate) fn note_adopted(&self, before: &Fingerprint, after: &Fingerprint) {
+        self.note(before, after);
+        let mut adopted = self.adopted.lock().unwrap_or_else(PoisonError::into_inner);
+        // Forgetting only costs a file in the trash.
+        if adopted.len() >= OWN_CHANGES_MAX {
+            adopted.clear();
+        }
+        adopted.insert(after.inode);
+    }
+
+    /// Whether the file has another name by us.
+    pub(crate) fn is_kept(&self, found: &Statx) -> bool {
+        let adopted = self.adopted.lock().unwrap_or_else(PoisonError::into_inner);
+        found.stx_nlink > 1 && adopted.contains(&found.stx_ino)
     }
 
     /// The ctimes by which the index may know the file that `found` shows.

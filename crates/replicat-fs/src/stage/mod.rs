@@ -314,7 +314,7 @@ impl Staging {
     /// # Errors
     /// [`ApplyError::Changed`] if `from` is not what was expected, [`ApplyError::NoHardLink`] if the filesystem or
     /// the system's policy refuses a link: then the content has to be copied.
-    pub fn adopt_link(&self, from: &RelPath, expected: &Fingerprint) -> Result<Staged, ApplyError> {
+    pub(crate) fn adopt_link(&self, from: &RelPath, expected: &Fingerprint) -> Result<Staged, ApplyError> {
         let root = &self.area.root;
         let parent = root.parent_of(from)?;
         let changed = || ApplyError::Changed(root.shown(from));
@@ -350,7 +350,6 @@ impl Staging {
             return Err(changed());
         }
         staged.seen = Some(seen);
-        staged.ctime_before = Some(before.stx_ctime);
         Ok(staged)
     }
 }

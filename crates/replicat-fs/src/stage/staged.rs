@@ -7,7 +7,7 @@ use std::sync::Arc;
 use replicat_core::entry::Metadata;
 use replicat_core::id::ContentHash;
 use replicat_core::record::Fingerprint;
-use rustix::fs::{FileType, Statx, StatxTimestamp};
+use rustix::fs::{FileType, Statx};
 use rustix::io::Errno;
 
 use crate::apply::calls::At;
@@ -55,8 +55,6 @@ pub struct Staged {
     pub(crate) metadata: Metadata,
     pub(crate) unapplied: Vec<Unapplied>,
     pub(crate) seen: Option<Statx>,
-    /// Of an adopted file: its ctime before it was given one more name.
-    pub(crate) ctime_before: Option<StatxTimestamp>,
     /// Of a large file: it is still open.
     pub(crate) file: Option<OwnedFd>,
 }
@@ -77,7 +75,6 @@ impl Staged {
             metadata,
             unapplied: Vec::new(),
             seen: None,
-            ctime_before: None,
             file: None,
         }
     }

@@ -187,8 +187,8 @@ fn a_swap_moves_both_files_themselves() {
         let (inode_a, inode_b) = (ground.inode("a"), ground.inode("b"));
         let mut to_b = stand.change("b", Action::Remove);
         let mut to_a = stand.change("a", Action::Remove);
-        let from_a = stand.staging.adopt_link(&path("a"), &stand.print("a"));
-        let from_b = stand.staging.adopt_link(&path("b"), &stand.print("b"));
+        let from_a = stand.applier.adopt(&path("a"), &stand.print("a"));
+        let from_b = stand.applier.adopt(&path("b"), &stand.print("b"));
         to_b.action = Action::Put(Box::new(from_a.unwrap()));
         to_a.action = Action::Put(Box::new(from_b.unwrap()));
         (to_a.displaced, to_b.displaced) = (Displaced::Discard, Displaced::Discard);

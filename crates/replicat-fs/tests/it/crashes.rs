@@ -93,7 +93,7 @@ fn batch(stand: &Stand) -> Result<Vec<Change>, ApplyError> {
         let mut change = stand.change(to, Action::Remove);
         change.displaced = Displaced::Discard;
         changes.push(change);
-        let adopted = stand.staging.adopt_link(&path(from), &stand.print(from))?;
+        let adopted = stand.applier.adopt(&path(from), &stand.print(from))?;
         changes.push(stand.change(to, Action::Put(Box::new(adopted))));
     }
     // Of each pair the fingerprint from before the adoption and the adopted file make one change.

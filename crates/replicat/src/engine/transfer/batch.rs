@@ -363,8 +363,7 @@ fn change(step: &Step, action: Action) -> Change {
         .before
         .as_ref()
         .and_then(replicat_core::entry::Payload::content);
-    let is_spare = step.expendable || step.secure.is_some();
-    let displaced = if is_spare {
+    let displaced = if step.expendable {
         Displaced::Discard
     } else {
         Displaced::ToTrash { content }

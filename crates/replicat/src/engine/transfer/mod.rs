@@ -136,6 +136,9 @@ struct Work<'run> {
     disturbed: BTreeSet<RelPath>,
     /// Files that got or lost a name: how they look has to be noted again.
     linked: BTreeSet<RelPath>,
+    patience: Patience,
+    /// A step waited in this pass.
+    waiting: bool,
     done: Transferred,
 }
 
@@ -146,6 +149,15 @@ enum Pass {
     Forward,
     /// Whatever goes, children first.
     Backward,
+}
+
+/// Whether steps wait for copies to be made of what they displace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Patience {
+    /// They do.
+    Waits,
+    /// Nothing else is left to do: they wait for each other.
+    Gone,
 }
 
 impl<'run> Work<'run> {
@@ -170,6 +182,8 @@ impl<'run> Work<'run> {
             batch: Batch::default(),
             disturbed: BTreeSet::new(),
             linked: BTreeSet::new(),
+            patience: Patience::Waits,
+            waiting: false,
             done: Transferred::default(),
         }
     }
@@ -182,9 +196,15 @@ impl<'run> Work<'run> {
             self.finish_building()?;
             self.pass(Pass::Backward)?;
             self.flush()?;
-            if self.done.steps == before || self.is_cancelled() {
+            if self.is_cancelled() {
                 break;
             }
+            let waited = std::mem::take(&mut self.waiting);
+            self.patience = match (self.done.steps == before, self.patience) {
+                (false, _) => Patience::Waits,
+                (true, Patience::Waits) if waited => Patience::Gone,
+                (true, _) => break,
+            };
         }
         self.look_at_linked()?;
         self.calm_directories()?;
@@ -270,6 +290,10 @@ impl<'run> Work<'run> {
     fn start(&mut self, step: Box<Step>) -> Result<(), SyncError> {
         if step.path.is_root() {
             return self.describe_root(&step);
+        }
+        if self.is_awaited(&step)? {
+            self.waiting = true;
+            return Ok(());
         }
         if step.secure.is_some() && !matches!(step.task, Task::Remove) {
             self.secure(&step)?;

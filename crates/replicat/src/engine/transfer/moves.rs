@@ -7,9 +7,12 @@ use replicat_core::store::Store;
 use replicat_fs::apply::{Action, Change, Displaced};
 use replicat_fs::stage::Staged;
 
-use super::{PAGE_ROWS, Work};
+use super::{PAGE_ROWS, Patience, Work};
 use crate::error::SyncError;
 use crate::event::{ItemChange, ItemKind, PlanItem, SyncEvent};
+
+/// How many paths of one content are looked at.
+const SAME_CONTENT_LOOKED_AT_MAX: usize = 16;
 
 impl Work<'_> {
     /// Renames the directories that were renamed elsewhere.
@@ -153,6 +156,39 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// Whether what a path shows was brought there by replicat itself: a conflict copy, or an edit that followed a move.
+    pub(super) fn is_carried(&self, path: &RelPath) -> Result<bool, SyncError> {
+        let record = self.target.replica.record(path);
+        let record = record.map_err(|error| self.target.failed(error))?;
+        let shown = record.entry.shown();
+        Ok(shown.is_some_and(|shown| shown.winner.carry.is_some()))
+    }
+
+    /// Whether a step has to wait, because a conflict copy or a moved edit is to be made of what stands at its path:
+    /// nobody else may hold that.
+    pub(super) fn is_awaited(&self, step: &Step) -> Result<bool, SyncError> {
+        let (Some(content), Patience::Waits) = (step.secure, self.patience) else {
+            return Ok(false);
+        };
+        let failed = |error| self.target.failed(error);
+        let replica = &self.target.replica;
+        let paths = replica
+            .store()
+            .by_content(content, SAME_CONTENT_LOOKED_AT_MAX);
+        for path in paths.map_err(failed)? {
+            let record = replica.record(&path).map_err(failed)?;
+            let held = record.held_payload();
+            let holds = held.is_some_and(|held| held.content() == Some(content));
+            let shows = record.entry.shown().is_some_and(|shown| {
+                shown.winner.carry.is_some() && shown.payload().content() == Some(content)
+            });
+            if path != step.path && shows && !holds {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Links what stands at a path into staging, because its content is wanted elsewhere and it is about to go.
     pub(super) fn secure(&mut self, step: &Step) -> Result<(), SyncError> {
         let (Some(content), Some(expected)) = (step.secure, step.expected) else {
@@ -169,6 +205,6 @@ impl Work<'_> {
     /// One more name for a file of the root, in staging; `None` if that cannot be had.
     pub(super) fn adopt(&self, path: &RelPath, expected: &Fingerprint) -> Option<Staged> {
         let hands = self.target.hands.as_ref()?;
-        hands.staging.adopt_link(path, expected).ok()
+        hands.applier.adopt(path, expected).ok()
     }
 }

@@ -98,22 +98,21 @@ impl Work<'_> {
         else {
             return Ok(Some(None));
         };
-        match fate {
-            Fate::Removed if step.expected.is_none() => {
-                self.done.reused += size;
-                self.rename_file(step, path, *fingerprint)?;
-                Ok(None)
-            }
-            Fate::Removed | Fate::Replaced => match self.adopt(path, fingerprint) {
-                Some(staged) => {
-                    self.done.reused += size;
-                    self.put(Box::new(step.clone()), staged)?;
-                    Ok(None)
-                }
-                None => Ok(Some(source)),
-            },
-            Fate::Stays => Ok(Some(source)),
+        if *fate == Fate::Removed && step.expected.is_none() {
+            self.done.reused += size;
+            self.rename_file(step, path, *fingerprint)?;
+            return Ok(None);
         }
+        // Were a conflict copy a second name of the file, a run that is cut off here would leave a hard link of the two.
+        if *fate == Fate::Stays || self.is_carried(&step.path)? {
+            return Ok(Some(source));
+        }
+        let Some(staged) = self.adopt(path, fingerprint) else {
+            return Ok(Some(source));
+        };
+        self.done.reused += size;
+        self.put(Box::new(step.clone()), staged)?;
+        Ok(None)
     }
 
     fn recipe(
