@@ -1,0 +1,4 @@
+//! Tests of the rules by simulation.
+
+mod budget;
+mod regressions;
