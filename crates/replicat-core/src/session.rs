@@ -350,6 +350,10 @@ fn next_entries<S: Store>(
         let rows = replica
             .store()
             .by_dot(origin, peer.covered.get(origin), room)?;
+        // What came in a session that is not complete has holes before it: it is passed on when it is known.
+        let rows = rows
+            .into_iter()
+            .filter(|(counter, _)| *counter <= known.counter);
         for (counter, path) in rows {
             peer.covered.add(Dot {
                 counter,
