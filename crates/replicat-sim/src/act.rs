@@ -30,7 +30,7 @@ impl User<'_> {
             Act::Replace(at, content) => self.replace(&path(at), content),
             Act::Rewrite(at) => self.rewrite(&path(at)),
             Act::Chmod(at, bits) => self.describe(&path(at), |node| {
-                node.mode = [0o644, 0o755][usize::from(bits & 1)]
+                node.mode = [0o644, 0o755][usize::from(bits & 1)];
             }),
             Act::SetXattr(at, value) => self.describe(&path(at), |node| node.xattr = value % 3),
             Act::Touch(at) => self.touch(&path(at)),

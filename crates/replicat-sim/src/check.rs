@@ -23,22 +23,16 @@ const SESSIONS_MAX: usize = 3;
 /// # Errors
 /// What must be true and is not.
 pub fn run(history: &History) -> Result<(), String> {
-    match try_run(history).0 {
+    match try_run(history) {
         Ok(()) => Ok(()),
         Err(Failure::Violation(what)) => Err(what),
         Err(Failure::Crashed(replica)) => Err(format!("replica {replica} stayed down")),
     }
 }
 
-/// Executes a history; also returns the world as it is then.
-#[must_use]
-pub fn try_run(history: &History) -> (Result<(), Failure>, Option<World>) {
-    let mut world = match World::new(history) {
-        Ok(world) => world,
-        Err(failure) => return (Err(failure), None),
-    };
-    let outcome = execute(&mut world, history);
-    (outcome, Some(world))
+fn try_run(history: &History) -> Result<(), Failure> {
+    let mut world = World::new(history)?;
+    execute(&mut world, history)
 }
 
 /// Executes a history and prints the state of all replicas after each operation.

@@ -94,7 +94,7 @@ fn run_many(task: &Run) -> ExitCode {
         while !stop.load(Ordering::Relaxed) {
             let number = next.fetch_add(1, Ordering::Relaxed);
             let late =
-                deadline.is_some_and(|deadline| number % 64 == 0 && begun.elapsed() > deadline);
+                deadline.is_some_and(|deadline| number.is_multiple_of(64) && begun.elapsed() > deadline);
             if number >= task.histories || late {
                 stop.store(true, Ordering::Relaxed);
                 break;
@@ -107,7 +107,7 @@ fn run_many(task: &Run) -> ExitCode {
                 stop.fetch_or(failures.len() >= task.failures, Ordering::Relaxed);
             }
             let done = finished.fetch_add(1, Ordering::Relaxed) + 1;
-            if done % 1_000_000 == 0 {
+            if done.is_multiple_of(1_000_000) {
                 report_speed(done, begun.elapsed(), threads);
             }
         }

@@ -137,7 +137,7 @@ impl World {
             }
             Op::Duplicate(one, other) => self.duplicate(self.number(one), self.number(other)),
             Op::Apply(replica, steps, group) => {
-                self.settle_and_apply(self.number(replica), steps, group)?
+                self.settle_and_apply(self.number(replica), steps, group)?;
             }
             Op::NoteApplied(replica) => {
                 let replica = self.number(replica);
