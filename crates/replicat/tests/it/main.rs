@@ -12,5 +12,7 @@ mod input;
 mod metadata;
 mod moves;
 mod names;
+mod random;
+mod roots;
 mod types;
 mod world;
