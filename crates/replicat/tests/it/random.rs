@@ -38,3 +38,21 @@ fn assert_holds(roots: usize, steps: Vec<Step>) {
         panic!("{failure}");
     }
 }
+
+/// A file that had to go lived on at another path, and the directory of that path kept the time of the replacement.
+#[test]
+fn a_directory_keeps_its_time_when_a_file_moves_into_it() {
+    use Step::{RenameCopy, Sync, Touch, Write};
+    let [d, file] = ["d", "d/c"].map(String::from);
+    let steps = vec![
+        Write(3, file.clone(), 10),
+        Write(0, "a".into(), 11),
+        Write(2, "a".into(), 19),
+        Sync(vec![3, 1, 0, 2]),
+        Write(3, "d/a/b".into(), 38),
+        RenameCopy(1, 0, file),
+        Touch(1, d.clone(), 5),
+        Touch(3, d, 5),
+    ];
+    assert_holds(4, steps);
+}
