@@ -66,6 +66,7 @@ impl Work<'_> {
         };
         self.record_done(&step.path, step.goal.clone(), Some(fingerprint))?;
         self.linked.insert(step.path.clone());
+        self.disturb(&step.path);
         self.tell(step)
     }
 
