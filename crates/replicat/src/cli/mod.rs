@@ -25,6 +25,7 @@ mod text;
 use std::process;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use tracing_subscriber::EnvFilter;
 use replicat::error::ExitCode;
 
 use arguments::{Arguments, Command};
@@ -38,6 +39,7 @@ pub(crate) fn run() -> process::ExitCode {
         Ok(arguments) => arguments,
         Err(error) => error.exit(),
     };
+    show_diagnostics();
     let output = Output;
     let format = format(&arguments.command);
     let code = match dispatch(&arguments.command, &matches, output) {
@@ -52,6 +54,16 @@ pub(crate) fn run() -> process::ExitCode {
         }
     };
     process::ExitCode::from(code as u8)
+}
+
+/// Shows on standard error what the parts note: warnings, or what `REPLICAT_LOG` asks for.
+fn show_diagnostics() {
+    let wanted = EnvFilter::try_from_env("REPLICAT_LOG");
+    tracing_subscriber::fmt()
+        .with_env_filter(wanted.unwrap_or_else(|_| EnvFilter::new("warn")))
+        .with_writer(std::io::stderr)
+        .without_time()
+        .init();
 }
 
 /// The command line as it is parsed. Its help names the variables, not what they are set to.

@@ -433,9 +433,11 @@ fn hands(root: &Arc<Root>, state: StateDirectory, options: &SyncOptions) -> Resu
     let calls = Calls::default();
     let recovery = recover(root, &state, &calls, PARTIAL_AGE_MAX)?;
     if !recovery.trashed.is_empty() || !recovery.restored.is_empty() {
-        tracing::info!(
-            ?recovery,
-            "an earlier run was cut off; what it displaced was kept"
+        let (trashed, restored) = (recovery.trashed.len(), recovery.restored.len());
+        tracing::warn!(
+            trashed,
+            restored,
+            "an earlier run was cut off; the files that it had displaced are in the trash or back in place"
         );
     }
     let staging = Staging::open(Arc::clone(root), &state, calls.clone())?;
