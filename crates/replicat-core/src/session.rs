@@ -283,13 +283,17 @@ impl Session {
         let (Some(ours), Some(theirs)) = (&self.sent_digest, &self.their_digest) else {
             return;
         };
-        if ours.1 != theirs.1
-            || *replica.knowledge() != ours.1
-            || self.repairing && ours.0 != theirs.0
-        {
+        // Both sides go by the same two sums, so that neither waits for the other. Only then does it count whether this
+        // side has moved on since.
+        if ours.1 != theirs.1 || self.repairing && ours.0 != theirs.0 {
             self.outcome = Some(Outcome::Again);
         } else if ours.0 == theirs.0 {
-            self.outcome = Some(Outcome::Equal);
+            let still = *replica.knowledge() == ours.1;
+            self.outcome = Some(if still {
+                Outcome::Equal
+            } else {
+                Outcome::Again
+            });
         } else {
             let leads = self
                 .peer
