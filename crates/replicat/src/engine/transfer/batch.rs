@@ -11,7 +11,7 @@ use replicat_fs::stage::Staged;
 use super::{Work, item};
 use crate::engine::{clock, failure, skipping};
 use crate::error::SyncError;
-use crate::event::SyncEvent;
+use crate::event::{PlanItem, SyncEvent};
 
 /// How many changes are made durable together.
 const CHANGES_MAX: usize = 2000;
@@ -30,6 +30,8 @@ pub(super) struct Batch {
     touched: Touched,
     /// There is something to record, if not to change.
     dirty: bool,
+    /// What is to be told once it is recorded.
+    told: Vec<PlanItem>,
 }
 
 impl Batch {
@@ -146,9 +148,10 @@ impl Work<'_> {
             changes,
             mut touched,
             dirty,
+            told,
             ..
         } = std::mem::take(&mut self.batch);
-        if changes.is_empty() && !dirty {
+        if changes.is_empty() && told.is_empty() && !dirty {
             return Ok(());
         }
         touched.merge(Touched::by(&changes));
@@ -162,7 +165,11 @@ impl Work<'_> {
             self.take_result(step, result)?;
         }
         flushed.map_err(|error| self.flush_failed(error))?;
-        self.target.commit()
+        self.target.commit()?;
+        for item in told.into_iter().chain(std::mem::take(&mut self.batch.told)) {
+            self.around.reporter.event(&SyncEvent::Item(item));
+        }
+        Ok(())
     }
 
     fn flush_failed(&self, error: ApplyError) -> SyncError {
@@ -268,9 +275,17 @@ impl Work<'_> {
         }
         self.target.changes.count(&told.change);
         let size = told.size;
-        self.around.reporter.event(&SyncEvent::Item(told));
+        self.tell_when_durable(told);
         self.tell_progress(size);
         Ok(())
+    }
+
+    /// Tells of a change once the group that it belongs to is recorded; in a dry run, at once.
+    pub(super) fn tell_when_durable(&mut self, item: PlanItem) {
+        match self.target.hands {
+            Some(_) => self.batch.told.push(item),
+            None => self.around.reporter.event(&SyncEvent::Item(item)),
+        }
     }
 
     /// What is at `path` now.

@@ -9,7 +9,7 @@ use replicat_fs::stage::Staged;
 
 use super::{PAGE_ROWS, Patience, Work};
 use crate::error::SyncError;
-use crate::event::{ItemChange, ItemKind, PlanItem, SyncEvent};
+use crate::event::{ItemChange, ItemKind, PlanItem};
 
 /// How many paths of one content are looked at.
 const SAME_CONTENT_LOOKED_AT_MAX: usize = 16;
@@ -145,13 +145,13 @@ impl Work<'_> {
         self.done.steps += 1;
         self.target.changes.moved += 1;
         self.note_moved_history(from, to)?;
-        self.around.reporter.event(&SyncEvent::Item(PlanItem {
+        self.tell_when_durable(PlanItem {
             root: self.target.number,
             path: to.clone(),
             kind,
             size,
             change: ItemChange::Move { from: from.clone() },
-        }));
+        });
         self.tell_progress(0);
         Ok(())
     }
