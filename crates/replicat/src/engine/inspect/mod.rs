@@ -169,10 +169,11 @@ impl Looked {
         }
         // What an edit replaced is a row of its own: it is in the trash.
         noted.retain(|note| note.change != Change::Edited);
-        for note in noted {
+        for note in noted.into_iter().rev() {
             rows.push(self.noted(note)?);
         }
-        for item in self.trash(Some(path))? {
+        // Times of one second are told apart by their order here alone.
+        for item in self.trash(Some(path))?.into_iter().rev() {
             rows.push(HistoryRow {
                 revision: Revision(0),
                 when: replicat_core::entry::Timestamp {

@@ -1,5 +1,6 @@
 //! Bringing back what the trash holds, and moving files on a user's behalf.
 
+use replicat_core::entry::Metadata;
 use replicat_core::path::RelPath;
 use replicat_core::record::Fingerprint;
 use replicat_fs::apply::{Action, Change, Displaced};
@@ -49,6 +50,7 @@ pub fn restore(
 
 impl Looked {
     fn put_back(&mut self, path: &RelPath, id: TrashId) -> Result<(), SyncError> {
+        self.make_directories(path)?;
         let expected = self.fingerprint(path)?;
         let Some(hands) = &self.local.hands else {
             return Ok(());
@@ -58,6 +60,21 @@ impl Looked {
             .take(id)
             .map_err(|error| self.local.fs_failed(error))?;
         self.change(path, expected, Action::Put(Box::new(staged)))
+    }
+
+    /// Makes the directories above `path` that are not there.
+    fn make_directories(&mut self, path: &RelPath) -> Result<(), SyncError> {
+        let above: Vec<RelPath> = std::iter::successors(path.parent(), RelPath::parent).collect();
+        for directory in above
+            .into_iter()
+            .rev()
+            .filter(|directory| !directory.is_root())
+        {
+            if self.fingerprint(&directory)?.is_none() {
+                self.change(&directory, None, Action::MakeDirectory(Metadata::default()))?;
+            }
+        }
+        Ok(())
     }
 
     /// Moves what is at `path` to the trash.
