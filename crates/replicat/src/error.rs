@@ -63,6 +63,14 @@ pub enum SyncError {
         /// How it was named before.
         same: PathBuf,
     },
+    /// State was to be kept in a root.
+    #[error("{state} lies inside {root}, and state would be synced with it")]
+    StateNested {
+        /// Where state was to be kept.
+        state: PathBuf,
+        /// The root that it is in.
+        root: PathBuf,
+    },
     /// A root, or its state, may not be read or written.
     #[error("{root} cannot be written: {source}")]
     RootNotWritable {
@@ -196,6 +204,7 @@ impl SyncError {
             Self::RootNotDirectory { .. } => "root-not-directory",
             Self::RootNested { .. } => "root-nested",
             Self::RootTwice { .. } => "root-twice",
+            Self::StateNested { .. } => "state-nested",
             Self::RootNotWritable { .. } => "root-not-writable",
             Self::DifferentFolders { .. } => "different-folders",
             Self::RootReplaced { .. } => "root-replaced",
@@ -223,6 +232,7 @@ impl SyncError {
             | Self::RootNotDirectory { .. }
             | Self::RootNested { .. }
             | Self::RootTwice { .. }
+            | Self::StateNested { .. }
             | Self::NotReplica { .. }
             | Self::UnknownPath { .. }
             | Self::NoConflict { .. }
@@ -255,6 +265,7 @@ impl SyncError {
                     .into()
             }
             Self::RootTwice { .. } => "name each directory once".into(),
+            Self::StateNested { .. } => "name a directory outside of all roots".into(),
             Self::RootNotWritable { .. } => {
                 "make it writable, or run as a user who may write there".into()
             }

@@ -49,6 +49,7 @@ pub fn sync(
 ) -> Result<SyncReport, SyncError> {
     let started = Instant::now();
     let given = roots::check(roots, options.missing_root, options.mode == Mode::Apply)?;
+    roots::check_state(&given, options.state_dir.as_deref())?;
     let filter = Filter::new(options.rules.clone());
     let replicas = local::open_all(&given, &filter, options)?;
     let threads = options

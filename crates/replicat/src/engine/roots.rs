@@ -54,6 +54,27 @@ pub(super) fn check(
     Ok(checked)
 }
 
+/// Refuses to keep state inside a root, where it would be synced.
+pub(super) fn check_state(roots: &[GivenRoot], state: Option<&Path>) -> Result<(), SyncError> {
+    let Some(state) = state else { return Ok(()) };
+    let whole = absolute(state)?;
+    let existing = whole
+        .ancestors()
+        .find_map(|above| fs::canonicalize(above).ok());
+    let within = |root: &&GivenRoot| {
+        existing
+            .as_ref()
+            .is_some_and(|above| above.starts_with(&root.canonical))
+    };
+    match roots.iter().find(within) {
+        None => Ok(()),
+        Some(root) => Err(SyncError::StateNested {
+            state: state.to_owned(),
+            root: root.given.clone(),
+        }),
+    }
+}
+
 fn exists(root: &Path, missing: MissingRoot) -> Result<bool, SyncError> {
     match fs::metadata(root) {
         Ok(found) if found.is_dir() => Ok(true),
