@@ -3,4 +3,7 @@
 mod history;
 mod killed;
 mod points;
-mod tracer;
+mod power;
+pub(crate) mod tracer;
+
+pub(crate) use points::points;

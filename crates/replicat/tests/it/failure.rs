@@ -1,1 +1,6 @@
-//! Failures: what a sync must survive.
+//! Failures: a full disk, refused access, state that is lost or old, clocks, roots that are not what they were.
+
+mod accident;
+mod disk;
+mod refusal;
+mod state;

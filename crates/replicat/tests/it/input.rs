@@ -1,1 +1,5 @@
-//! Bad input: refused with a reason.
+//! Input that cannot be meant, interruptions, and the commands that look at a root.
+
+mod looking;
+mod refused;
+mod stopped;

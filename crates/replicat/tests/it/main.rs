@@ -9,6 +9,7 @@ mod crash;
 mod detection;
 mod failure;
 mod input;
+mod machine;
 mod metadata;
 mod moves;
 mod names;

@@ -17,7 +17,9 @@ pub(super) const LOSER: &[u8] = b"as the first wrote it";
 /// What a root holds.
 pub(super) fn seen(root: &Path) -> Seen {
     let text = |path: Vec<u8>| String::from_utf8(path).unwrap();
-    let mut seen: Seen = (walk(root).into_iter()).map(|(path, node)| (text(path), node.kind)).collect();
+    let mut seen: Seen = (walk(root).into_iter())
+        .map(|(path, node)| (text(path), node.kind))
+        .collect();
     seen.remove("");
     seen
 }
@@ -53,7 +55,11 @@ impl Story {
         if let Some(winner) = before[world.last()].get("contested") {
             after.insert("contested".to_owned(), winner.clone());
         }
-        Expected { before, after, copies: usize::from(self == Self::Changes) }
+        Expected {
+            before,
+            after,
+            copies: usize::from(self == Self::Changes),
+        }
     }
 }
 
@@ -62,7 +68,11 @@ impl Expected {
     #[track_caller]
     pub(super) fn assert_old_or_new(&self, root: usize, seen: &Seen) {
         let before = &self.before[root];
-        let paths: BTreeSet<_> = seen.keys().chain(before.keys()).chain(self.after.keys()).collect();
+        let paths: BTreeSet<_> = seen
+            .keys()
+            .chain(before.keys())
+            .chain(self.after.keys())
+            .collect();
         for path in paths {
             let held = seen.get(path);
             let expected = if is_copy(path) {
@@ -70,7 +80,10 @@ impl Expected {
             } else {
                 held == before.get(path) || held == self.after.get(path)
             };
-            assert!(expected, "root {root}: {path:?} holds {held:?}, which is neither old nor new");
+            assert!(
+                expected,
+                "root {root}: {path:?} holds {held:?}, which is neither old nor new"
+            );
         }
     }
 
@@ -88,7 +101,10 @@ impl Expected {
             let kept = contents(directory);
             for (path, kind) in &self.before[root] {
                 if let Kind::File(content) = kind {
-                    assert!(kept.contains(content), "root {root} lost what {path:?} held");
+                    assert!(
+                        kept.contains(content),
+                        "root {root} lost what {path:?} held"
+                    );
                 }
             }
             assert_staging_is_empty(directory);
@@ -103,12 +119,14 @@ fn is_copy(path: &str) -> bool {
 /// Nothing waits in staging once a sync went to its end.
 #[track_caller]
 fn assert_staging_is_empty(root: &Path) {
-    for part in ["ready", "partial", "displaced"] {
-        let directory = root.join(".replicat/staging").join(part);
-        let names = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().file_name());
-        let left: Vec<_> = names.filter(|name| name != "log").collect();
-        assert!(left.is_empty(), "{left:?} are left in {directory:?}");
-    }
+    let staging = walk(&root.join(".replicat/staging"));
+    let waiting = staging
+        .iter()
+        .filter(|(path, node)| node.kind != Kind::Directory && path.as_slice() != b"displaced/log");
+    let left: Vec<String> = waiting
+        .map(|(path, _)| String::from_utf8_lossy(path).into())
+        .collect();
+    assert!(left.is_empty(), "{left:?} are left in staging of {root:?}");
 }
 
 /// The tree that all roots begin with.
@@ -125,6 +143,7 @@ fn plant(root: &Path) {
     ] {
         fs::write(root.join(name), content).unwrap();
     }
+    date_back(&root.join("contested"), 3600);
     fs::write(root.join("large"), noise(1, 300_000)).unwrap();
     for directory in ["directory", "directory/below", "emptied"] {
         fs::create_dir(root.join(directory)).unwrap();
@@ -166,20 +185,25 @@ fn change(first: &Path, last: &Path) {
 
 /// Writes the two sides of the conflict; the last root's is the later one and wins.
 fn contest(first: &Path, last: &Path) {
-    let now = SystemTime::now();
     for (root, content, ago) in [(first, LOSER, 60), (last, b"as the last wrote it", 30)] {
-        let path = root.join("contested");
-        fs::write(&path, content).unwrap();
-        let file = fs::File::options().write(true).open(&path).unwrap();
-        file.set_modified(now - Duration::from_secs(ago)).unwrap();
+        fs::write(root.join("contested"), content).unwrap();
+        date_back(&root.join("contested"), ago);
     }
+}
+
+fn date_back(path: &Path, seconds: u64) {
+    let file = fs::File::options().write(true).open(path).unwrap();
+    file.set_modified(SystemTime::now() - Duration::from_secs(seconds))
+        .unwrap();
 }
 
 fn noise(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed;
     let mut bytes = Vec::with_capacity(length);
     while bytes.len() < length {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
         bytes.push(state.to_be_bytes()[0]);
     }
     bytes

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 const VARIABLE: &str = "REPLICAT_CRASH_POINTS";
 
 /// All of `total` points, or about `sampled` of them at equal distances from a random one on.
-pub(super) fn points(total: usize, sampled: usize) -> Vec<usize> {
+pub(crate) fn points(total: usize, sampled: usize) -> Vec<usize> {
     let wanted = std::env::var(VARIABLE).unwrap_or_default();
     if wanted == "all" {
         return (0..total).collect();

@@ -21,21 +21,21 @@ const CLONES: [u64; 2] = [0x4004_9409, 0x4020_940d];
 
 /// What is to become of a process that is about to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     Proceed,
     Kill,
 }
 
 /// How a traced process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ending {
+pub(crate) enum Ending {
     Code(i32),
     Killed,
 }
 
 /// Runs a command whose standard output goes to `output`; `judge` is told the number of each system call that is about to
 /// write, the first being 0.
-pub(super) fn run(
+pub(crate) fn run(
     command: &Command,
     output: &Path,
     judge: &mut dyn FnMut(usize) -> Verdict,
@@ -54,7 +54,10 @@ pub(super) fn run(
         shell.current_dir(directory);
     }
     let written = File::create(output).unwrap();
-    shell.stdin(Stdio::piped()).stderr(written.try_clone().unwrap()).stdout(written);
+    shell
+        .stdin(Stdio::piped())
+        .stderr(written.try_clone().unwrap())
+        .stdout(written);
     let mut child = shell.spawn().unwrap();
     let leader = Pid::from_raw(i32::try_from(child.id()).unwrap());
     let options = Options::PTRACE_O_TRACESYSGOOD
@@ -64,7 +67,12 @@ pub(super) fn run(
     ptrace::seize(leader, options).expect("a process may be traced");
     ptrace::interrupt(leader).unwrap();
     child.stdin.take().unwrap().write_all(b"\n").unwrap();
-    Trace { leader, written: 0, judge }.follow()
+    Trace {
+        leader,
+        written: 0,
+        judge,
+    }
+    .follow()
 }
 
 struct Trace<'a> {
@@ -108,7 +116,9 @@ fn resume(pid: Pid, signal: Option<Signal>) {
 
 /// Whether a thread stopped before a system call that writes; what it says on its standard streams does not count.
 fn is_about_to_write(pid: Pid) -> bool {
-    let Ok(info) = ptrace::syscall_info(pid) else { return false };
+    let Ok(info) = ptrace::syscall_info(pid) else {
+        return false;
+    };
     if info.op != ENTRY {
         return false;
     }
@@ -140,14 +150,20 @@ struct Call {
 fn call(pid: Pid) -> nix::Result<Call> {
     let registers = ptrace::getregs(pid)?;
     let arguments = [registers.rdi, registers.rsi, registers.rdx];
-    Ok(Call { number: registers.orig_rax.cast_signed(), arguments })
+    Ok(Call {
+        number: registers.orig_rax.cast_signed(),
+        arguments,
+    })
 }
 
 #[cfg(target_arch = "aarch64")]
 fn call(pid: Pid) -> nix::Result<Call> {
     let registers = ptrace::getregs(pid)?;
     let arguments = [registers.regs[0], registers.regs[1], registers.regs[2]];
-    Ok(Call { number: registers.regs[8].cast_signed(), arguments })
+    Ok(Call {
+        number: registers.regs[8].cast_signed(),
+        arguments,
+    })
 }
 
 /// Calls that write whatever their arguments are.

@@ -58,6 +58,15 @@ impl World {
         }
     }
 
+    /// The same world with its roots in another directory, where they are made if they are not there.
+    pub(crate) fn moved_to(mut self, directory: &Path) -> Self {
+        for root in &mut self.roots {
+            *root = directory.join(root.file_name().unwrap());
+            std::fs::create_dir_all(root).unwrap();
+        }
+        self
+    }
+
     /// The same world, with options for every sync.
     pub(crate) fn with(mut self, options: &[&str]) -> Self {
         self.options = options.iter().map(ToString::to_string).collect();

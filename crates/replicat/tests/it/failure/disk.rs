@@ -1,0 +1,125 @@
+//! s63: the disk is full.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::machine::{Mount, has_root};
+use crate::world::{Kind, Outcome, World, walk};
+
+#[track_caller]
+fn assert_full(outcome: &Outcome) {
+    assert_eq!(outcome.code, Some(5), "{outcome:#?}");
+    assert!(!outcome.in_sync());
+    let error = outcome.of_type("error").next().unwrap();
+    assert_eq!(error["kind"], "disk-full");
+    assert!(error["message"].as_str().unwrap().contains("is full"));
+    assert!(error["hint"].as_str().unwrap().contains("make room"));
+}
+
+/// Everything that a root holds is what another held under that name.
+#[track_caller]
+fn assert_whole(world: &World, root: usize, model: usize) {
+    let model = walk(world.root(model));
+    for (path, node) in walk(world.root(root)) {
+        if let Kind::File(_) = node.kind {
+            assert_eq!(Some(&node.kind), model.get(&path).map(|node| &node.kind));
+        }
+    }
+}
+
+#[test]
+fn s63_the_disk_is_full_while_files_are_staged() {
+    if !has_root() {
+        return;
+    }
+    World::each(|world| {
+        let small = Mount::memory(world.root(world.last()), "4m");
+        for number in 0..40_u8 {
+            world.write(0, format!("file {number}"), vec![number; 300_000]);
+        }
+        let all: Vec<usize> = (0..world.count()).collect();
+        assert_full(&world.sync(&all, &[]));
+        assert_whole(world, world.last(), 0);
+        assert_full(&world.sync(&all, &[]));
+        small.resize("64m");
+        world.settle();
+        assert_eq!(world.paths().len(), 40);
+    });
+}
+
+#[test]
+fn s63_an_edit_does_not_fit() {
+    if !has_root() {
+        return;
+    }
+    World::each(|world| {
+        let small = Mount::memory(world.root(world.last()), "4m");
+        world.write(0, "grows", vec![1; 1_000_000]);
+        world.write(0, "stays", "as it is");
+        world.settle();
+        world.write(0, "grows", vec![2; 8_000_000]);
+        world.write(world.last(), "stays", "edited on the full disk");
+        let all: Vec<usize> = (0..world.count()).collect();
+        assert_full(&world.sync(&all, &[]));
+        let held = fs::read(world.path(world.last(), "grows")).unwrap();
+        assert_eq!(held, vec![1; 1_000_000]);
+        small.resize("64m");
+        world.settle();
+        assert_eq!(world.read(0, "stays"), "edited on the full disk");
+    });
+}
+
+#[test]
+fn s63_the_index_does_not_fit() {
+    if !has_root() {
+        return;
+    }
+    let mut refused = 0;
+    for kibibytes in [64, 256, 512, 768, 1024, 1536] {
+        let world = World::new(2);
+        let small = Mount::memory(world.root(1), &format!("{kibibytes}k"));
+        for number in 0..1500 {
+            world.write(0, format!("{:03}/{number:0100}", number / 50), "");
+        }
+        let outcome = world.sync(&[0, 1], &[]);
+        if outcome.code != Some(0) {
+            assert_full(&outcome);
+            refused += 1;
+        }
+        small.resize("64m");
+        world.settle();
+        assert_eq!(walk(world.root(1)), walk(world.root(0)));
+    }
+    assert!(refused > 1, "some were too small");
+}
+
+#[test]
+fn s63_the_disk_of_the_source_is_full() {
+    if !has_root() {
+        return;
+    }
+    World::each(|world| {
+        let small = Mount::memory(world.root(0), "1m");
+        world.write(0, "first", "x");
+        world.settle();
+        world.write(world.last(), "from the other", "y");
+        let filler = world.path(0, "filler");
+        let mut filled = fs::File::create(&filler).unwrap();
+        while std::io::Write::write_all(&mut filled, &[0; 4096]).is_ok() {}
+        let all: Vec<usize> = (0..world.count()).collect();
+        let outcome = world.sync(&all, &[]);
+        assert!(
+            outcome.code == Some(5) || outcome.code == Some(3),
+            "{outcome:#?}"
+        );
+        let told: Vec<&Value> = outcome.of_type("error").collect();
+        assert!(
+            told.iter().all(|error| error["kind"] == "disk-full"),
+            "{told:?}"
+        );
+        small.resize("64m");
+        world.settle();
+        assert_eq!(world.paths(), ["filler", "first", "from the other"]);
+    });
+}

@@ -1,0 +1,266 @@
+//! s65, s66: the index is damaged, deleted, or older than it should be; s68: clocks.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::machine::tool;
+use crate::world::World;
+
+const YEAR: i64 = 366 * 86_400;
+
+fn index(world: &World, root: usize) -> PathBuf {
+    world.path(root, ".replicat/index.redb")
+}
+
+/// A world in sync with a history behind it.
+fn told(world: &World) {
+    for name in ["kept", "edited", "deleted", "d/inner"] {
+        world.write(0, name, format!("{name} at first"));
+    }
+    world.settle();
+    world.write(world.last(), "kept", "kept, edited once");
+    world.settle();
+}
+
+#[test]
+fn s65_the_index_is_deleted() {
+    World::each(|world| {
+        told(world);
+        let last = world.last();
+        world.write(0, "edited", "edited elsewhere");
+        world.remove(0, "deleted");
+        world.write(0, "new", "new elsewhere");
+        world.write(last, "d/inner", "edited where the index was lost");
+        fs::remove_file(index(world, last)).unwrap();
+        world.settle();
+        assert_eq!(world.read(0, "edited"), "edited elsewhere");
+        assert_eq!(world.read(0, "new"), "new elsewhere");
+        assert!(!world.exists(last, "deleted"), "a deleted file came back");
+        assert!(world.in_trash(last, "deleted at first"));
+        let files = world.files();
+        let edited = "edited where the index was lost".to_owned();
+        assert!(files.iter().any(|(_, content)| *content == edited));
+    });
+}
+
+#[test]
+fn s65_all_state_of_all_roots_is_deleted() {
+    World::each(|world| {
+        told(world);
+        world.write(0, "edited", "edited, then everything was lost");
+        world.remove(0, "deleted");
+        for root in world.roots() {
+            fs::remove_dir_all(root.join(".replicat")).unwrap();
+        }
+        world.settle();
+        assert_eq!(
+            world.read(0, "deleted"),
+            "deleted at first",
+            "lost state never deletes"
+        );
+        let files = world.files();
+        for content in ["edited at first", "edited, then everything was lost"] {
+            assert!(files.iter().any(|(_, held)| held == content), "{files:?}");
+        }
+    });
+}
+
+#[test]
+fn s65_the_index_is_damaged() {
+    let damages: [(&str, fn(&mut Vec<u8>)); 5] = [
+        ("emptied", |bytes| bytes.clear()),
+        ("cut in half", |bytes| bytes.truncate(bytes.len() / 2)),
+        ("no index", |bytes| bytes.fill(b'x')),
+        ("zeros in its middle", |bytes| {
+            let (from, to) = (bytes.len() / 4, bytes.len() / 2);
+            bytes[from..to].fill(0);
+        }),
+        ("zeros at its beginning", |bytes| bytes[..4096].fill(0)),
+    ];
+    for (what, damage) in damages {
+        eprintln!("{what}");
+        let world = World::new(2);
+        told(&world);
+        world.write(0, "edited", "edited since");
+        let mut bytes = fs::read(index(&world, 1)).unwrap();
+        damage(&mut bytes);
+        fs::write(index(&world, 1), bytes).unwrap();
+        let outcome = world.sync(&[0, 1], &[]);
+        assert_eq!(outcome.code, Some(5), "{what}: {outcome:#?}");
+        let error = outcome.of_type("error").next().unwrap();
+        assert_eq!(error["kind"], "index-damaged", "{what}");
+        assert!(
+            error["hint"].as_str().unwrap().contains("index.redb away"),
+            "{error}"
+        );
+        assert_eq!(world.read(1, "edited"), "edited at first");
+        fs::rename(index(&world, 1), world.beside("away")).unwrap();
+        world.settle();
+        assert_eq!(world.read(1, "edited"), "edited since");
+    }
+}
+
+/// One byte of the index is flipped, at many places: it is noticed, or it does no harm.
+#[test]
+fn s65_bits_of_the_index_flip() {
+    let world = World::new(2);
+    told(&world);
+    let whole = fs::read(index(&world, 1)).unwrap();
+    let trees = world.tree();
+    let step = whole.len() / 40;
+    let mut noticed = 0;
+    for place in (0..whole.len()).step_by(step) {
+        let mut bytes = whole.clone();
+        bytes[place] ^= 0x10;
+        fs::write(index(&world, 1), bytes).unwrap();
+        let outcome = world.sync(&[0, 1], &[]);
+        match outcome.code {
+            Some(0) => assert!(outcome.in_sync()),
+            Some(5) => noticed += 1,
+            _ => panic!("byte {place}: {outcome:#?}"),
+        }
+        assert_eq!(world.tree(), trees, "byte {place}");
+    }
+    eprintln!("noticed {noticed} of 40");
+}
+
+/// What a backup of the last root is taken of, and how it comes back.
+fn restore(world: &World, files: bool) {
+    let last = world.last();
+    told(world);
+    let backup = world.beside("backup");
+    let copy = |from: PathBuf, to: PathBuf| {
+        tool("cp", [&"-a".into(), &from, &to]);
+    };
+    copy(world.root(last).to_owned(), backup.clone());
+    world.write(last, "edited", "edited after the backup");
+    world.write(last, "mine", "written after the backup");
+    world.remove(0, "deleted");
+    world.write(0, "new", "new after the backup");
+    world.settle();
+    if files {
+        for name in ["edited", "mine", "new"] {
+            world.remove(last, name);
+        }
+        for name in ["edited", "deleted"] {
+            copy(backup.join(name), world.path(last, name));
+        }
+    }
+    fs::remove_file(index(world, last)).unwrap();
+    copy(backup.join(".replicat/index.redb"), index(world, last));
+}
+
+#[test]
+fn s66_an_older_index_comes_back_without_the_files() {
+    World::each(|world| {
+        restore(world, false);
+        world.write(world.last(), "kept", "edited after the restoration");
+        let outcome = world.settle();
+        assert!(outcome.list("conflicts").is_empty(), "{outcome:#?}");
+        world.assert_files(&[
+            ("d/inner", "d/inner at first"),
+            ("edited", "edited after the backup"),
+            ("kept", "edited after the restoration"),
+            ("mine", "written after the backup"),
+            ("new", "new after the backup"),
+        ]);
+    });
+}
+
+#[test]
+fn s66_an_older_index_comes_back_with_the_files() {
+    World::each(|world| {
+        restore(world, true);
+        world.write(world.last(), "kept", "edited after the restoration");
+        world.settle();
+        world.assert_files(&[
+            ("d/inner", "d/inner at first"),
+            ("edited", "edited after the backup"),
+            ("kept", "edited after the restoration"),
+            ("mine", "written after the backup"),
+            ("new", "new after the backup"),
+        ]);
+    });
+}
+
+#[test]
+fn s66_what_is_written_again_after_a_restoration_is_not_taken_for_what_was_lost() {
+    World::each(|world| {
+        restore(world, true);
+        let last = world.last();
+        world.write(last, "edited", "edited another way after the restoration");
+        world.write(last, "mine", "written another way");
+        world.settle();
+        let files = world.files();
+        for content in [
+            "edited after the backup",
+            "edited another way after the restoration",
+            "written after the backup",
+            "written another way",
+        ] {
+            assert!(
+                files.iter().any(|(_, held)| held == content),
+                "{content}: {files:?}"
+            );
+        }
+        assert!(!world.exists(last, "deleted"));
+    });
+}
+
+fn now() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    i64::try_from(now.unwrap().as_secs()).unwrap()
+}
+
+#[test]
+fn s68_clocks_a_year_off_lose_nothing() {
+    for offset in [-YEAR, YEAR] {
+        World::each(|world| {
+            let last = world.last();
+            world.write(0, "edited", "at first");
+            world.write(0, "deleted", "at first");
+            world.write(0, "contested", "at first");
+            world.settle();
+            // All that the last root writes is off by a year.
+            world.write(last, "edited", "by a clock that is off");
+            world.touch(last, "edited", now() + offset, 0);
+            world.write(last, "contested", "by a clock that is off");
+            world.touch(last, "contested", now() + offset, 0);
+            world.write(last, "deleted", "saved by a clock that is off");
+            world.touch(last, "deleted", now() + offset, 0);
+            world.write(0, "contested", "by a clock that is right");
+            world.remove(0, "deleted");
+            world.settle();
+            assert_eq!(world.read(0, "edited"), "by a clock that is off");
+            assert_eq!(world.read(0, "deleted"), "saved by a clock that is off");
+            let held: Vec<String> = world
+                .files()
+                .into_iter()
+                .map(|(_, content)| content)
+                .collect();
+            assert!(held.contains(&"by a clock that is off".to_owned()));
+            assert!(held.contains(&"by a clock that is right".to_owned()));
+        });
+    }
+}
+
+#[test]
+fn s68_a_clock_that_steps_back_is_not_taken_for_an_older_edit() {
+    World::each(|world| {
+        let last = world.last();
+        world.write(0, "file", "at first");
+        world.touch(0, "file", now() + YEAR, 0);
+        world.settle();
+        for (root, offset) in [(last, 0), (0, -YEAR), (last, -2 * YEAR)] {
+            let content = format!("edited at {offset}");
+            world.write(root, "file", &content);
+            world.touch(root, "file", now() + offset, 0);
+            let outcome = world.settle();
+            assert!(outcome.list("conflicts").is_empty(), "{outcome:#?}");
+            assert_eq!(world.read(0, "file"), content);
+        }
+        world.remove(0, "file");
+        world.settle();
+        assert_eq!(world.paths(), Vec::<String>::new());
+    });
+}
