@@ -1,9 +1,9 @@
 //! Groups of changes: flushed, made, flushed again, recorded, and only then told.
 
-use replicat_core::entry::Metadata;
+use replicat_core::entry::{Metadata, Timestamp};
 use replicat_core::path::RelPath;
 use replicat_core::plan::{Step, Task};
-use replicat_core::record::{Base, Fingerprint};
+use replicat_core::record::{Base, Fingerprint, Record};
 use replicat_fs::apply::error::ApplyError;
 use replicat_fs::apply::{Action, Applied, Change, Displaced, Outcome, Touched};
 use replicat_fs::stage::Staged;
@@ -346,14 +346,10 @@ impl Work<'_> {
         for path in disturbed.iter().rev().filter(|path| !path.is_root()) {
             let record = self.target.replica.record(path);
             let record = record.map_err(|error| self.target.failed(error))?;
-            let Some(held) = record.held_payload() else {
-                continue;
-            };
-            let mtime = record
-                .entry
-                .shown()
-                .and_then(|shown| shown.metadata().mtime);
-            if !held.is_directory() || mtime.is_none() || self.target.hands.is_none() {
+            let held = record.held_payload();
+            let mtime = held_mtime(&record);
+            let is_directory = held.is_some_and(|held| held.is_directory());
+            if !is_directory || mtime.is_none() || self.target.hands.is_none() {
                 continue;
             }
             let change = Change {
@@ -371,6 +367,15 @@ impl Work<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// The modification time that the storage is to have. The entry may show a deletion already, which tells another.
+fn held_mtime(record: &Record) -> Option<Timestamp> {
+    let shown = record.entry.shown();
+    match record.local.as_ref().and_then(|local| local.base.as_ref()) {
+        Some(base) => base.metadata.mtime,
+        None => shown.and_then(|shown| shown.metadata().mtime),
     }
 }
 
