@@ -114,7 +114,11 @@ impl Applier {
 
     fn flush_each(&self, touched: &Touched) -> Result<(), Errno> {
         for path in &touched.directories {
-            match self.root.open_file(path) {
+            let opened = match path.is_root() {
+                true => self.root.directory(path),
+                false => self.root.open_file(path),
+            };
+            match opened {
                 Ok(directory) => self.calls().sync(directory.as_fd())?,
                 // It was removed or renamed in the same batch; the directory above it is flushed as well.
                 Err(error) if error.is_missing() => {}

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use replicat_core::entry::Metadata;
-use replicat_fs::apply::calls::Calls;
+use replicat_fs::apply::calls::{Call, Calls};
 use replicat_fs::apply::error::ApplyError;
 use replicat_fs::apply::{Action, Change, Displaced, Touched};
 use replicat_fs::error::FsError;
@@ -239,4 +239,22 @@ fn a_death_that_is_never_recovered_from_still_shows_old_or_new() {
             );
         }
     }
+}
+
+/// The root has no name in a directory above it, and was once taken for a directory that is gone.
+#[test]
+fn a_change_in_the_root_itself_is_flushed() {
+    let ground = Ground::usual();
+    let syncs = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&syncs);
+    let calls = Calls::with_fault(Arc::new(move |call| {
+        counted.fetch_add(usize::from(call == Call::Sync), Ordering::Relaxed);
+        None
+    }));
+    let stand = Stand::with_calls(&ground, calls).unwrap();
+    ground.write("a", "A");
+    let touched = Touched::by(&[stand.change("a", Action::Remove)]);
+    let before = syncs.load(Ordering::Relaxed);
+    stand.applier.flush_directories(&touched).unwrap();
+    assert!(syncs.load(Ordering::Relaxed) > before);
 }
