@@ -155,7 +155,7 @@ impl<S: Store> Replica<S> {
         let mut draft = draft_of_change(now, before, payload, metadata, changed, touched);
         match &record.local {
             None => self.acknowledge_absence(path, &record, &mut draft)?,
-            Some(old) if self.was_moved_away(path, old, lost.as_ref())? => draft.base = None,
+            Some(old) if self.moved_away(path, old, lost.as_ref())?.is_some() => draft.base = None,
             Some(_) => {}
         }
         let seen = self.announce_found(now, path, record, draft, Some((fingerprint, racy)))?;
@@ -178,6 +178,10 @@ impl<S: Store> Replica<S> {
             self.write(path, record)?;
             return Ok(Observed::Nothing);
         }
+        let moved_to = match (moved_to, &record.local) {
+            (None, Some(old)) => self.moved_away(path, old, Some(&before))?,
+            (moved_to, _) => moved_to,
+        };
         let lost = moved_to.is_none().then(|| before.clone());
         let draft = Draft {
             hlc: now.hlc().max(Hlc(before.hlc.0 + 1)),
@@ -194,16 +198,21 @@ impl<S: Store> Replica<S> {
         Ok(seen)
     }
 
-    /// Whether the very file that was at `path` is elsewhere now: then what is at `path` was not made from it.
-    fn was_moved_away(
+    /// Where the very file that was at `path` is now: then what is at `path` was not made from it. Of a file with several
+    /// names that cannot be said.
+    fn moved_away(
         &self,
         path: &RelPath,
         old: &Local,
         lost: Option<&Base>,
-    ) -> Result<bool, StoreError> {
-        let Some(content) = lost.and_then(|lost| lost.payload.leaf_substance()) else {
-            return Ok(false);
+    ) -> Result<Option<RelPath>, StoreError> {
+        let Some(lost) = lost else { return Ok(None) };
+        let Some(content) = lost.payload.leaf_substance() else {
+            return Ok(None);
         };
+        if matches!(lost.payload, Payload::File { link: Some(_), .. }) {
+            return Ok(None);
+        }
         let file = |local: &Local| (local.fingerprint.inode, local.fingerprint.birth);
         for other in self
             .store()
@@ -211,10 +220,10 @@ impl<S: Store> Replica<S> {
         {
             let there = self.record(&other)?.local;
             if other != *path && there.is_some_and(|there| file(&there) == file(old)) {
-                return Ok(true);
+                return Ok(Some(other));
             }
         }
-        Ok(false)
+        Ok(None)
     }
 
     /// What is found where the storage held nothing, as the entry says, is made in knowledge of the deletion.

@@ -4,7 +4,7 @@
 //! the loser), so that several replicas that make the same event join silently.
 
 use crate::entry::{Carry, Entry, Metadata, Payload, Stamps, Timestamp, Version};
-use crate::id::{ContentHash, ReplicaId};
+use crate::id::ReplicaId;
 use crate::path::RelPath;
 use crate::record::{Base, Record};
 use crate::replica::{Draft, Now, Replica};
@@ -145,16 +145,16 @@ impl<S: Store> Replica<S> {
         record: &Record,
         held: &Base,
     ) -> Result<Option<Draft>, StoreError> {
-        let Some(substance) = held.payload.leaf_substance() else {
+        if held.payload.is_directory() {
             return Ok(None);
-        };
+        }
         let mut versions = record.entry.versions().iter();
         let Some(kept) = versions.find(|version| held.embodies(version)) else {
             return Ok(None);
         };
         let mut seen = vec![path.clone()];
         let mut entry = record.entry.clone();
-        while let Some(next) = entry.moved_away(substance) {
+        while let Some(next) = entry.moved_away() {
             if seen.contains(&next) {
                 let mut tombstones = record.entry.versions().iter().rev();
                 let last = tombstones.find(|v| v.payload.moved_to().is_some());
@@ -372,15 +372,10 @@ impl Entry {
 }
 
 impl Entry {
-    /// Where `substance` went, if a move took it away from a version here that did not know of the move.
-    fn moved_away(&self, substance: ContentHash) -> Option<RelPath> {
+    /// Where the file that was here went, by what the entry shows.
+    fn moved_away(&self) -> Option<RelPath> {
         let shown = self.shown()?;
-        let to = shown.payload().moved_to()?;
-        let superseded = self
-            .versions
-            .iter()
-            .any(|v| v.payload.substance() == Some(substance));
-        superseded.then(|| to.clone())
+        shown.payload().moved_to().cloned()
     }
 
     /// Whether `replica` had a hand in this path. Who edits a file and puts its old content elsewhere himself (a swap)

@@ -29,6 +29,16 @@ struct Generator {
     focus: Vec<u8>,
     next_content: u64,
     faults: bool,
+    crowding: Crowding,
+}
+
+/// How close together the users of a history work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Crowding {
+    /// Anything anywhere.
+    Loose,
+    /// Few files, mostly written, renamed and deleted, so that moves and edits meet.
+    Tight,
 }
 
 /// The history of `seed`.
@@ -38,7 +48,16 @@ pub fn history(seed: u64, shape: Shape) -> History {
     let few = random.u8(0..10) < 8;
     let most = if few { 3 } else { 5 }.min(shape.replicas_max.max(2));
     let replicas = random.u8(2..=most);
-    let focus_size = random.usize(1..=6);
+    let crowding = if random.u8(0..3) == 0 {
+        Crowding::Tight
+    } else {
+        Crowding::Loose
+    };
+    let focus_size = if crowding == Crowding::Tight {
+        2
+    } else {
+        random.usize(1..=6)
+    };
     let focus = (0..focus_size)
         .map(|_| random.u8(0..paths::COUNT))
         .collect();
@@ -49,6 +68,7 @@ pub fn history(seed: u64, shape: Shape) -> History {
         focus,
         next_content: 1,
         faults,
+        crowding,
     };
     let operations = generator.operations(shape);
     History {
@@ -125,7 +145,7 @@ impl Generator {
             89..=90 => Op::Round,
             91 => Op::Partition(replica, other),
             92 => Op::Clock(replica, self.clock()),
-            _ if self.faults => self.fault(replica),
+            _ if self.faults => self.fault(replica, operations),
             _ => {
                 operations.push(Op::Scan(replica));
                 operations.push(Op::Exchange(replica, other, 0));
@@ -144,9 +164,16 @@ impl Generator {
         }
     }
 
-    fn fault(&mut self, replica: u8) -> Op {
+    fn fault(&mut self, replica: u8, operations: &mut Vec<Op>) -> Op {
         match self.random.u8(0..20) {
-            0..=4 => Op::CrashAfter(replica, self.random.u8(0..16)),
+            0..=4 => {
+                operations.push(Op::CrashAfter(replica, self.random.u8(0..16)));
+                match self.random.u8(0..3) {
+                    0 => Op::Apply(replica, 0, self.random.u8(1..5)),
+                    1 => Op::Round,
+                    _ => Op::Scan(replica),
+                }
+            }
             5 => Op::Crash(replica),
             6 => Op::Sync(replica),
             7..=9 => Op::Backup(replica),
@@ -161,6 +188,14 @@ impl Generator {
 
     fn act(&mut self) -> Act {
         let path = self.path();
+        if self.crowding == Crowding::Tight && self.random.u8(0..8) > 0 {
+            return match self.random.u8(0..10) {
+                0..=3 => Act::Write(path, self.content()),
+                4..=7 => Act::Rename(path, self.path()),
+                8 => Act::Delete(path),
+                _ => Act::Rewrite(path),
+            };
+        }
         match self.random.u8(0..40) {
             0..=9 => Act::Write(path, self.content()),
             10..=13 => Act::Replace(path, self.content()),

@@ -93,8 +93,8 @@ fn run_many(task: &Run) -> ExitCode {
     let work = || {
         while !stop.load(Ordering::Relaxed) {
             let number = next.fetch_add(1, Ordering::Relaxed);
-            let late =
-                deadline.is_some_and(|deadline| number.is_multiple_of(64) && begun.elapsed() > deadline);
+            let late = deadline
+                .is_some_and(|deadline| number.is_multiple_of(64) && begun.elapsed() > deadline);
             if number >= task.histories || late {
                 stop.store(true, Ordering::Relaxed);
                 break;

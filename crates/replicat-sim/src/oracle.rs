@@ -67,12 +67,11 @@ impl Oracle {
         fate.deleted_by = replica;
     }
 
-    /// A replica's index was lost: deletions that it alone knew of are forgotten.
-    pub fn forgot(&mut self, replica: u8, disks: &[&Disk]) {
-        for (content, fate) in &mut self.fates {
-            let own = fate.deleted_at.is_some() && fate.deleted_by == replica;
-            fate.may_return |= own && disks.iter().any(|disk| disk.holds(*content));
-        }
+    /// A replica's index was lost: deletions that it may not have told are forgotten.
+    pub fn forgot(&mut self, replica: u8) {
+        let own = |fate: &&mut Fate| fate.deleted_at.is_some() && fate.deleted_by == replica;
+        let forgotten = self.fates.values_mut().filter(own);
+        forgotten.for_each(|fate| fate.may_return = true);
     }
 
     /// A disk was copied: what is deleted from one of the two before its next scan may return from the other.

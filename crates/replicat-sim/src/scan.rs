@@ -1,7 +1,7 @@
-//! Looking through a replica's storage, as the scanner of production does: what changed is observed in path order, then
-//! what is gone, children first.
+//! Looking through a replica's storage, as the scanner of production does: what is new is observed in path order,
+//! then what changed, then what is gone, children first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use replicat_core::entry::Timestamp;
 use replicat_core::observe::{Found, Observed, Present};
@@ -11,6 +11,18 @@ use replicat_core::version::Hlc;
 
 use crate::disk::Node as File;
 use crate::world::{Failure, World};
+
+/// Which of the paths that hold something are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Presences {
+    /// Those at which nothing was known to be. They and the next come first, so that what was put in the place of a
+    /// file that only moved away is not taken for an edit of it.
+    New,
+    /// Those that hold a file known at another path.
+    Moved,
+    /// The others.
+    Changed,
+}
 
 /// Where an inode was found that was not known to be there.
 type Appeared = BTreeMap<(u64, u64), RelPath>;
@@ -23,7 +35,10 @@ impl World {
     pub(crate) fn scan(&mut self, replica: usize) -> Result<usize, Failure> {
         self.nodes[replica].touched_since_scan = false;
         let mut appeared = Appeared::new();
-        let mut events = self.observe_presences(replica, &mut appeared)?;
+        let mut events = 0;
+        for wanted in [Presences::New, Presences::Moved, Presences::Changed] {
+            events += self.observe_presences(replica, wanted, &mut appeared)?;
+        }
         events += self.observe_absences(replica, &appeared)?;
         self.commit(replica)?;
         Ok(events)
@@ -32,9 +47,15 @@ impl World {
     fn observe_presences(
         &mut self,
         replica: usize,
+        wanted: Presences,
         appeared: &mut Appeared,
     ) -> Result<usize, Failure> {
         let mut events = 0;
+        let locals = self.nodes[replica].store().records();
+        let recorded: BTreeSet<u64> = locals
+            .filter_map(|(_, record)| record.local.as_ref())
+            .map(|local| local.fingerprint.inode)
+            .collect();
         let mut cursor = RelPath::root();
         loop {
             let node = &self.nodes[replica];
@@ -51,6 +72,15 @@ impl World {
                 continue;
             }
             let record = node.replica().record(&path)?;
+            let kind = match &record.local {
+                None => Presences::New,
+                Some(local) if local.fingerprint.inode == file.inode => Presences::Changed,
+                Some(_) if recorded.contains(&file.inode) => Presences::Moved,
+                Some(_) => Presences::Changed,
+            };
+            if kind != wanted {
+                continue;
+            }
             let racy = record.local.as_ref().is_some_and(|local| local.racy);
             let known = record.local.map(|local| local.fingerprint);
             if known == Some(file.fingerprint()) && !racy {

@@ -322,8 +322,7 @@ impl World {
     }
 
     fn forget_deletions(&mut self, replica: usize) {
-        let disks: Vec<&Disk> = self.nodes.iter().map(|node| &node.disk).collect();
-        self.oracle.forgot(replica as u8, &disks);
+        self.oracle.forgot(replica as u8);
     }
 
     fn clone_replica(&mut self, replica: usize) -> Result<(), Failure> {

@@ -511,3 +511,41 @@ fn who_has_equal_content_from_elsewhere_does_not_preserve_for_others() {
         ],
     );
 }
+
+/// One replica renamed a directory, the other renamed it there and back while it was being scanned. The passing
+/// files were told as deleted at the new place, not as moved, and took the first replica's files along.
+#[test]
+fn a_directory_moved_there_and_back_within_a_scan_keeps_its_files() {
+    check(
+        2,
+        1592617708,
+        &[
+            User(0, MakeDirectory(3)),
+            User(0, MakeDirectory(8)),
+            User(0, MakeDirectory(6)),
+            User(0, Write(7, 3)),
+            Round,
+            User(0, Rename(6, 9)),
+            User(1, Rename(6, 9)),
+            UserAfter(1, 2, Rename(9, 6)),
+            Scan(1),
+        ],
+    );
+}
+
+/// A replica moved on in one session while it compared sums in another: it ended that with Again, while the other
+/// side led a repair and waited.
+#[test]
+fn two_sessions_at_once_both_end() {
+    check(
+        3,
+        1592527912,
+        &[
+            User(0, Write(3, 1)),
+            Scan(0),
+            Exchange(2, 0, 4),
+            Exchange(2, 1, 5),
+            Round,
+        ],
+    );
+}
