@@ -6,4 +6,4 @@ mod points;
 mod power;
 pub(crate) mod tracer;
 
-pub(crate) use points::points;
+pub(crate) use points::sample;

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use crate::crash::points;
+use crate::crash::sample;
 use crate::crash::tracer::{self, Verdict};
 use crate::machine::has_program;
 use crate::world::{Kind, World, command, walk};
@@ -69,7 +69,7 @@ fn disturb(sampled: usize, disturb: &dyn Fn(&World)) {
             total = number + 1;
             false
         });
-        for point in points(total, sampled) {
+        for point in sample(total, sampled) {
             eprintln!("{count} roots, disturbed before write {point} of {total}");
             disturbed(count, disturb, &mut |number| number == point);
         }

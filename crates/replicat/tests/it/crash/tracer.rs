@@ -35,6 +35,7 @@ pub(crate) enum Ending {
 
 /// Runs a command whose standard output goes to `output`; `judge` is told the number of each system call that is about to
 /// write, the first being 0.
+#[allow(clippy::zombie_processes)] // It is waited for as a traced process.
 pub(crate) fn run(
     command: &Command,
     output: &Path,

@@ -6,6 +6,9 @@ use std::path::PathBuf;
 use crate::machine::tool;
 use crate::world::World;
 
+/// What happens to the bytes of an index.
+type Damage = fn(&mut Vec<u8>);
+
 const YEAR: i64 = 366 * 86_400;
 
 fn index(world: &World, root: usize) -> PathBuf {
@@ -67,7 +70,7 @@ fn s65_all_state_of_all_roots_is_deleted() {
 
 #[test]
 fn s65_the_index_is_damaged() {
-    let damages: [(&str, fn(&mut Vec<u8>)); 5] = [
+    let damages: [(&str, Damage); 5] = [
         ("emptied", |bytes| bytes.clear()),
         ("cut in half", |bytes| bytes.truncate(bytes.len() / 2)),
         ("no index", |bytes| bytes.fill(b'x')),

@@ -5,7 +5,7 @@ use std::time::Instant;
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 
-use crate::crash::points;
+use crate::crash::sample;
 use crate::world::{Kind, Outcome, World, command, walk};
 
 /// How many files the first sync has.
@@ -41,7 +41,7 @@ fn interrupted(world: &World, signal: Signal, lines: usize) -> Outcome {
 #[test]
 fn ctrl_c_in_a_first_sync() {
     for count in [2, 3] {
-        for (number, moment) in points(FILES * (count - 1), MOMENTS / (count - 1))
+        for (number, moment) in sample(FILES * (count - 1), MOMENTS / (count - 1))
             .into_iter()
             .enumerate()
         {
