@@ -32,9 +32,10 @@ fn s62_the_power_fails_in_a_sync_of_changes() {
 
 /// A world whose roots lie on a filesystem in an image.
 struct Disk {
+    /// Given up before the directory that it is in.
+    _mount: Mount,
     world: World,
     image: PathBuf,
-    _mount: Mount,
 }
 
 impl Disk {
