@@ -11,6 +11,9 @@ use replicat_core::store::Store;
 use crate::disk::{Content, Kind, Node as File, content_of};
 use crate::world::{Failure, World};
 
+/// No plan of these small histories needs as many steps.
+const STEPS_MAX: usize = 1000;
+
 /// How far the carrying out of a plan has come.
 #[derive(Debug)]
 struct Progress {
@@ -58,6 +61,9 @@ impl World {
             self.move_trees(replica, &mut progress)?;
             self.pass(replica, Direction::Forward, &mut progress)?;
             self.pass(replica, Direction::Backward, &mut progress)?;
+            if progress.made > STEPS_MAX {
+                return Err(Failure::violation("a plan does not end".to_owned()));
+            }
             if progress.made == before || progress.steps_left == 0 {
                 break;
             }

@@ -120,7 +120,10 @@ impl Applier {
     /// cut off and is to be undone.
     fn leave_to_trash(&self, slot: At<'_>, id: TrashId, label: &[u8]) {
         let name = Slot::new(id, Origin::Trash, label).name();
-        let left = At { directory: slot.directory, name: &name };
+        let left = At {
+            directory: slot.directory,
+            name: &name,
+        };
         if let Err(reason) = self.calls().rename_new(slot, left) {
             tracing::warn!(name = ?slot.name, %reason, "cannot mark what was replaced");
         }

@@ -314,7 +314,11 @@ impl Staging {
     /// # Errors
     /// [`ApplyError::Changed`] if `from` is not what was expected, [`ApplyError::NoHardLink`] if the filesystem or
     /// the system's policy refuses a link: then the content has to be copied.
-    pub(crate) fn adopt_link(&self, from: &RelPath, expected: &Fingerprint) -> Result<Staged, ApplyError> {
+    pub(crate) fn adopt_link(
+        &self,
+        from: &RelPath,
+        expected: &Fingerprint,
+    ) -> Result<Staged, ApplyError> {
         let root = &self.area.root;
         let parent = root.parent_of(from)?;
         let changed = || ApplyError::Changed(root.shown(from));

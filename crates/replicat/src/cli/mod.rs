@@ -25,8 +25,8 @@ mod text;
 use std::process;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
-use tracing_subscriber::EnvFilter;
 use replicat::error::ExitCode;
+use tracing_subscriber::EnvFilter;
 
 use arguments::{Arguments, Command};
 use failure::Failure;

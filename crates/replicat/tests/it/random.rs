@@ -25,6 +25,7 @@ fn random_histories_end_equal_and_lose_nothing() {
     for seed in first..first + count {
         let history = History::random(&mut Random::new(seed));
         if let Err(failure) = run(&history) {
+            eprintln!("seed {seed} fails; looking for the least that does");
             let least = shrink(history);
             panic!("seed {seed} fails: {failure:.2000}\nas does: {least:#?}");
         }
