@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::ledger::Ledger;
 use super::step::{Random, Step};
@@ -220,7 +220,7 @@ fn copy(
         .map(|path| String::from_utf8_lossy(path).into_owned());
     let mut copies = paths.filter(|path| path.contains(".conflict-"));
     match copies.nth(number) {
-        Some(path) => act(&PathBuf::from(world.path(root, path))),
+        Some(path) => act(&world.path(root, path)),
         None => Ok(()),
     }
 }

@@ -17,13 +17,6 @@ impl World {
         fs::write(&path, content).unwrap_or_else(|error| panic!("write {path:?}: {error}"));
     }
 
-    /// Writes the same file in all roots of the list.
-    pub(crate) fn write_all(&self, roots: &[usize], path: &str, content: &str) {
-        for root in roots {
-            self.write(*root, path, content);
-        }
-    }
-
     /// Makes a directory, with those above it.
     pub(crate) fn mkdir(&self, root: usize, path: impl AsRef<OsStr>) {
         fs::create_dir_all(self.path(root, path)).unwrap();

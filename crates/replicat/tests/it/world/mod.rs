@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tempfile::TempDir;
 
 pub(crate) use run::{Outcome, command};
-pub(crate) use walk::{Kind, Node, Tree, contents, stat_everything, walk};
+pub(crate) use walk::{Kind, Node, contents, stat_everything, walk};
 
 const NAMES: [&str; 5] = ["alpha", "beta", "gamma", "delta", "epsilon"];
 

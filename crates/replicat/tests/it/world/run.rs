@@ -27,8 +27,6 @@ pub(crate) struct Outcome {
     pub(crate) code: Option<i32>,
     /// The objects of standard output.
     pub(crate) lines: Vec<Value>,
-    /// Standard error.
-    pub(crate) errors: String,
 }
 
 impl Outcome {
@@ -41,7 +39,6 @@ impl Outcome {
         Self {
             code: output.status.code(),
             lines: text.lines().map(object).collect(),
-            errors: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
     }
 
