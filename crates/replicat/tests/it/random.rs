@@ -40,6 +40,19 @@ fn assert_holds(roots: usize, steps: Vec<Step>) {
     }
 }
 
+/// Two paths that wanted one content both took the file that had to go, and became two names of it.
+#[test]
+fn a_file_that_goes_lives_on_at_one_path() {
+    use Step::{MakeDirectory, Write};
+    let steps = vec![
+        Write(3, "c".into(), 1),
+        Write(1, "d".into(), 1),
+        MakeDirectory(2, "d".into()),
+        Write(2, "a/c/c".into(), 1),
+    ];
+    assert_holds(4, steps);
+}
+
 /// A file that had to go lived on at another path, and the directory of that path kept the time of the replacement.
 #[test]
 fn a_directory_keeps_its_time_when_a_file_moves_into_it() {
