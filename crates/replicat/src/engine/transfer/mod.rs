@@ -131,6 +131,8 @@ struct Work<'run> {
     taken: BTreeSet<RelPath>,
     /// Contents that were linked into staging because what held them had to go.
     secured: HashMap<ContentHash, Staged>,
+    /// The paths of files that were given one more name, to live on under: one each.
+    adopted: BTreeSet<RelPath>,
     batch: Batch,
     /// Directories whose children changed: their times have to be set again.
     disturbed: BTreeSet<RelPath>,
@@ -179,6 +181,7 @@ impl<'run> Work<'run> {
             building: 0,
             taken: BTreeSet::new(),
             secured: HashMap::new(),
+            adopted: BTreeSet::new(),
             batch: Batch::default(),
             disturbed: BTreeSet::new(),
             linked: BTreeSet::new(),

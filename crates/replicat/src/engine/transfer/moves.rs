@@ -202,9 +202,12 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// One more name for a file of the root, in staging; `None` if that cannot be had.
-    pub(super) fn adopt(&self, path: &RelPath, expected: &Fingerprint) -> Option<Staged> {
+    /// One more name for a file of the root, in staging; `None` if that cannot be had, or was before.
+    pub(super) fn adopt(&mut self, path: &RelPath, expected: &Fingerprint) -> Option<Staged> {
         let hands = self.target.hands.as_ref()?;
+        if !self.adopted.insert(path.clone()) {
+            return None;
+        }
         hands.applier.adopt(path, expected).ok()
     }
 }

@@ -98,6 +98,10 @@ impl Work<'_> {
         else {
             return Ok(Some(None));
         };
+        if self.adopted.contains(path) {
+            // Two paths would become two names of one file.
+            return Ok(Some(source));
+        }
         if *fate == Fate::Removed && step.expected.is_none() {
             self.done.reused += size;
             self.rename_file(step, path, *fingerprint)?;
