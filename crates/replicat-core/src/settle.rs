@@ -215,7 +215,15 @@ impl<S: Store> Replica<S> {
             if record.entry.is_directory() {
                 break;
             }
-            self.announce(now, &parent, revival(&record.entry))?;
+            let mut draft = revival(&record.entry);
+            let held = self.storage_state(&parent, &record)?;
+            if let Some(held) = held.filter(|held| held.payload.is_directory())
+                && draft.metadata == Metadata::default()
+            {
+                // No deletion says how it was described; the directory that stands here does.
+                (draft.metadata, draft.stamps) = (held.metadata, held.stamps);
+            }
+            self.announce(now, &parent, draft)?;
             made += 1;
         }
         Ok(made)
