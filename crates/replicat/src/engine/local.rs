@@ -53,8 +53,6 @@ pub(super) struct LocalReplica {
     pub(super) durability: Durability,
     pub(super) changes: ChangeCounts,
     pub(super) skipped: Vec<Skipped>,
-    /// The root is held by a brake: nothing was observed in it.
-    pub(super) held: bool,
     /// Directories that could not be removed once because something was in them.
     pub(super) stubborn: BTreeSet<RelPath>,
 }
@@ -332,7 +330,6 @@ impl<'given> Opening<'given> {
             durability: options.durability,
             changes: ChangeCounts::default(),
             skipped: Vec::new(),
-            held: false,
             stubborn: BTreeSet::new(),
         };
         local.check_identity(self.outside.is_some())?;
@@ -482,7 +479,6 @@ impl LocalReplica {
             durability: options.durability,
             changes: ChangeCounts::default(),
             skipped: Vec::new(),
-            held: false,
             stubborn: BTreeSet::new(),
         })
     }

@@ -443,7 +443,6 @@ impl Intake {
             Scope::Everything => brakes::mass_deletion(local, report, departures.unpaired())?,
             Scope::Paths(_) => None,
         };
-        local.held |= brake.is_some();
         if brake.is_none() && !around.cancellation.is_cancelled() {
             for path in std::mem::take(&mut self.missing) {
                 let moved_to = departures.destination(&path);
