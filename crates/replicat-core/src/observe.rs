@@ -117,10 +117,12 @@ impl<S: Store> Replica<S> {
             changed,
             touched,
         } = present;
-        // What is found for the first time is taken as it is meant to be, where that says nothing of an aspect.
-        let first = record.local.is_none();
+        // Where what is meant to be says nothing of an aspect, it is as it was found first, and as long as the kernel
+        // has seen no change since.
+        let untouched =
+            (record.local.as_ref()).is_none_or(|known| known.fingerprint == fingerprint);
         let agrees =
-            |held: &Metadata| metadata.agrees_with(held) && (first || held.covers(&metadata));
+            |held: &Metadata| metadata.agrees_with(held) && (untouched || held.covers(&metadata));
         let as_shown = record
             .entry
             .shown()
