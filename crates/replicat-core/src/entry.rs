@@ -19,6 +19,9 @@ pub struct Timestamp {
 /// What every directory holds, as far as [`Payload::substance`] goes.
 const DIRECTORY_SUBSTANCE: ContentHash = ContentHash(*b"replicat 2026 directory subst v1");
 
+/// What an encoded version takes without its parts of variable length, about.
+const VERSION_BYTES: usize = 150;
+
 /// What a path holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Payload {
@@ -198,6 +201,22 @@ pub struct Version {
     pub conflict_of: Option<Dot>,
 }
 
+impl Version {
+    fn bytes_about(&self) -> usize {
+        let payload = match &self.payload {
+            Payload::Symlink { target } => target.len(),
+            Payload::Tombstone { moved_to } => {
+                moved_to.as_ref().map_or(0, |to| to.as_bytes().len())
+            }
+            Payload::File { .. } | Payload::Directory => 0,
+        };
+        let xattrs = self.metadata.xattrs.iter().flatten();
+        let xattrs = xattrs.map(|xattr| xattr.name.len() + xattr.value.len());
+        let dots = self.context.vector.len() + self.context.carried.len();
+        VERSION_BYTES + payload + xattrs.sum::<usize>() + 2 * size_of::<Dot>() * dots
+    }
+}
+
 /// The versions at a path that no known version replaces, sorted by dot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entry {
@@ -209,6 +228,12 @@ impl Entry {
     #[must_use]
     pub fn versions(&self) -> &[Version] {
         &self.versions
+    }
+
+    /// About how many bytes it takes to send this as the entry of `path`.
+    pub(crate) fn bytes_about(&self, path: &RelPath) -> usize {
+        let versions = self.versions.iter().map(Version::bytes_about);
+        path.as_bytes().len() + versions.sum::<usize>()
     }
 
     /// An entry from versions as they were stored; they are sorted by dot.

@@ -6,6 +6,7 @@
 //!
 //! The algorithm is explained in `docs/algorithm.md`.
 
+mod acquaintance;
 pub mod conflict;
 pub mod digest;
 pub mod entry;

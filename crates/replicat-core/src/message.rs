@@ -111,6 +111,8 @@ pub struct TreeReply {
     pub entries: Vec<(RelPath, Entry)>,
     /// The paths below which the sums differ.
     pub descend: Vec<RelPath>,
+    /// The answer speaks of names up to this one, the rest of the page is to be sent again; of the whole page if empty.
+    pub until: Vec<u8>,
 }
 
 /// A content that is wanted, whole or in part.

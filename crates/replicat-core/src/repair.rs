@@ -5,42 +5,50 @@ use crate::entry::Entry;
 use crate::message::{TreePage, TreeReply, TreeRow};
 use crate::path::RelPath;
 use crate::replica::Replica;
+use crate::session::ENTRIES_BYTES;
 use crate::store::{Children, Digest, Store, StoreError};
 use crate::version::VersionVector;
 
 /// How many children go into one page.
-const ROWS_PER_PAGE: usize = 4096;
+const ROWS_PER_PAGE: usize = 1024;
 
-/// Entries to send, and directories to go down into.
-type Differences = (Vec<(RelPath, Entry)>, Vec<RelPath>);
+/// Where in the tree a page begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) directory: RelPath,
+    /// After this name; at the first if empty.
+    pub(crate) after: Vec<u8>,
+}
+
+impl Place {
+    pub(crate) fn start_of(directory: RelPath) -> Self {
+        let after = Vec::new();
+        Self { directory, after }
+    }
+}
 
 impl<S: Store> Replica<S> {
-    /// The children of `directory`, and for the root also the root itself, in digests.
-    pub(crate) fn tree_pages(&self, directory: &RelPath) -> Result<Vec<TreePage>, StoreError> {
-        let mut pages = Vec::new();
-        let mut after = Vec::new();
-        loop {
-            let children = self
-                .store()
-                .children(directory, some(&after), ROWS_PER_PAGE)?;
-            let last = children.len() < ROWS_PER_PAGE;
-            let end = children
-                .last()
-                .map(|(name, _)| name.clone())
-                .unwrap_or_default();
-            let until = if last { Vec::new() } else { end.clone() };
-            let rows = self.tree_rows(directory, children)?;
-            pages.push(TreePage {
-                directory: directory.clone(),
-                after,
-                until,
-                rows,
-            });
-            if last {
-                return Ok(pages);
-            }
-            after = end;
-        }
+    /// The children of a directory from `place` on, in digests, and where those that are left begin.
+    pub(crate) fn tree_page(&self, place: Place) -> Result<(TreePage, Option<Place>), StoreError> {
+        let Place { directory, after } = place;
+        let children = self
+            .store()
+            .children(&directory, some(&after), ROWS_PER_PAGE)?;
+        let full = children.len() == ROWS_PER_PAGE;
+        let last = children.last().filter(|_| full);
+        let until = last.map(|(name, _)| name.clone()).unwrap_or_default();
+        let rest = full.then(|| Place {
+            directory: directory.clone(),
+            after: until.clone(),
+        });
+        let rows = self.tree_rows(&directory, children)?;
+        let page = TreePage {
+            directory,
+            after,
+            until,
+            rows,
+        };
+        Ok((page, rest))
     }
 
     fn tree_rows(
@@ -87,70 +95,80 @@ impl<S: Store> Replica<S> {
         Ok(sum)
     }
 
-    /// What this replica has where it differs from `page`.
+    /// What this replica has where it differs from `page`, or from the part of it that fits into one answer.
     pub(crate) fn answer_tree(&self, page: &TreePage) -> Result<TreeReply, StoreError> {
         let directory = &page.directory;
-        let mut entries = Vec::new();
-        let mut descend = Vec::new();
+        let (mut entries, mut descend) = (Vec::new(), Vec::new());
         if directory.is_root() && page.after.is_empty() {
             entries.push((RelPath::root(), self.record(&RelPath::root())?.entry));
         }
-        let ours = self.rows_of_page(page)?;
-        let names = ours.iter().chain(&page.rows).map(|row| row.name.as_slice());
+        let (ours, mut until) = self.rows_of_page(page)?;
+        let theirs = (page.rows.iter()).filter(|row| until.is_empty() || row.name <= until);
+        let names = ours.iter().chain(theirs).map(|row| row.name.as_slice());
         let names: std::collections::BTreeSet<&[u8]> = names.collect();
+        let mut bytes = 0;
         for name in names {
             let Ok(path) = directory.join(name) else {
                 continue;
             };
             let (our_own, our_below) = sums(&ours, name);
             let (their_own, their_below) = sums(&page.rows, name);
-            if our_own != their_own {
-                entries.push((path.clone(), self.record(&path)?.entry));
-            }
             if our_below != their_below {
-                descend.push(path);
+                descend.push(path.clone());
+            }
+            if our_own != their_own {
+                let entry = self.record(&path)?.entry;
+                bytes += entry.bytes_about(&path);
+                entries.push((path, entry));
+            }
+            if bytes >= ENTRIES_BYTES {
+                until = name.to_vec();
+                break;
             }
         }
         Ok(TreeReply {
             directory: directory.clone(),
             entries,
             descend,
+            until,
         })
     }
 
-    fn rows_of_page(&self, page: &TreePage) -> Result<Vec<TreeRow>, StoreError> {
-        let mut rows = Vec::new();
-        let mut after = page.after.clone();
-        loop {
-            let mut children =
-                self.store()
-                    .children(&page.directory, some(&after), ROWS_PER_PAGE)?;
-            let Some((last, _)) = children.last() else {
-                return Ok(rows);
-            };
-            after.clone_from(last);
-            let before = children.len();
-            children.retain(|(name, _)| page.until.is_empty() || *name <= page.until);
-            let ended = children.len() < before;
-            rows.extend(self.tree_rows(&page.directory, children)?);
-            if ended {
-                return Ok(rows);
-            }
-        }
+    /// This replica's rows that `page` speaks of, and the name up to which they go if these are not all.
+    fn rows_of_page(&self, page: &TreePage) -> Result<(Vec<TreeRow>, Vec<u8>), StoreError> {
+        let mut children =
+            self.store()
+                .children(&page.directory, some(&page.after), ROWS_PER_PAGE)?;
+        let full = children.len() == ROWS_PER_PAGE;
+        children.retain(|(name, _)| page.until.is_empty() || *name <= page.until);
+        let until = match children.last() {
+            Some((last, _)) if full && children.len() == ROWS_PER_PAGE => last.clone(),
+            _ => Vec::new(),
+        };
+        Ok((self.tree_rows(&page.directory, children)?, until))
     }
 
-    /// Merges what the other has; returns what this replica had there, for the other to merge.
+    /// Merges what the other has; returns what this replica had there, for the other to merge, by message.
     pub(crate) fn take_tree_reply(
         &mut self,
-        reply: TreeReply,
+        entries: Vec<(RelPath, Entry)>,
         theirs: &VersionVector,
-    ) -> Result<Differences, StoreError> {
-        let mut ours = Vec::with_capacity(reply.entries.len());
-        for (path, _) in &reply.entries {
-            ours.push((path.clone(), self.record(path)?.entry));
+    ) -> Result<Vec<Vec<(RelPath, Entry)>>, StoreError> {
+        let mut messages = vec![Vec::new()];
+        let mut bytes = 0;
+        for (path, _) in &entries {
+            let ours = self.record(path)?.entry;
+            if bytes >= ENTRIES_BYTES {
+                messages.push(Vec::new());
+                bytes = 0;
+            }
+            bytes += ours.bytes_about(path);
+            if let Some(last) = messages.last_mut() {
+                last.push((path.clone(), ours));
+            }
         }
-        self.merge_entries(reply.entries, theirs)?;
-        Ok((ours, reply.descend))
+        self.merge_entries(entries, theirs)?;
+        Ok(messages)
     }
 }
 

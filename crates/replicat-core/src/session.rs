@@ -1,8 +1,9 @@
 //! The session between two replicas (`docs/algorithm.md`, section 5).
 //!
 //! A session has no sockets: its owner passes on what [`Session::poll`] yields and hands in what arrives. One that
-//! breaks at any point has done no harm. It ends when both sides have all that the other knew; then its owner settles,
-//! and starts another if that made events.
+//! breaks at any point has done no harm. When both sides have all that the other knew, and have compared sums, it has an
+//! [`Outcome`]; then its owner settles, and either ends it, and starts another if that made events, or keeps it: it is
+//! live from there on, and carries what either side announces.
 
 use std::collections::VecDeque;
 
@@ -10,14 +11,17 @@ use thiserror::Error;
 
 use crate::entry::Entry;
 use crate::id::{FolderId, ReplicaId};
-use crate::message::{Hello, Message, PROTOCOL_VERSION};
+use crate::message::{Hello, Message, PROTOCOL_VERSION, TreeReply};
 use crate::path::RelPath;
+use crate::repair::Place;
 use crate::replica::Replica;
-use crate::store::{Digest, Member, Store, StoreError};
+use crate::store::{Digest, Store, StoreError};
 use crate::version::{Dot, VersionVector};
 
 /// How many entries go into one message.
 const ENTRIES_PER_MESSAGE: usize = 512;
+/// A message takes no further entry when it is as long as this, about, in bytes.
+pub(crate) const ENTRIES_BYTES: usize = 1 << 20;
 /// How many versions of an entry are sent at the most; more concurrent versions of one path than this are a flood.
 const VERSIONS_PER_ENTRY_MAX: usize = 4096;
 
@@ -58,12 +62,12 @@ pub enum SessionError {
     Unexpected(&'static str),
 }
 
-/// How a session ended.
+/// What the comparison of the sums led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Both replicas hold the same versions: their digests are equal.
     Equal,
-    /// Something changed meanwhile; another session is needed.
+    /// Something changed meanwhile: another session is needed, or, if this one goes on, an announcement.
     Again,
 }
 
@@ -73,13 +77,15 @@ pub struct Session {
     outbox: VecDeque<Message>,
     peer: Option<Peer>,
     stage: Stage,
+    /// There may be news to announce, on a live session.
+    has_news: bool,
+    /// What this side last said that it knows.
+    told: VersionVector,
+    /// The sums are to be compared once more, on a live session.
+    wants_sum: bool,
     sent_digest: Option<(Digest, VersionVector)>,
     their_digest: Option<(Digest, VersionVector)>,
-    /// Directories whose pages are still to be sent, on the side that leads the repair.
-    repair: Vec<RelPath>,
-    repairing: bool,
-    /// How many pages have not been answered.
-    awaited: usize,
+    repair: Option<Repair>,
     outcome: Option<Outcome>,
 }
 
@@ -90,7 +96,8 @@ struct Peer {
     knowledge: VersionVector,
     /// What the other has been sent or knew.
     covered: VersionVector,
-    all_received: bool,
+    /// The other's last `Sent` covers all that it sent.
+    is_whole: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +108,22 @@ enum Stage {
     Sent,
     /// The sums have been sent.
     Comparing,
+    /// The sums were compared once: from now on either side announces its news.
+    Live,
+}
+
+/// The search for what differs though knowledge is equal.
+#[derive(Debug)]
+enum Repair {
+    /// This side sends pages of its tree.
+    Leads {
+        /// Where pages are still to be sent from.
+        open: Vec<Place>,
+        /// Where to go on once the page that was sent last is answered.
+        asked: Option<Option<Place>>,
+    },
+    /// This side answers.
+    Answers,
 }
 
 impl Session {
@@ -109,42 +132,67 @@ impl Session {
     /// # Errors
     /// If the store cannot be read.
     pub fn open<S: Store>(replica: &Replica<S>) -> Result<Self, StoreError> {
-        let members = replica.store().members()?;
-        let id = replica.identity().replica;
-        let own = members.iter().find(|(member, _)| *member == id);
-        let hello = Hello {
-            protocol: PROTOCOL_VERSION,
-            folder: replica.identity().folder,
-            replica: id,
-            knowledge: replica.knowledge().clone(),
-            applied: own
-                .map(|(_, member)| member.applied.clone())
-                .unwrap_or_default(),
-            names: members
-                .into_iter()
-                .map(|(id, member)| (id, member.name))
-                .collect(),
-        };
         Ok(Self {
-            outbox: VecDeque::from([Message::Hello(hello)]),
+            outbox: VecDeque::from([Message::Hello(replica.greeting()?)]),
             peer: None,
             stage: Stage::Sending,
+            has_news: false,
+            told: VersionVector::new(),
+            wants_sum: false,
             sent_digest: None,
             their_digest: None,
-            repair: Vec::new(),
-            repairing: false,
-            awaited: 0,
+            repair: None,
             outcome: None,
         })
     }
 
-    /// How the session ended; `None` while it goes on.
+    /// What the last comparison of the sums led to; `None` before the first, and while another is under way.
     #[must_use]
     pub fn outcome(&self) -> Option<Outcome> {
         self.outcome
     }
 
-    /// The next message to send; `None` if there is nothing to say now.
+    /// Whether the sums were compared once, so that the session can stay open and carry announcements.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.stage == Stage::Live
+    }
+
+    /// Whether all that the other has sent is known, up to its last `Sent`. While it is not, the owner must not settle.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.peer.as_ref().is_some_and(|peer| peer.is_whole)
+    }
+
+    /// The replica at the other side, once it has greeted.
+    #[must_use]
+    pub fn peer(&self) -> Option<ReplicaId> {
+        self.peer.as_ref().map(|peer| peer.replica)
+    }
+
+    /// What the other is known to know; `None` before it has greeted.
+    #[must_use]
+    pub fn peer_knowledge(&self) -> Option<&VersionVector> {
+        self.peer.as_ref().map(|peer| &peer.knowledge)
+    }
+
+    /// Says that the replica may know more than the other was told. On a live session [`Self::poll`] then yields the
+    /// entries, and what the replica knows; before that, it does so anyway. What the other knows is acknowledged so
+    /// too: to be called on every session of a replica after any of them has received a `Sent`.
+    pub fn announce(&mut self) {
+        self.has_news = true;
+    }
+
+    /// Asks that the sums be compared once more, on a live session: that what both know is the same is proven then, or
+    /// made so. To be called at quiet moments.
+    pub fn compare_again(&mut self) {
+        if self.is_live() && self.repair.is_none() && self.sent_digest.is_none() {
+            self.wants_sum = true;
+            self.outcome = None;
+        }
+    }
+
+    /// The next message to send; `None` if there is nothing to say now. What it says must be durable before it leaves.
     ///
     /// # Errors
     /// If the store fails.
@@ -155,30 +203,57 @@ impl Session {
         if let Some(message) = self.outbox.pop_front() {
             return Ok(Some(message));
         }
-        let Some(peer) = &mut self.peer else {
+        if let Some(message) = self.poll_entries(replica)? {
+            return Ok(Some(message));
+        }
+        let Some(peer) = &self.peer else {
             return Ok(None);
         };
-        if self.stage == Stage::Sending {
-            let entries = next_entries(replica, peer)?;
-            if !entries.is_empty() {
-                return Ok(Some(Message::Entries(entries)));
-            }
-            self.stage = Stage::Sent;
-            replica.publish()?;
-            return Ok(Some(Message::Sent {
-                knowledge: replica.knowledge().clone(),
-            }));
-        }
-        let can_compare = self.stage == Stage::Sent && peer.all_received;
-        if can_compare {
+        let compares = match self.stage {
+            Stage::Sending | Stage::Comparing => false,
+            Stage::Sent => peer.is_whole,
+            Stage::Live => self.wants_sum || self.their_digest.is_some() && self.repair.is_none(),
+        };
+        if compares && self.sent_digest.is_none() {
             return Ok(Some(self.compare(replica)?));
         }
         self.poll_repair(replica)
     }
 
+    /// What the other does not know yet.
+    fn poll_entries<S: Store>(
+        &mut self,
+        replica: &mut Replica<S>,
+    ) -> Result<Option<Message>, SessionError> {
+        let due = self.stage == Stage::Sending || self.is_live() && self.has_news;
+        let Some(peer) = self.peer.as_mut().filter(|_| due) else {
+            return Ok(None);
+        };
+        let entries = next_entries(replica, peer)?;
+        if !entries.is_empty() {
+            return Ok(Some(Message::Entries(entries)));
+        }
+        self.has_news = false;
+        if self.is_live() && self.told == *replica.knowledge() {
+            return Ok(None);
+        }
+        if self.stage == Stage::Sending {
+            self.stage = Stage::Sent;
+        }
+        replica.publish()?;
+        self.told = replica.knowledge().clone();
+        Ok(Some(Message::Sent {
+            knowledge: self.told.clone(),
+        }))
+    }
+
     fn compare<S: Store>(&mut self, replica: &Replica<S>) -> Result<Message, SessionError> {
         let sum = (replica.store().digest()?, replica.knowledge().clone());
-        self.stage = Stage::Comparing;
+        if self.stage == Stage::Sent {
+            self.stage = Stage::Comparing;
+        }
+        self.wants_sum = false;
+        self.outcome = None;
         self.sent_digest = Some(sum.clone());
         self.judge(replica);
         Ok(Message::Sum {
@@ -190,7 +265,8 @@ impl Session {
     /// Takes in a message of the other's.
     ///
     /// # Errors
-    /// [`SessionError`] if the store fails or the message cannot be; the session is over then.
+    /// [`SessionError`] if the store fails or the message cannot be; the session is over then. After
+    /// [`SessionError::Restored`] all sessions of the replica are: it has to take a new identity.
     pub fn receive<S: Store>(
         &mut self,
         replica: &mut Replica<S>,
@@ -206,17 +282,18 @@ impl Session {
         };
         match message {
             Message::Entries(entries) => {
-                let known = peer.knowledge.clone();
-                replica.merge_entries(entries, &known)?;
+                peer.is_whole = false;
+                replica.merge_entries(entries, &peer.knowledge)?;
             }
             Message::Sent { knowledge } => {
+                replica.hear_of(&knowledge)?;
                 replica.learn(&knowledge)?;
                 peer.covered.union(&knowledge);
                 peer.knowledge.union(&knowledge);
-                peer.all_received = true;
-                replica.hear_of(&knowledge)?;
+                peer.is_whole = true;
             }
             Message::Sum { digest, knowledge } => {
+                self.outcome = None;
                 self.their_digest = Some((digest, knowledge));
                 self.judge(replica);
             }
@@ -224,17 +301,8 @@ impl Session {
                 let reply = replica.answer_tree(&page)?;
                 self.outbox.push_back(Message::TreeReply(reply));
             }
-            Message::TreeReply(reply) => {
-                let known = peer.knowledge.clone();
-                let (repair, descend) = replica.take_tree_reply(reply, &known)?;
-                self.repair.extend(descend);
-                self.awaited = self.awaited.saturating_sub(1);
-                self.outbox.push_back(Message::Repair(repair));
-            }
-            Message::Repair(entries) => {
-                let known = peer.knowledge.clone();
-                replica.merge_entries(entries, &known)?;
-            }
+            Message::TreeReply(reply) => self.take_reply(replica, reply)?,
+            Message::Repair(entries) => replica.merge_entries(entries, &peer.knowledge)?,
             _ => {
                 return Err(SessionError::Unexpected(
                     "contents are not part of this exchange",
@@ -273,42 +341,40 @@ impl Session {
             replica: hello.replica,
             covered: hello.knowledge.clone(),
             knowledge: hello.knowledge,
-            all_received: false,
+            is_whole: false,
         });
         Ok(())
     }
 
     /// Compares the sums once both are there.
     fn judge<S: Store>(&mut self, replica: &Replica<S>) {
-        let (Some(ours), Some(theirs)) = (&self.sent_digest, &self.their_digest) else {
+        if self.sent_digest.is_none() || self.their_digest.is_none() {
+            return;
+        }
+        let (Some(ours), Some(theirs)) = (self.sent_digest.take(), self.their_digest.take()) else {
             return;
         };
         // Both sides go by the same two sums, so that neither waits for the other. Only then does it count whether this
         // side has moved on since.
-        if ours.1 != theirs.1 || self.repairing && ours.0 != theirs.0 {
-            self.outcome = Some(Outcome::Again);
-        } else if ours.0 == theirs.0 {
-            let still = *replica.knowledge() == ours.1;
-            self.outcome = Some(if still {
-                Outcome::Equal
-            } else {
-                Outcome::Again
-            });
-        } else {
-            let leads = self
-                .peer
-                .as_ref()
-                .is_some_and(|peer| replica.identity().replica < peer.replica);
-            self.begin_repair(leads);
+        let repaired = self.repair.take().is_some();
+        if ours.1 == theirs.1 && ours.0 != theirs.0 && !repaired {
+            return self.begin_repair(replica);
         }
+        let same = ours == theirs && *replica.knowledge() == ours.1;
+        self.outcome = Some(if same { Outcome::Equal } else { Outcome::Again });
+        self.stage = Stage::Live;
     }
 
-    fn begin_repair(&mut self, leads: bool) {
-        self.repairing = true;
-        (self.sent_digest, self.their_digest) = (None, None);
-        if leads {
-            self.repair.push(RelPath::root());
-        }
+    fn begin_repair<S: Store>(&mut self, replica: &Replica<S>) {
+        let leads = (self.peer()).is_some_and(|peer| replica.identity().replica < peer);
+        self.repair = Some(if leads {
+            Repair::Leads {
+                open: vec![Place::start_of(RelPath::root())],
+                asked: None,
+            }
+        } else {
+            Repair::Answers
+        });
     }
 
     /// The side that leads sends pages of its tree until nothing differs, then both compare again.
@@ -316,29 +382,50 @@ impl Session {
         &mut self,
         replica: &mut Replica<S>,
     ) -> Result<Option<Message>, SessionError> {
-        if self.outcome.is_some() || !self.repairing {
+        if self.sent_digest.is_some() {
             return Ok(None);
         }
-        let leads = self
-            .peer
-            .as_ref()
-            .is_some_and(|p| replica.identity().replica < p.replica);
-        if let Some(directory) = self.repair.pop() {
-            for page in replica.tree_pages(&directory)? {
-                self.outbox.push_back(Message::Tree(page));
-                self.awaited += 1;
+        match &mut self.repair {
+            None => Ok(None),
+            Some(Repair::Leads { asked: Some(_), .. }) => Ok(None),
+            Some(Repair::Leads { open, asked }) => match open.pop() {
+                None => Ok(Some(self.compare(replica)?)),
+                Some(place) => {
+                    let (page, rest) = replica.tree_page(place)?;
+                    *asked = Some(rest);
+                    Ok(Some(Message::Tree(page)))
+                }
+            },
+            Some(Repair::Answers) if self.their_digest.is_some() => {
+                Ok(Some(self.compare(replica)?))
             }
-            return Ok(self.outbox.pop_front());
+            Some(Repair::Answers) => Ok(None),
         }
-        let ready = if leads {
-            self.awaited == 0
-        } else {
-            self.their_digest.is_some()
+    }
+
+    /// Merges what differs, sends what was here, and notes where to look on.
+    fn take_reply<S: Store>(
+        &mut self,
+        replica: &mut Replica<S>,
+        reply: TreeReply,
+    ) -> Result<(), SessionError> {
+        let (Some(peer), Some(Repair::Leads { open, asked })) = (&self.peer, &mut self.repair)
+        else {
+            return Err(SessionError::Unexpected("an answer that nobody asked for"));
         };
-        if ready && self.sent_digest.is_none() {
-            return Ok(Some(self.compare(replica)?));
+        let Some(rest) = asked.take() else {
+            return Err(SessionError::Unexpected("a second answer to one page"));
+        };
+        let unanswered = (!reply.until.is_empty()).then(|| Place {
+            directory: reply.directory.clone(),
+            after: reply.until.clone(),
+        });
+        open.extend(unanswered.or(rest));
+        open.extend(reply.descend.iter().cloned().map(Place::start_of));
+        for ours in replica.take_tree_reply(reply.entries, &peer.knowledge)? {
+            self.outbox.push_back(Message::Repair(ours));
         }
-        Ok(None)
+        Ok(())
     }
 }
 
@@ -348,6 +435,7 @@ fn next_entries<S: Store>(
     peer: &mut Peer,
 ) -> Result<Vec<(RelPath, Entry)>, StoreError> {
     let mut entries: Vec<(RelPath, Entry)> = Vec::new();
+    let mut bytes = 0;
     for known in replica.knowledge().iter() {
         let origin = known.replica;
         let room = ENTRIES_PER_MESSAGE - entries.len();
@@ -359,12 +447,16 @@ fn next_entries<S: Store>(
             .into_iter()
             .filter(|(counter, _)| *counter <= known.counter);
         for (counter, path) in rows {
+            if bytes >= ENTRIES_BYTES {
+                return Ok(entries);
+            }
             peer.covered.add(Dot {
                 counter,
                 replica: origin,
             });
             let entry = replica.record(&path)?.entry;
             if entry.versions().len() <= VERSIONS_PER_ENTRY_MAX {
+                bytes += entry.bytes_about(&path);
                 entries.push((path, entry));
             }
         }
@@ -375,94 +467,6 @@ fn next_entries<S: Store>(
     Ok(entries)
 }
 
-impl<S: Store> Replica<S> {
-    /// Merges entries that a replica sent whose knowledge was at least `theirs`.
-    pub(crate) fn merge_entries(
-        &mut self,
-        entries: Vec<(RelPath, Entry)>,
-        theirs: &VersionVector,
-    ) -> Result<(), StoreError> {
-        let mine = self.knowledge().clone();
-        for (path, entry) in entries {
-            let mut record = self.record(&path)?;
-            let mut merged = record.entry.clone();
-            if merged.merge(&mine, &entry, theirs) {
-                self.change_entry(&path, &mut record, merged)?;
-                self.write(&path, record)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Notes the names and the progress of the replicas that the other speaks of.
-    fn meet(&mut self, hello: &Hello) -> Result<(), StoreError> {
-        let known = self.store().members()?;
-        for (id, name) in &hello.names {
-            let held = known
-                .iter()
-                .find(|(known, _)| known == id)
-                .map(|(_, member)| member);
-            let mut member = held.cloned().unwrap_or_default();
-            if member.name.is_empty() {
-                member.name.clone_from(name);
-            }
-            if *id == hello.replica {
-                member.applied = hello.applied.clone();
-            }
-            if held != Some(&member) {
-                self.store_mut().set_member(*id, &member)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Checks what another knows of this replica's own events against what it has told.
-    fn hear_of(&mut self, theirs: &VersionVector) -> Result<(), SessionError> {
-        let mut identity = self.identity().clone();
-        let counter = theirs.get(identity.replica);
-        if counter <= identity.confirmed {
-            return Ok(());
-        }
-        if !identity.published.contains(&counter) {
-            return Err(SessionError::Restored);
-        }
-        identity.confirmed = counter;
-        identity.published.retain(|told| *told > counter);
-        self.set_identity(identity)?;
-        Ok(())
-    }
-
-    /// Notes, before others are told, up to where they will know of this replica's own events.
-    fn publish(&mut self) -> Result<(), StoreError> {
-        let mut identity = self.identity().clone();
-        let counter = self.knowledge().get(identity.replica);
-        if counter <= identity.confirmed || identity.published.contains(&counter) {
-            return Ok(());
-        }
-        identity.published.push(counter);
-        self.set_identity(identity)
-    }
-
-    /// Notes that there is no work left: all that is known is in the storage. Returns whether that was news.
-    ///
-    /// # Errors
-    /// If the store fails.
-    pub fn note_applied(&mut self) -> Result<bool, StoreError> {
-        if self.store().pending_count()? > 0 {
-            return Ok(false);
-        }
-        let id = self.identity().replica;
-        let name = self.identity().name.clone();
-        let applied = self.knowledge().clone();
-        let member = Member { name, applied };
-        let members = self.store().members()?;
-        if members
-            .iter()
-            .any(|(known, held)| *known == id && *held == member)
-        {
-            return Ok(false);
-        }
-        self.store_mut().set_member(id, &member)?;
-        Ok(true)
-    }
-}
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

@@ -24,6 +24,30 @@ pub(crate) struct Link {
     arriving: [VecDeque<Message>; 2],
 }
 
+impl Link {
+    /// What the sums led to, once both sides know it.
+    fn outcomes(&self) -> Option<[Outcome; 2]> {
+        let [one, other] = &self.sessions;
+        Some([one.outcome()?, other.outcome()?])
+    }
+
+    /// Whether both sides have compared sums, and go on from there.
+    pub(crate) fn is_live(&self) -> bool {
+        self.sessions.iter().all(Session::is_live)
+    }
+}
+
+/// What became of an attempt to go on with a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    /// Something was sent or arrived.
+    Moved,
+    /// Neither side has anything to say.
+    Silent,
+    /// The session broke.
+    Broken,
+}
+
 /// How a session ended, or why it did not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
@@ -38,7 +62,8 @@ pub(crate) enum Ended {
 }
 
 impl World {
-    /// Exchanges messages of a session of two replicas, until `limit` messages arrived (0: no limit) or it ends.
+    /// Exchanges messages of a session of two replicas, until `limit` messages arrived (0: no limit) or all is said. A
+    /// session that is kept goes on from there the next time.
     ///
     /// # Errors
     /// [`Failure`] if power fails meanwhile, or a rule is broken.
@@ -52,23 +77,33 @@ impl World {
             return Ok(Ended::Broken);
         }
         let mut link = self.take_link(one, other)?;
+        link.sessions.iter_mut().for_each(Session::announce);
+        if limit == 0 && self.random.bool() {
+            link.sessions[self.random.usize(0..2)].compare_again();
+        }
         let limit = if limit == 0 {
             MESSAGES_MAX
         } else {
             usize::from(limit)
         };
         for arrived in 0.. {
-            if let [Some(a), Some(b)] = [link.sessions[0].outcome(), link.sessions[1].outcome()] {
-                return self.end(&link, a, b);
-            }
             if arrived >= MESSAGES_MAX {
                 return Err(Failure::violation("a session does not end".to_owned()));
+            }
+            if !self.is_kept(link.ends) && link.outcomes().is_some() {
+                return self.end(&link);
             }
             if arrived >= limit {
                 break;
             }
-            if !self.step(&mut link)? {
-                return Ok(Ended::Broken);
+            match self.step(&mut link)? {
+                Progress::Moved => {}
+                Progress::Broken => return Ok(Ended::Broken),
+                Progress::Silent => {
+                    let ended = self.end(&link)?;
+                    self.links.push(link);
+                    return Ok(ended);
+                }
             }
         }
         self.links.push(link);
@@ -91,8 +126,8 @@ impl World {
         })
     }
 
-    /// Polls both sides, then lets one message arrive. Returns false if the session broke.
-    fn step(&mut self, link: &mut Link) -> Result<bool, Failure> {
+    /// Polls both sides, then lets one message arrive.
+    fn step(&mut self, link: &mut Link) -> Result<Progress, Failure> {
         let mut silent = true;
         for side in 0..2 {
             silent &= !self.send(link, side)?;
@@ -102,14 +137,15 @@ impl World {
             [true, true] => usize::from(self.random.bool()),
             [true, false] => 0,
             [false, true] => 1,
+            [false, false] if silent && link.outcomes().is_some() => return Ok(Progress::Silent),
             [false, false] if silent => {
                 return Err(Failure::violation("a session is stuck".to_owned()));
             }
-            [false, false] => return Ok(true),
+            [false, false] => return Ok(Progress::Moved),
         };
         match link.arriving[side].pop_front() {
             Some(message) => self.arrive(link, side, message),
-            None => Ok(true),
+            None => Ok(Progress::Moved),
         }
     }
 
@@ -137,14 +173,19 @@ impl World {
         Ok(true)
     }
 
-    fn arrive(&mut self, link: &mut Link, side: usize, message: Message) -> Result<bool, Failure> {
+    fn arrive(
+        &mut self,
+        link: &mut Link,
+        side: usize,
+        message: Message,
+    ) -> Result<Progress, Failure> {
         let end = link.ends[side];
         self.tick(end)?;
         match link.sessions[side].receive(self.nodes[end].replica_mut(), message) {
-            Ok(()) => Ok(true),
+            Ok(()) => Ok(Progress::Moved),
             Err(SessionError::Restored) => {
                 self.renew(end, Renewal::Restored)?;
-                Ok(false)
+                Ok(Progress::Broken)
             }
             Err(error) => Err(Failure::violation(format!("a session fails: {error}"))),
         }
@@ -163,8 +204,9 @@ impl World {
         }
     }
 
-    fn end(&mut self, link: &Link, one: Outcome, other: Outcome) -> Result<Ended, Failure> {
-        let equal = one == Outcome::Equal && other == Outcome::Equal;
+    /// All is said: both sides settle.
+    fn end(&mut self, link: &Link) -> Result<Ended, Failure> {
+        let equal = link.outcomes() == Some([Outcome::Equal; 2]) || self.know_the_same(link.ends);
         if equal {
             self.check_claim(link.ends)?;
         }
@@ -176,6 +218,21 @@ impl World {
             Ended::Equal(made)
         } else {
             Ended::Again(made)
+        })
+    }
+
+    /// Whether two replicas know the same events: what a live session claims where it compared no sums.
+    fn know_the_same(&self, ends: [usize; 2]) -> bool {
+        let [one, other] = ends.map(|end| self.nodes[end].replica().knowledge());
+        one == other
+    }
+
+    /// Whether a replica has a session in which it waits for the rest of what the other is saying.
+    pub(crate) fn is_listening(&self, replica: usize) -> bool {
+        self.links.iter().any(|link| {
+            let sides = link.ends.iter().zip(&link.sessions);
+            let mut own = sides.filter(|(end, _)| **end == replica);
+            own.any(|(_, session)| !session.is_live() || !session.is_whole())
         })
     }
 

@@ -84,6 +84,9 @@ impl Generator {
         if self.random.u8(0..4) > 0 {
             self.begin(&mut operations);
         }
+        for _ in 0..self.random.u8(0..6).saturating_sub(2) {
+            operations.push(Op::Keep(self.replica(), self.replica()));
+        }
         let count = self.random.usize(4..=shape.operations_max.max(5));
         while operations.len() < count {
             self.push_some(&mut operations);
@@ -137,7 +140,8 @@ impl Generator {
             38..=52 => Op::Scan(replica),
             53..=66 => Op::Exchange(replica, other, 0),
             67..=72 => Op::Exchange(replica, other, self.random.u8(1..10)),
-            73..=74 => Op::Cut(replica, other),
+            73 => Op::Cut(replica, other),
+            74 => Op::Keep(replica, other),
             75 => Op::Duplicate(replica, other),
             76..=85 => Op::Apply(replica, 0, self.random.u8(1..5)),
             86..=87 => Op::Apply(replica, self.random.u8(1..4), self.random.u8(1..3)),

@@ -29,8 +29,10 @@ pub enum Op {
     Scan(u8),
     /// Two replicas exchange up to so many messages of a session, a new one if none is open; 0: until it ends.
     Exchange(u8, u8, u8),
-    /// The open session of two replicas breaks.
+    /// The open session of two replicas breaks; what was on its way is lost.
     Cut(u8, u8),
+    /// The sessions of two replicas stay open from now on and carry what is announced, or end again when all is said.
+    Keep(u8, u8),
     /// The message next to arrive in an open session arrives twice, if it holds entries.
     Duplicate(u8, u8),
     /// The replica carries out its plan: this many steps at the most (0: all), committed in groups of so many.

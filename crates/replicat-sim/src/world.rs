@@ -59,6 +59,8 @@ pub struct World {
     pub(crate) random: fastrand::Rng,
     pub(crate) seconds: i64,
     partitions: Vec<(usize, usize)>,
+    /// The pairs whose sessions stay open.
+    kept: Vec<[usize; 2]>,
     next_id: u64,
 }
 
@@ -75,6 +77,7 @@ impl World {
             random: fastrand::Rng::with_seed(history.salt),
             seconds: START_SECONDS,
             partitions: Vec::new(),
+            kept: Vec::new(),
             next_id: 1,
         };
         for number in 0..usize::from(history.replicas).clamp(2, REPLICAS_MAX) {
@@ -135,6 +138,7 @@ impl World {
                 self.links
                     .retain(|link| !ends.iter().all(|end| link.ends.contains(end)));
             }
+            Op::Keep(one, other) => self.keep(self.number(one), self.number(other)),
             Op::Duplicate(one, other) => self.duplicate(self.number(one), self.number(other)),
             Op::Apply(replica, steps, group) => {
                 self.settle_and_apply(self.number(replica), steps, group)?;
@@ -269,7 +273,7 @@ impl World {
         steps: u8,
         group: u8,
     ) -> Result<(), Failure> {
-        if !self.links.iter().any(|link| link.ends.contains(&replica)) {
+        if !self.is_listening(replica) {
             self.settle(replica)?;
         }
         self.apply(replica, steps, group)?;
@@ -356,14 +360,30 @@ impl World {
         }
     }
 
+    fn keep(&mut self, one: usize, other: usize) {
+        let pair = [one.min(other), one.max(other)];
+        let before = self.kept.len();
+        self.kept.retain(|held| *held != pair);
+        if self.kept.len() == before {
+            self.kept.push(pair);
+        }
+    }
+
+    pub(crate) fn is_kept(&self, pair: [usize; 2]) -> bool {
+        self.kept.contains(&pair)
+    }
+
     pub(crate) fn is_partitioned(&self, one: usize, other: usize) -> bool {
         self.partitions.contains(&(one.min(other), one.max(other)))
     }
 
-    /// Ends all that is under way or in the way.
+    /// Ends all that is in the way, and what is under way but for sessions that are kept.
     pub(crate) fn calm(&mut self) {
         self.partitions.clear();
-        self.links.clear();
+        let kept = std::mem::take(&mut self.kept);
+        self.links
+            .retain(|link| link.is_live() && kept.contains(&link.ends));
+        self.kept = kept;
         for node in &mut self.nodes {
             node.agenda.clear();
             node.excluded = None;

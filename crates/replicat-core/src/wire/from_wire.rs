@@ -295,6 +295,7 @@ fn tree_reply(body: wire::TreeReply) -> Result<TreeReply, WireError> {
             .iter()
             .map(|path| RelPath::new(path))
             .collect::<Result<_, _>>()?,
+        until: body.until.into(),
     })
 }
 

@@ -181,6 +181,8 @@ pub(super) struct TreeReply {
     pub(super) entries: Vec<Entry>,
     #[prost(bytes = "bytes", repeated, tag = "3")]
     pub(super) descend: Vec<Bytes>,
+    #[prost(bytes = "bytes", tag = "4")]
+    pub(super) until: Bytes,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -111,6 +111,7 @@ fn messages() -> Vec<Message> {
             directory: path("d"),
             entries: entries.clone(),
             descend: vec![path("d/e")],
+            until: b"e".to_vec(),
         }),
         Message::Repair(entries),
         Message::Want(vec![Want {

@@ -188,6 +188,7 @@ fn tree_reply(reply: &TreeReply) -> wire::TreeReply {
         directory: path(&reply.directory),
         entries: reply.entries.iter().map(entry).collect(),
         descend: reply.descend.iter().map(path).collect(),
+        until: reply.until.clone().into(),
     }
 }
 

@@ -1,0 +1,121 @@
+//! What a replica notes of the others that it talks with, and of what it has told them
+//! (`docs/algorithm.md`, sections 5 and 8).
+
+use crate::entry::Entry;
+use crate::message::{Hello, PROTOCOL_VERSION};
+use crate::path::RelPath;
+use crate::replica::Replica;
+use crate::session::SessionError;
+use crate::store::{Member, Store, StoreError};
+use crate::version::VersionVector;
+
+impl<S: Store> Replica<S> {
+    /// The first message of a session.
+    pub(crate) fn greeting(&self) -> Result<Hello, StoreError> {
+        let members = self.store().members()?;
+        let id = self.identity().replica;
+        let own = members.iter().find(|(member, _)| *member == id);
+        let applied = own.map(|(_, member)| member.applied.clone());
+        let names = members
+            .iter()
+            .map(|(id, member)| (*id, member.name.clone()));
+        Ok(Hello {
+            protocol: PROTOCOL_VERSION,
+            folder: self.identity().folder,
+            replica: id,
+            knowledge: self.knowledge().clone(),
+            applied: applied.unwrap_or_default(),
+            names: names.collect(),
+        })
+    }
+
+    /// Merges entries that a replica sent whose knowledge was at least `theirs`.
+    pub(crate) fn merge_entries(
+        &mut self,
+        entries: Vec<(RelPath, Entry)>,
+        theirs: &VersionVector,
+    ) -> Result<(), StoreError> {
+        let mine = self.knowledge().clone();
+        for (path, entry) in entries {
+            let mut record = self.record(&path)?;
+            let mut merged = record.entry.clone();
+            if merged.merge(&mine, &entry, theirs) {
+                self.change_entry(&path, &mut record, merged)?;
+                self.write(&path, record)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes the names and the progress of the replicas that the other speaks of.
+    pub(crate) fn meet(&mut self, hello: &Hello) -> Result<(), StoreError> {
+        let known = self.store().members()?;
+        for (id, name) in &hello.names {
+            let held = known
+                .iter()
+                .find(|(known, _)| known == id)
+                .map(|(_, member)| member);
+            let mut member = held.cloned().unwrap_or_default();
+            if member.name.is_empty() {
+                member.name.clone_from(name);
+            }
+            if *id == hello.replica {
+                member.applied = hello.applied.clone();
+            }
+            if held != Some(&member) {
+                self.store_mut().set_member(*id, &member)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks what another knows of this replica's own events against what it has told.
+    pub(crate) fn hear_of(&mut self, theirs: &VersionVector) -> Result<(), SessionError> {
+        let mut identity = self.identity().clone();
+        let counter = theirs.get(identity.replica);
+        if counter <= identity.confirmed {
+            return Ok(());
+        }
+        if !identity.published.contains(&counter) {
+            return Err(SessionError::Restored);
+        }
+        identity.confirmed = counter;
+        identity.published.retain(|told| *told > counter);
+        self.set_identity(identity)?;
+        Ok(())
+    }
+
+    /// Notes, before others are told, up to where they will know of this replica's own events.
+    pub(crate) fn publish(&mut self) -> Result<(), StoreError> {
+        let mut identity = self.identity().clone();
+        let counter = self.knowledge().get(identity.replica);
+        if counter <= identity.confirmed || identity.published.contains(&counter) {
+            return Ok(());
+        }
+        identity.published.push(counter);
+        self.set_identity(identity)
+    }
+
+    /// Notes that there is no work left: all that is known is in the storage. Returns whether that was news.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn note_applied(&mut self) -> Result<bool, StoreError> {
+        if self.store().pending_count()? > 0 {
+            return Ok(false);
+        }
+        let id = self.identity().replica;
+        let name = self.identity().name.clone();
+        let applied = self.knowledge().clone();
+        let member = Member { name, applied };
+        let members = self.store().members()?;
+        if members
+            .iter()
+            .any(|(known, held)| *known == id && *held == member)
+        {
+            return Ok(false);
+        }
+        self.store_mut().set_member(id, &member)?;
+        Ok(true)
+    }
+}

@@ -1,0 +1,175 @@
+//! Sessions that stay open.
+
+use super::*;
+use crate::entry::{Metadata, Payload};
+use crate::id::ContentHash;
+use crate::memory::MemoryStore;
+use crate::observe::{Found, Present};
+use crate::record::Fingerprint;
+use crate::replica::Now;
+use crate::version::Hlc;
+
+type Peered = (Replica<MemoryStore>, Session);
+
+fn replica(id: u64) -> Replica<MemoryStore> {
+    Replica::open(MemoryStore::new(FolderId(1), ReplicaId(id), "n")).unwrap()
+}
+
+fn path(text: &str) -> RelPath {
+    RelPath::new(text.as_bytes()).unwrap()
+}
+
+/// A user writes a file, and the replica sees it.
+fn write(replica: &mut Replica<MemoryStore>, at: &str, content: u8) {
+    let present = Present {
+        payload: Payload::File {
+            content: ContentHash([content; 32]),
+            size: 1,
+            link: None,
+        },
+        metadata: Metadata::default(),
+        fingerprint: Fingerprint {
+            inode: u64::from(content),
+            ..Fingerprint::default()
+        },
+        racy: false,
+        changed: Hlc(1),
+        touched: Hlc(1),
+    };
+    let found = Found::Present(present);
+    replica.observe(Now(1), &path(at), found).unwrap();
+}
+
+/// Passes on messages until neither side has any; returns how many there were.
+fn talk(one: &mut Peered, other: &mut Peered) -> usize {
+    let mut count = 0;
+    loop {
+        let passed = pass_on(one, other) + pass_on(other, one);
+        if passed == 0 {
+            return count;
+        }
+        count += passed;
+    }
+}
+
+fn pass_on(from: &mut Peered, to: &mut Peered) -> usize {
+    let mut count = 0;
+    while let Some(message) = from.1.poll(&mut from.0).unwrap() {
+        to.1.receive(&mut to.0, message).unwrap();
+        count += 1;
+    }
+    count
+}
+
+fn peers() -> (Peered, Peered) {
+    let (one, other) = (replica(1), replica(2));
+    let sessions = (Session::open(&one).unwrap(), Session::open(&other).unwrap());
+    let (mut one, mut other) = ((one, sessions.0), (other, sessions.1));
+    talk(&mut one, &mut other);
+    assert!(one.1.is_live() && other.1.is_live());
+    (one, other)
+}
+
+fn has(peered: &Peered, at: &str) -> bool {
+    peered.0.record(&path(at)).unwrap().entry.is_live()
+}
+
+#[test]
+fn a_live_session_carries_what_is_announced_and_then_is_silent() {
+    let (mut one, mut other) = peers();
+    write(&mut one.0, "a", 1);
+    write(&mut other.0, "b", 2);
+    assert_eq!(
+        talk(&mut one, &mut other),
+        0,
+        "nothing was announced, nothing is said"
+    );
+    one.1.announce();
+    other.1.announce();
+    talk(&mut one, &mut other);
+    for side in [&one, &other] {
+        assert!(has(side, "a") && has(side, "b") && side.1.is_whole());
+    }
+    assert_eq!(one.0.knowledge(), other.0.knowledge());
+    one.1.announce();
+    other.1.announce();
+    talk(&mut one, &mut other);
+    one.1.announce();
+    other.1.announce();
+    assert_eq!(
+        talk(&mut one, &mut other),
+        0,
+        "what is acknowledged is not told again"
+    );
+}
+
+#[test]
+fn what_a_live_session_told_counts_as_told() {
+    let (mut one, mut other) = peers();
+    write(&mut one.0, "a", 1);
+    one.1.announce();
+    talk(&mut one, &mut other);
+    other.1.announce();
+    talk(&mut one, &mut other);
+    let identity = one.0.identity();
+    assert_eq!(identity.confirmed, identity.counter);
+    assert!(identity.published.is_empty());
+}
+
+#[test]
+fn entries_without_their_end_are_not_whole() {
+    let (mut one, mut other) = peers();
+    write(&mut one.0, "a", 1);
+    one.1.announce();
+    let message = one.1.poll(&mut one.0).unwrap().unwrap();
+    assert!(matches!(message, Message::Entries(_)));
+    other.1.receive(&mut other.0, message).unwrap();
+    assert!(!other.1.is_whole());
+    talk(&mut one, &mut other);
+    assert!(other.1.is_whole());
+}
+
+/// A replica whose records differ though its knowledge does not, as after a fault of its store.
+#[test]
+fn sums_that_differ_on_a_live_session_lead_to_repair() {
+    let (mut one, mut other) = peers();
+    for (number, name) in (1..).zip(["a", "b", "c"]) {
+        write(&mut one.0, name, number);
+    }
+    one.1.announce();
+    talk(&mut one, &mut other);
+    let lost = crate::record::Record::default();
+    other.0.store_mut().set_record(&path("b"), &lost).unwrap();
+    assert!(!has(&other, "b"));
+    other.1.announce();
+    other.1.compare_again();
+    talk(&mut one, &mut other);
+    // Both know of the event, and one does not have it: it counts as replaced.
+    assert!(!has(&one, "b") && !has(&other, "b"));
+    assert_eq!(one.1.outcome(), Some(Outcome::Equal));
+    assert_eq!(other.1.outcome(), Some(Outcome::Equal));
+}
+
+#[test]
+fn crossing_sums_on_a_live_session_are_one_comparison() {
+    let (mut one, mut other) = peers();
+    one.1.compare_again();
+    other.1.compare_again();
+    assert_eq!(one.1.outcome(), None);
+    assert_eq!(talk(&mut one, &mut other), 2);
+    assert_eq!(one.1.outcome(), Some(Outcome::Equal));
+    assert_eq!(other.1.outcome(), Some(Outcome::Equal));
+}
+
+#[test]
+fn a_live_session_ends_when_the_other_knows_what_was_never_told() {
+    let (mut one, _) = peers();
+    let unheard = VersionVector::from_iter([Dot {
+        counter: 77,
+        replica: ReplicaId(1),
+    }]);
+    let told = one
+        .1
+        .receive(&mut one.0, Message::Sent { knowledge: unheard });
+    assert!(matches!(told, Err(SessionError::Restored)));
+}
