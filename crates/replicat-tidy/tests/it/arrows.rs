@@ -7,20 +7,25 @@ use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 use crate::repository;
 
 /// For each crate, those of our own that it may depend on, tests aside.
-const ALLOWED: [(&str, &[&str]); 8] = [
+const ALLOWED: [(&str, &[&str]); 10] = [
     ("replicat-core", &[]),
     ("replicat-index", &["replicat-core"]),
     ("replicat-content", &["replicat-core"]),
     ("replicat-fs", &["replicat-core"]),
+    ("replicat-net", &[]),
     ("replicat-sim", &["replicat-core"]),
     (
-        "replicat",
+        "replicat-engine",
         &[
             "replicat-core",
             "replicat-index",
             "replicat-content",
             "replicat-fs",
         ],
+    ),
+    (
+        "replicat",
+        &["replicat-core", "replicat-fs", "replicat-engine"],
     ),
     (
         "replicat-bench",

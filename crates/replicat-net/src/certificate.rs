@@ -1,0 +1,88 @@
+//! What a node's certificate says.
+
+use std::time::{Duration, SystemTime};
+
+use rustls::pki_types::{CertificateDer, UnixTime};
+use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
+
+use crate::name::{ClusterId, PeerIdentity};
+use crate::tls;
+
+/// Why a certificate is not one of a node.
+#[derive(Debug, thiserror::Error)]
+pub enum CertificateError {
+    /// It cannot be read at all.
+    #[error("it is not an X.509 certificate")]
+    Malformed,
+    /// It names no node.
+    #[error("it has no name of the form replicat://CLUSTER/node/NAME?role=ROLE")]
+    NoIdentity,
+    /// It is of another cluster than it claims.
+    #[error("it names cluster {found}, and this is cluster {expected}")]
+    Cluster {
+        /// The cluster that it names.
+        found: ClusterId,
+        /// The cluster that was expected.
+        expected: ClusterId,
+    },
+    /// The authority did not issue it.
+    #[error("the authority did not issue it: {0}")]
+    Issuer(rustls::Error),
+}
+
+/// What is read from a certificate. It proves nothing: TLS has verified it, or has yet to.
+pub(crate) struct Certificate {
+    pub(crate) cluster: ClusterId,
+    pub(crate) peer: PeerIdentity,
+    pub(crate) not_before: SystemTime,
+    pub(crate) not_after: SystemTime,
+}
+
+impl Certificate {
+    pub(crate) fn read(der: &CertificateDer<'_>) -> Result<Self, CertificateError> {
+        let (_, certificate) =
+            X509Certificate::from_der(der).map_err(|_| CertificateError::Malformed)?;
+        let names = certificate
+            .subject_alternative_name()
+            .map_err(|_| CertificateError::Malformed)?
+            .ok_or(CertificateError::NoIdentity)?;
+        let uris = names.value.general_names.iter();
+        let (cluster, peer) = uris
+            .filter_map(|name| match name {
+                GeneralName::URI(uri) => PeerIdentity::from_uri(uri),
+                _ => None,
+            })
+            .next()
+            .ok_or(CertificateError::NoIdentity)?;
+        Ok(Self {
+            cluster,
+            peer,
+            not_before: system_time(certificate.validity().not_before.timestamp()),
+            not_after: system_time(certificate.validity().not_after.timestamp()),
+        })
+    }
+
+    /// Checks that the authority issued it, at the time when its validity began: whether it has
+    /// expired since is the affair of whoever connects.
+    pub(crate) fn verify_issuer(
+        &self,
+        chain: &[CertificateDer<'_>],
+        authority: &CertificateDer<'static>,
+    ) -> Result<(), CertificateError> {
+        let verifier = tls::client_verifier(authority).map_err(CertificateError::Issuer)?;
+        let began = self.not_before.duration_since(SystemTime::UNIX_EPOCH);
+        let began = UnixTime::since_unix_epoch(began.unwrap_or_default());
+        let (leaf, between) = chain.split_first().ok_or(CertificateError::Malformed)?;
+        verifier
+            .verify_client_cert(leaf, between, began)
+            .map_err(CertificateError::Issuer)?;
+        Ok(())
+    }
+}
+
+fn system_time(seconds: i64) -> SystemTime {
+    let since = Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
+    SystemTime::UNIX_EPOCH
+        .checked_add(since)
+        .unwrap_or(SystemTime::UNIX_EPOCH)
+}

@@ -1,0 +1,171 @@
+//! The identity of a node: its name, its role, and the certificate and key that prove them.
+//!
+//! A node that holds the cluster key issues its own certificate and renews it; one that a manager
+//! enrolled is given its parts. Peers verify both in the same way.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use rcgen::{KeyPair, PKCS_ED25519};
+use rustls::crypto::aws_lc_rs as provider;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::sign::CertifiedKey;
+
+use crate::authority::{Authority, AuthorityError};
+use crate::certificate::{Certificate, CertificateError};
+use crate::name::{ClusterId, NodeName, PeerIdentity, Role};
+
+/// Why a node has no usable identity.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// The authority could not issue it.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    /// There is no certificate in the chain.
+    #[error("the certificate chain of this node is empty")]
+    NoCertificate,
+    /// The certificate is not one of a replicat node.
+    #[error("the certificate of this node is not usable: {0}")]
+    Certificate(#[from] CertificateError),
+    /// The private key is not readable, or belongs to another certificate.
+    #[error("the private key of node {name} does not fit its certificate: {source}")]
+    Key {
+        /// Whose key it is.
+        name: NodeName,
+        /// What the TLS library says.
+        source: rustls::Error,
+    },
+}
+
+/// The identity of this node. Cheap to clone; the private key is wiped with the last clone.
+#[derive(Clone)]
+pub struct Identity {
+    pub(crate) certified: Arc<CertifiedKey>,
+    pub(crate) authority: CertificateDer<'static>,
+    cluster: ClusterId,
+    peer: PeerIdentity,
+    valid: Validity,
+    issuer: Option<Issuer>,
+}
+
+#[derive(Clone, Copy)]
+struct Validity {
+    issued: SystemTime,
+    expires: SystemTime,
+}
+
+#[derive(Clone)]
+struct Issuer {
+    authority: Authority,
+    lifetime: Duration,
+}
+
+impl Identity {
+    /// A new key, and a certificate for it that is valid until `lifetime` after `now`.
+    /// An endpoint renews it after two thirds of that.
+    ///
+    /// # Errors
+    /// If the times are out of range or the cryptographic library fails.
+    pub fn issue(
+        authority: &Authority,
+        name: NodeName,
+        role: Role,
+        now: SystemTime,
+        lifetime: Duration,
+    ) -> Result<Self, IdentityError> {
+        let peer = PeerIdentity { name, role };
+        let key = KeyPair::generate_for(&PKCS_ED25519).map_err(AuthorityError::from)?;
+        let certificate = authority.sign(&key, &peer, now, lifetime)?;
+        let key = PrivatePkcs8KeyDer::from(key.serialize_der());
+        let mut identity =
+            Self::from_parts(vec![certificate], key.into(), authority.certificate())?;
+        identity.valid.issued = now;
+        identity.issuer = Some(Issuer {
+            authority: authority.clone(),
+            lifetime,
+        });
+        Ok(identity)
+    }
+
+    /// An identity that was given to this node: its certificate, followed by others between it and
+    /// the authority if there are any, its private key, and the authority's certificate.
+    ///
+    /// # Errors
+    /// If the certificate is not one of a node, was not issued by the authority, or the key is not its own.
+    pub fn from_parts(
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+        authority: CertificateDer<'static>,
+    ) -> Result<Self, IdentityError> {
+        let leaf = chain.first().ok_or(IdentityError::NoCertificate)?;
+        let described = Certificate::read(leaf)?;
+        described.verify_issuer(&chain, &authority)?;
+        let name = described.peer.name.clone();
+        let failed = |source| IdentityError::Key { name, source };
+        let certified =
+            CertifiedKey::from_der(chain, key, &provider::default_provider()).map_err(failed)?;
+        Ok(Self {
+            certified: Arc::new(certified),
+            authority,
+            cluster: described.cluster,
+            peer: described.peer,
+            valid: Validity {
+                issued: described.not_before,
+                expires: described.not_after,
+            },
+            issuer: None,
+        })
+    }
+
+    /// The cluster that the node belongs to.
+    #[must_use]
+    pub fn cluster_id(&self) -> ClusterId {
+        self.cluster
+    }
+
+    /// The name of the node.
+    #[must_use]
+    pub fn name(&self) -> &NodeName {
+        &self.peer.name
+    }
+
+    /// What the node may do.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.peer.role
+    }
+
+    /// When the certificate expires. From then on peers refuse it.
+    #[must_use]
+    pub fn expires(&self) -> SystemTime {
+        self.valid.expires
+    }
+
+    /// When a node that can issue its own certificate replaces it; `None` if it cannot.
+    #[must_use]
+    pub fn renews(&self) -> Option<SystemTime> {
+        let issuer = self.issuer.as_ref()?;
+        self.valid.issued.checked_add(issuer.lifetime / 3 * 2)
+    }
+
+    /// The same node with a new key and certificate; `None` if it cannot issue them itself.
+    pub(crate) fn renewed(&self, now: SystemTime) -> Option<Result<Self, IdentityError>> {
+        let issuer = self.issuer.as_ref()?;
+        let PeerIdentity { name, role } = self.peer.clone();
+        Some(Self::issue(
+            &issuer.authority,
+            name,
+            role,
+            now,
+            issuer.lifetime,
+        ))
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { cluster, peer, .. } = self;
+        write!(formatter, "Identity({})", peer.uri(*cluster))
+    }
+}
