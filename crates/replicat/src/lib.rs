@@ -4,20 +4,11 @@
 //! reaches all the others, and no content is lost on the way.
 //!
 //! Goals: the whole of what the command can do, as a library that knows neither terminal nor
-//! environment; one place where the rules, the index, the content and the filesystem meet.
-//! Non-goals: deciding what wins (`replicat-core`), touching files (`replicat-fs`), printing (the
-//! command).
+//! environment. Non-goals: deciding what wins (`replicat-core`), touching files (`replicat-fs`), printing (the command).
 
-pub mod engine;
-pub mod error;
-pub mod event;
-pub mod inspection;
-pub mod options;
-pub mod report;
-pub mod watch;
+pub use replicat_engine::{engine, error, event, inspection, options, report, watch};
 
-pub use engine::sync;
-pub use error::{ExitCode, SyncError};
-pub use event::{Reporter, Silent, SyncEvent};
-pub use options::{Cancellation, RootLocation, SyncOptions};
-pub use report::SyncReport;
+pub use replicat_engine::{
+    Cancellation, ExitCode, Reporter, RootLocation, Silent, SyncError, SyncEvent, SyncOptions,
+    SyncReport, sync,
+};

@@ -33,7 +33,9 @@ pub(crate) struct World {
 impl World {
     /// A world of `count` empty roots, named alpha, beta, gamma and so on.
     pub(crate) fn new(count: usize) -> Self {
-        let directory = tempfile::Builder::new().prefix("world-").tempdir().unwrap();
+        let mut directory = tempfile::Builder::new().prefix("world-").tempdir().unwrap();
+        // For whoever looks into a failure: what the roots held at the end.
+        directory.disable_cleanup(std::env::var_os("REPLICAT_TEST_KEEP").is_some());
         let roots: Vec<PathBuf> = NAMES[..count]
             .iter()
             .map(|name| directory.path().join(name))
