@@ -181,15 +181,18 @@ fn superseded_by_derivation(versions: &[Version]) -> Vec<bool> {
 }
 
 /// Whether `version` was made from what `other` holds. A directory holds what is below it, so that only its
-/// deletion counts: whatever still lives there revives it.
+/// deletion counts: whatever still lives there revives it. A file that moved away was not deleted: what else holds its
+/// content follows it, or stays.
 fn is_derived(version: &Version, other: &Version) -> bool {
     let held = other.payload.substance();
     let directory_replaced = other.payload.is_directory() && version.payload.is_live();
+    let moved_away = !other.payload.is_directory() && version.payload.moved_to().is_some();
     version.dot != other.dot
         && held.is_some()
         && version.base == held
         && version.payload.substance() != held
         && !directory_replaced
+        && !moved_away
 }
 
 #[cfg(test)]

@@ -397,11 +397,12 @@ impl Entry {
     }
 }
 
-/// Whether `edit` was made from the file that `tombstone` moved away: from its content, or from an event at this
-/// path that both know.
+/// Whether `edit` is, or was made from, the file that `tombstone` moved away: it holds that content, or was made from
+/// it, or from an event at this path that both know.
 fn is_edit_of_moved(edit: &Version, tombstone: &Version) -> bool {
-    let same_base = edit.base.is_some() && edit.base == tombstone.base;
-    same_base
+    let moved = tombstone.base;
+    let same = moved.is_some() && (edit.base == moved || edit.payload.substance() == moved);
+    same
         || tombstone
             .context
             .vector
@@ -521,7 +522,8 @@ fn followed(edit: &Version, there: &Entry) -> Draft {
     let replaced: Vec<&Version> = (there.versions().iter())
         .filter(|version| {
             let held = version.payload.substance();
-            held.is_some() && held == edit.base || !version.payload.is_live()
+            let edited = held != edit.payload.substance() && held == edit.base;
+            held.is_some() && edited || !version.payload.is_live()
         })
         .collect();
     let mut context = there.context_over(&replaced);

@@ -339,6 +339,21 @@ impl TrashView {
         Ok(items)
     }
 
+    /// Opens something in the trash, to read what it held. Whoever reads has to check that: a user may have written to
+    /// it since, by another of its names.
+    ///
+    /// # Errors
+    /// If it is not there any more, or is no file.
+    pub fn read(&self, item: &TrashItem) -> Result<std::fs::File, FsError> {
+        let day = day_name(item.id);
+        let failed = |source| self.failed("open in the trash", item.id.to_string(), source);
+        let directory = open_directory(self.directory.as_fd(), OsStr::new(&day)).map_err(failed)?;
+        let name = item_name(item.id, &item.name);
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&directory, &name, flags, Mode::empty()).map_err(failed)?;
+        Ok(file.into())
+    }
+
     fn days(&self) -> Result<Vec<OsString>, FsError> {
         let mut names =
             names(self.directory.as_fd()).map_err(|source| self.failed("list", "", source))?;

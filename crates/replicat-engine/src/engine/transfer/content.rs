@@ -1,6 +1,9 @@
 //! Contents from other replicas, asked for and answered in messages.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
 use bytes::{Bytes, BytesMut};
 use replicat_content::Manifest;
@@ -10,6 +13,7 @@ use replicat_core::path::RelPath;
 use replicat_core::wire;
 use replicat_fs::read::StableFile;
 use replicat_fs::root::Root;
+use replicat_fs::trash::{TrashItem, TrashView};
 use replicat_index::Reader;
 
 use crate::engine::local::LocalReplica;
@@ -17,10 +21,38 @@ use crate::engine::local::LocalReplica;
 /// The longest piece that is asked for at once, in bytes.
 pub(super) const PIECE_BYTES_MAX: u64 = 4 << 20;
 
-/// A replica that may hold what another wants.
+/// A replica that may hold what another wants, or it itself.
 pub(super) struct ContentSource {
     root: Arc<Root>,
     reader: Reader,
+    trash: Option<PathBuf>,
+    /// What the trash held when it was first asked for something.
+    trashed: OnceLock<Option<Trashed>>,
+}
+
+/// Contents in the trash.
+struct Trashed {
+    view: TrashView,
+    items: HashMap<ContentHash, TrashItem>,
+}
+
+impl Trashed {
+    fn of(path: &std::path::Path) -> Option<Self> {
+        let view = TrashView::open(path).ok()??;
+        let items = view.list(None).ok()?.into_iter();
+        let items = items.filter_map(|item| Some((item.content?, item)));
+        let items = items.collect();
+        Some(Self { view, items })
+    }
+
+    fn read(&self, want: &Want) -> Option<Bytes> {
+        let item = self.items.get(&want.content)?;
+        let file = self.view.read(item).ok()?;
+        let length = usize::try_from(want.length.min(PIECE_BYTES_MAX)).ok()?;
+        let mut bytes = BytesMut::zeroed(length);
+        file.read_exact_at(&mut bytes, want.offset).ok()?;
+        Some(bytes.freeze())
+    }
 }
 
 impl ContentSource {
@@ -30,6 +62,8 @@ impl ContentSource {
         Self {
             root: Arc::clone(&local.root),
             reader,
+            trash: (local.hands.as_ref()).map(|hands| hands.state.trash_path()),
+            trashed: OnceLock::new(),
         }
     }
 
@@ -59,7 +93,8 @@ impl ContentSource {
         };
         let want = wants.into_iter().next()?;
         let content = want.content;
-        let message = match self.read(&want) {
+        let bytes = self.read(&want).or_else(|| self.read_trash(&want));
+        let message = match bytes {
             Some(bytes) => Message::Piece {
                 content,
                 offset: want.offset,
@@ -83,6 +118,16 @@ impl ContentSource {
         file.verify().ok()?;
         bytes.truncate(read);
         Some(bytes.freeze())
+    }
+}
+
+impl ContentSource {
+    /// What was displaced may be wanted after all: as a conflict copy that a run which was cut off, or overtaken by a user,
+    /// did not get to make.
+    fn read_trash(&self, want: &Want) -> Option<Bytes> {
+        let path = self.trash.as_deref()?;
+        let trashed = self.trashed.get_or_init(|| Trashed::of(path));
+        trashed.as_ref()?.read(want)
     }
 }
 

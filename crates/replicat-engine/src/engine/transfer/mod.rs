@@ -73,9 +73,10 @@ pub(super) fn transfer(
     target
         .skipped
         .retain(|skipped| skipped.reason != SkipReason::ContentMissing);
-    let sources: Vec<ContentSource> = others
-        .iter()
-        .map(|other| ContentSource::of(other))
+    // The last is the target itself, for what its trash holds.
+    let sources: Vec<ContentSource> = (others.iter().copied())
+        .chain([&*target])
+        .map(ContentSource::of)
         .collect();
     let (jobs, to_build) = unbounded::<Job>();
     let (built, finished) = unbounded::<Built>();
