@@ -1,0 +1,19 @@
+//! A folder that is kept in sync live: one replica, its directory, and the peers that come and go.
+//!
+//! Goals: what changes in the directory is told to the peers at once, and what they tell is brought to the directory; a
+//! small change never waits for a large one; all of it by the rules of the one-shot sync.
+//! Non-goals: sockets, identities of nodes, more than one folder.
+//!
+//! One thread owns the replica and takes everything that happens in turn. Others scan, build files, and wait for what
+//! peers send.
+
+mod peer;
+mod settings;
+mod status;
+
+pub use peer::{Connection, PeerNumber, Reply, SendError};
+pub use settings::{FolderMode, LiveSettings};
+pub use status::{
+    ChangeAction, ChangeOrigin, FolderEvent, FolderState, FolderStatus, Listener, PathChange,
+    PeerStatus,
+};

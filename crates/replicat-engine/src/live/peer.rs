@@ -1,0 +1,44 @@
+//! What a folder asks of whoever carries its words to a peer.
+
+use bytes::Bytes;
+use replicat_core::id::ContentHash;
+use replicat_core::message::Want;
+
+/// A number that a folder knows a connected peer by; never given twice in the life of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PeerNumber(pub u64);
+
+/// The way to a peer, for one folder.
+pub trait Connection: Send + Sync {
+    /// The name of the node at the other side.
+    fn name(&self) -> &str;
+
+    /// Sends a message of the session, in order, without waiting.
+    ///
+    /// # Errors
+    /// [`SendError::Full`] with the message if it cannot be taken now: [`LiveFolder::writable`](super::LiveFolder::writable) is
+    /// called when it can. [`SendError::Gone`] if the peer is not there any more.
+    fn send(&self, message: Bytes) -> Result<(), SendError>;
+
+    /// Asks for contents. The request is on its way when this returns.
+    fn request(&self, wants: Vec<Want>) -> Reply;
+
+    /// The chunks of a content, as `replicat-content` encodes them, unverified; waits for them.
+    fn manifest(&self, content: ContentHash) -> Option<Bytes>;
+
+    /// Ends the connection, of this folder alone, and says why.
+    fn close(&self, reason: &str);
+}
+
+/// The answers to a request, in its order; each waits until it is there. `None`: the peer has not got it. The bytes are
+/// unverified.
+pub type Reply = Box<dyn Iterator<Item = Option<Bytes>> + Send>;
+
+/// Why a message was not sent.
+#[derive(Debug)]
+pub enum SendError {
+    /// Too much is under way.
+    Full(Bytes),
+    /// The peer is not there any more.
+    Gone,
+}
