@@ -57,8 +57,6 @@ pub(crate) struct Greeting {
     pub(crate) address: String,
     #[prost(bytes = "bytes", tag = "12")]
     pub(crate) features: bytes::Bytes,
-    #[prost(string, tag = "13")]
-    pub(crate) expects: String,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -186,7 +184,8 @@ pub(crate) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Re
     }
     let mut buffer = vec![0; length];
     stream.read_exact(&mut buffer).await?;
-    let message = Handshake::decode(&buffer[..]).map_err(|_| malformed("an unreadable greeting"))?;
+    let message =
+        Handshake::decode(&buffer[..]).map_err(|_| malformed("an unreadable greeting"))?;
     match message.body {
         Some(Body::Greeting(greeting)) => Ok(Received::Greeting(Box::new(greeting))),
         Some(Body::Refusal(refusal)) => Ok(Received::Refusal(Refusal {

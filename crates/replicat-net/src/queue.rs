@@ -76,11 +76,6 @@ impl QueueSender {
     pub(crate) fn close(&self) {
         self.room.close();
     }
-
-    /// Bytes that are free.
-    pub(crate) fn free(&self) -> usize {
-        self.room.available_permits()
-    }
 }
 
 impl Reservation<'_> {

@@ -1,0 +1,115 @@
+//! One encrypted connection: how it comes about, and how it is refused.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
+use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
+
+use crate::certificate::{Certificate, CertificateError};
+use crate::error::ConnectError;
+use crate::greeting::{Refusal, write_refusal};
+use crate::meter::Metered;
+use crate::name::ClusterId;
+use crate::tls::Tls;
+
+/// A connection on which both certificates are verified.
+pub(crate) type Stream = TlsStream<Metered>;
+
+/// How long, and over how many bytes, a connection that was refused stays open for the peer to read
+/// why: closing it with unread bytes would reset it, and the reason would be lost.
+const LINGER: (Duration, u64) = (Duration::from_secs(2), 64 << 10);
+
+/// Resolves `host:port` anew, and connects to the first address that answers.
+pub(crate) async fn dial(address: &str, share: Duration) -> Result<TcpStream, ConnectError> {
+    let addresses: Vec<SocketAddr> = lookup_host(address)
+        .await
+        .map_err(ConnectError::Resolve)?
+        .collect();
+    let each = share / u32::try_from(addresses.len().max(1)).unwrap_or(1);
+    let mut failed = ConnectError::Resolve(std::io::ErrorKind::NotFound.into());
+    for address in addresses {
+        match timeout(each, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => failed = ConnectError::Connect(error),
+            Err(_) => failed = ConnectError::Deadline(each),
+        }
+    }
+    Err(failed)
+}
+
+/// Small frames leave at once, and a peer that the network lost is noticed while we write.
+pub(crate) fn tune(stream: &TcpStream, dead_after: Duration) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    SockRef::from(stream).set_tcp_user_timeout(Some(dead_after))?;
+    Ok(())
+}
+
+pub(crate) async fn tls_client(tcp: TcpStream, tls: &Tls) -> Result<Stream, ConnectError> {
+    let connector = TlsConnector::from(tls.client.clone());
+    let stream = connector
+        .connect(tls.server_name.clone(), Metered::new(tcp))
+        .await
+        .map_err(ConnectError::from_stream)?;
+    checked_protocol(stream.into())
+}
+
+pub(crate) async fn tls_server(tcp: TcpStream, tls: &Tls) -> Result<Stream, ConnectError> {
+    let acceptor = TlsAcceptor::from(tls.server.clone());
+    let accepting = acceptor.accept(Metered::new(tcp)).into_fallible();
+    match accepting.await {
+        Ok(stream) => checked_protocol(stream.into()),
+        Err((error, metered)) => {
+            linger(metered).await;
+            Err(ConnectError::from_stream(error))
+        }
+    }
+}
+
+/// TLS lets a peer pass that names no application protocol.
+fn checked_protocol(stream: Stream) -> Result<Stream, ConnectError> {
+    match stream.get_ref().1.alpn_protocol() {
+        Some(crate::tls::PROTOCOL) => Ok(stream),
+        _ => Err(ConnectError::NotReplicat),
+    }
+}
+
+/// Who is at the other end.
+pub(crate) fn peer(stream: &Stream, cluster: ClusterId) -> Result<Certificate, CertificateError> {
+    let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+    let leaf = chain.first().ok_or(CertificateError::NoIdentity)?;
+    let certificate = Certificate::read(leaf)?;
+    if certificate.cluster != cluster {
+        return Err(CertificateError::Cluster {
+            found: certificate.cluster,
+            expected: cluster,
+        });
+    }
+    Ok(certificate)
+}
+
+/// Tells the peer why, and closes.
+pub(crate) async fn refuse(mut stream: Stream, refusal: &Refusal) {
+    let told = async {
+        write_refusal(&mut stream, refusal).await?;
+        stream.shutdown().await
+    };
+    // Whoever does not listen is refused without a reason.
+    if let Ok(Ok(())) = timeout(LINGER.0, told).await {
+        linger(stream).await;
+    }
+}
+
+async fn linger(stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin) {
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let rest = async {
+        let _ = writer.shutdown().await;
+        let mut rest = (&mut reader).take(LINGER.1);
+        let _ = tokio::io::copy(&mut rest, &mut tokio::io::sink()).await;
+    };
+    let _ = timeout(LINGER.0, rest).await;
+}

@@ -1,0 +1,221 @@
+//! The task of a link: it runs the connections, opens bulk lanes when they are wanted, and ends it all.
+
+use std::sync::{Arc, PoisonError};
+use std::time::SystemTime;
+
+use bytes::BytesMut;
+use tokio::io::split;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use crate::error::LinkEnd;
+use crate::link::{LinkCore, Order};
+use crate::reader::{FrameReader, ReadEnd, lost};
+use crate::shared::Shared;
+use crate::stream::Stream;
+use crate::writer::FrameWriter;
+
+pub(crate) struct Supervisor {
+    shared: Arc<Shared>,
+    core: Arc<LinkCore>,
+    orders: mpsc::UnboundedReceiver<Order>,
+    tasks: JoinSet<Ended>,
+    readers: usize,
+    bulk_writers: usize,
+}
+
+/// What ended in one of the tasks.
+enum Ended {
+    Reader(Result<ReadEnd, LinkEnd>),
+    Writer {
+        lane: usize,
+        end: Result<(), LinkEnd>,
+    },
+    Opened {
+        lane: usize,
+        stream: Result<Box<Stream>, LinkEnd>,
+    },
+}
+
+impl Supervisor {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        core: Arc<LinkCore>,
+        orders: mpsc::UnboundedReceiver<Order>,
+    ) -> Self {
+        Self {
+            shared,
+            core,
+            orders,
+            tasks: JoinSet::new(),
+            readers: 0,
+            bulk_writers: 0,
+        }
+    }
+
+    /// Runs the link, beginning with its control connection, until it is down.
+    pub(crate) async fn run(mut self, control: Stream) {
+        self.core.lanes[0].want();
+        self.attach(0, control);
+        let end = self.serve().await;
+        self.core.end.get_or_init(|| end);
+        self.tasks.shutdown().await;
+        for lane in &self.core.lanes {
+            lane.close();
+        }
+        self.core.stopped.cancel();
+        self.shared.registry.remove(&self.core);
+    }
+
+    async fn serve(&mut self) -> LinkEnd {
+        let (core, shared) = (self.core.clone(), self.shared.clone());
+        let lifetime = core.peer.expires.duration_since(SystemTime::now());
+        let expiry = sleep(lifetime.unwrap_or_default());
+        tokio::pin!(expiry);
+        loop {
+            let ended = tokio::select! {
+                () = core.stopped.cancelled() => return core.ending(),
+                () = core.draining.cancelled() => return self.drain().await,
+                () = shared.stopping.cancelled() => return LinkEnd::Closed("the node stops".to_owned()),
+                () = &mut expiry => return LinkEnd::Expired,
+                Some(order) = self.orders.recv() => { self.obey(order); continue }
+                Some(Ok(ended)) = self.tasks.join_next() => ended,
+            };
+            match ended {
+                Ended::Opened {
+                    lane,
+                    stream: Ok(stream),
+                } => self.attach(lane, *stream),
+                Ended::Opened {
+                    stream: Err(end), ..
+                }
+                | Ended::Reader(Err(end))
+                | Ended::Writer { end: Err(end), .. } => return end,
+                Ended::Reader(Ok(end)) => return self.closed_by_peer(end).await,
+                Ended::Writer { end: Ok(()), .. } => {}
+            }
+        }
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Attach { lane, stream } => self.attach(lane, *stream),
+            Order::Open { lane } => {
+                let (shared, core) = (self.shared.clone(), self.core.clone());
+                self.tasks.spawn(async move {
+                    let opened = crate::dial::open_bulk(&shared, &core, lane).await;
+                    let stream = opened.map(Box::new).map_err(|error| {
+                        LinkEnd::Lost(format!("bulk lane {lane} cannot be opened: {error}"))
+                    });
+                    Ended::Opened { lane, stream }
+                });
+            }
+        }
+    }
+
+    /// Starts reading and writing a connection.
+    fn attach(&mut self, lane: usize, stream: Stream) {
+        let Some((to_write, to_read)) = self.core.lanes[lane].attach() else {
+            return;
+        };
+        let counters = stream.get_ref().0.counters.clone();
+        let mut wire = self
+            .core
+            .wire
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        wire.push(counters);
+        drop(wire);
+        let config = &self.shared.config;
+        let (dead_after, ping_interval) = (config.dead_after, config.ping_interval);
+        let limiter = config.limiter.clone();
+        let (read_half, write_half) = split(stream);
+        let core = self.core.clone();
+        self.readers += 1;
+        self.tasks.spawn(async move {
+            let reader = FrameReader::new(&core, lane, read_half, to_read, dead_after);
+            Ended::Reader(reader.run().await)
+        });
+        let core = self.core.clone();
+        self.bulk_writers += usize::from(lane > 0);
+        self.tasks.spawn(async move {
+            let writer = FrameWriter {
+                core: &core,
+                lane,
+                stream: write_half,
+                queue: to_write,
+                limiter,
+                ping_interval,
+                batch: BytesMut::new(),
+            };
+            let end = writer.run().await.map_err(|error| lost(&error));
+            Ended::Writer { lane, end }
+        });
+    }
+
+    /// This node closes the link: the bulk lanes deliver what they have, then the control lane what it
+    /// has and the reason, and then the peer has seen it all when it closes its side.
+    async fn drain(&mut self) -> LinkEnd {
+        let deadline = self.shared.config.close_deadline;
+        // Whatever comes of it, the link was closed by us.
+        let _ = timeout(deadline, self.drain_all()).await;
+        self.core.ending()
+    }
+
+    async fn drain_all(&mut self) {
+        let mut told = false;
+        loop {
+            if !told && self.bulk_writers == 0 && !self.core.awaits_lane() {
+                self.core.lanes[0].signals.close(self.core.closing_text());
+                told = true;
+            }
+            tokio::select! {
+                Some(order) = self.orders.recv() => self.obey(order),
+                ended = self.tasks.join_next() => match ended {
+                    Some(Ok(Ended::Writer { lane, end: Ok(()) })) if lane > 0 => {
+                        self.bulk_writers -= 1;
+                    }
+                    Some(Ok(Ended::Opened { lane, stream: Ok(stream) })) => self.attach(lane, *stream),
+                    Some(Ok(Ended::Writer { end: Ok(()), .. } | Ended::Reader(Ok(_)))) => {}
+                    _ => return,
+                },
+            }
+        }
+    }
+
+    /// The peer closes the link: what it sent before on other lanes may still be under way.
+    async fn closed_by_peer(&mut self, first: ReadEnd) -> LinkEnd {
+        let deadline = self.shared.config.close_deadline;
+        let mut reason = None;
+        self.readers -= 1;
+        note(first, &mut reason);
+        let finished = timeout(deadline, self.read_rest(&mut reason)).await;
+        match (reason, finished) {
+            (Some(reason), _) => LinkEnd::ClosedByPeer(reason),
+            (None, Ok(Err(end))) => end,
+            (None, _) => LinkEnd::Lost("the peer stopped sending".to_owned()),
+        }
+    }
+
+    async fn read_rest(&mut self, reason: &mut Option<String>) -> Result<(), LinkEnd> {
+        while self.readers > 0 {
+            match self.tasks.join_next().await {
+                Some(Ok(Ended::Reader(Ok(end)))) => {
+                    self.readers -= 1;
+                    note(end, reason);
+                }
+                Some(Ok(Ended::Reader(Err(end)))) => return Err(end),
+                Some(_) => {}
+                None => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn note(end: ReadEnd, reason: &mut Option<String>) {
+    if let ReadEnd::Closed(text) = end {
+        *reason = Some(text);
+    }
+}
