@@ -3,15 +3,19 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use replicat_core::id::ContentHash;
 use replicat_core::path::RelPath;
 use replicat_core::record::Record;
 use replicat_core::store::Children;
 
 use crate::directories::Directories;
 use crate::error::IndexError;
+use crate::format::keys;
+use crate::format::rows::decode_manifest;
+use crate::manifest::Manifest;
 use crate::query::View;
 use crate::replicas::Replicas;
-use crate::tables::Committed;
+use crate::tables::{Committed, Name, Rows};
 
 /// What the index held at the commit before [`crate::Index::reader`]. While it is kept, the space of what
 /// changed since is not used again: drop it when the scan is done.
@@ -49,6 +53,46 @@ impl Reader {
     pub fn record(&self, path: &RelPath) -> Result<Option<Record>, IndexError> {
         let found = self.view().record(path);
         found.map_err(|fault| fault.at(&self.path, "read a record from"))
+    }
+
+    /// Some paths that hold or held `content`, see [`Record::contents`].
+    ///
+    /// # Errors
+    /// [`IndexError::Damaged`], [`IndexError::Io`].
+    pub fn by_content(
+        &self,
+        content: ContentHash,
+        limit: usize,
+    ) -> Result<Vec<RelPath>, IndexError> {
+        let view = self.view();
+        // The key has but a prefix of the hash; the record has it all.
+        let wanted = |path: &RelPath| {
+            let record = view.record(path)?;
+            Ok(record.is_some_and(|record| record.contents().any(|found| found == content)))
+        };
+        let found = view.places(Name::ByContent, &keys::content(content), limit, wanted);
+        found.map_err(|fault| fault.at(&self.path, "find a content in"))
+    }
+
+    /// The chunks of a content; `None` if they are not kept.
+    ///
+    /// # Errors
+    /// [`IndexError::Damaged`], [`IndexError::Io`].
+    pub fn manifest(&self, content: ContentHash) -> Result<Option<Manifest>, IndexError> {
+        let page = |number| {
+            let key = keys::manifest_page(content, number);
+            let page = self.committed.get(Name::Manifests, &key, decode_manifest);
+            page.map_err(|fault| fault.at(&self.path, "read a manifest from"))
+        };
+        let Some(mut manifest) = page(0)? else {
+            return Ok(None);
+        };
+        let mut number = 1;
+        while let Some(more) = page(number)? {
+            manifest.chunks.extend(more.chunks);
+            number += 1;
+        }
+        Ok(Some(manifest))
     }
 
     /// At most `limit` children of `directory`, ordered by name bytes, strictly after the name `after`.

@@ -11,6 +11,7 @@ mod exchange;
 mod failure;
 mod finish;
 mod hashing;
+mod held;
 pub mod inspect;
 mod local;
 mod manifests;

@@ -151,4 +151,3 @@ pub struct PeerStatus {
     /// It has said that it knows the same.
     pub in_sync: bool,
 }
-

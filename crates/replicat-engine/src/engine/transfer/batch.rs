@@ -29,7 +29,7 @@ pub(super) struct Batch {
     /// Directories that were touched by changes already made.
     touched: Touched,
     /// There is something to record, if not to change.
-    dirty: bool,
+    pub(super) dirty: bool,
     /// What is to be told once it is recorded.
     told: Vec<PlanItem>,
 }

@@ -8,10 +8,12 @@ mod content;
 mod history;
 mod item;
 mod moves;
+mod parting;
 mod recipe;
 mod staging;
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use replicat_core::id::ContentHash;
@@ -21,15 +23,17 @@ use replicat_core::store::Store;
 use replicat_fs::filter::PathFilter;
 use replicat_fs::stage::Staged;
 
+use super::held::Held;
 use super::local::LocalReplica;
 use super::scan::Surroundings;
 use crate::error::SyncError;
 use crate::event::{Progress, SyncEvent};
 use crate::report::SkipReason;
 use batch::Batch;
-use content::ContentSource;
+use content::{Neighbour, Sources};
 use staging::{BuildError, Builder, Built, Job};
 
+pub(crate) use content::{PIECE_BYTES_MAX, Reply, Source};
 pub(super) use item::origin_of_copy;
 
 /// How many pending paths are looked at at once.
@@ -74,54 +78,50 @@ pub(super) fn transfer(
         .skipped
         .retain(|skipped| skipped.reason != SkipReason::ContentMissing);
     // The last is the target itself, for what its trash holds.
-    let sources: Vec<ContentSource> = (others.iter().copied())
-        .chain([&*target])
-        .map(ContentSource::of)
-        .collect();
+    let held = (others.iter().copied()).chain([&*target]).map(Held::of);
+    let sources = held.map(|held| Arc::new(Neighbour(Arc::new(held))) as Arc<dyn Source>);
+    let sources = Arc::new(Sources::of(sources.collect()));
     let (jobs, to_build) = unbounded::<Job>();
     let (built, finished) = unbounded::<Built>();
-    let root = std::sync::Arc::clone(&target.root);
-    let builders = builders(target, &root, &sources, around)?;
+    let builders = builders(target, &sources, around)?;
     std::thread::scope(|threads| {
         for builder in builders {
             let (to_build, built) = (to_build.clone(), built.clone());
             threads.spawn(move || builder.work(&to_build, &built));
         }
         drop((to_build, built));
-        let mut work = Work::new(target, others, around, progress, jobs, finished);
+        let mut work = Work::new(target, &sources, around, progress, jobs, finished);
         work.run()?;
         Ok(work.done)
     })
 }
 
-fn builders<'run>(
+fn builders(
     target: &LocalReplica,
-    root: &'run replicat_fs::root::Root,
-    sources: &'run [ContentSource],
-    around: &Surroundings<'run>,
-) -> Result<Vec<Builder<'run>>, SyncError> {
+    sources: &Arc<Sources>,
+    around: &Surroundings<'_>,
+) -> Result<Vec<Builder>, SyncError> {
     let Some(hands) = &target.hands else {
         return Ok(Vec::new());
     };
+    let share = around.threads.get();
     let build = |_| {
-        let staging = hands
-            .staging
-            .fork()
-            .map_err(|error| target.fs_failed(error))?;
+        let staging = hands.staging.fork();
         Ok(Builder {
-            root,
-            staging,
-            sources,
-            cancellation: around.cancellation,
+            root: Arc::clone(&target.root),
+            staging: staging.map_err(|error| target.fs_failed(error))?,
+            sources: Arc::clone(sources),
+            cancellation: around.cancellation.clone(),
+            share,
         })
     };
-    (0..around.threads.get()).map(build).collect()
+    (0..share).map(build).collect()
 }
 
 /// A transfer under way.
 struct Work<'run> {
     target: &'run mut LocalReplica,
-    others: &'run [&'run LocalReplica],
+    sources: &'run Sources,
     around: &'run Surroundings<'run>,
     progress: &'run mut Progress,
     jobs: Sender<Job>,
@@ -166,7 +166,7 @@ enum Patience {
 impl<'run> Work<'run> {
     fn new(
         target: &'run mut LocalReplica,
-        others: &'run [&'run LocalReplica],
+        sources: &'run Sources,
         around: &'run Surroundings<'run>,
         progress: &'run mut Progress,
         jobs: Sender<Job>,
@@ -174,7 +174,7 @@ impl<'run> Work<'run> {
     ) -> Self {
         Self {
             target,
-            others,
+            sources,
             around,
             progress,
             jobs,
@@ -210,6 +210,7 @@ impl<'run> Work<'run> {
                 (true, _) => break,
             };
         }
+        self.part_adopted()?;
         self.look_at_linked()?;
         self.calm_directories()?;
         self.flush()

@@ -11,7 +11,6 @@ use replicat_core::store::Store;
 use replicat_fs::apply::Action;
 
 use super::Work;
-use super::content::manifest_from;
 use super::staging::{Job, Recipe};
 use crate::error::SyncError;
 
@@ -184,10 +183,7 @@ impl Work<'_> {
         if let Some(manifest) = self.target.manifest(content) {
             return Ok(Some(manifest));
         }
-        let found = self
-            .others
-            .iter()
-            .find_map(|other| manifest_from(other, content));
+        let found = self.sources.manifest(content);
         if let Some(manifest) = &found {
             self.target.set_manifest(content, manifest)?;
         }

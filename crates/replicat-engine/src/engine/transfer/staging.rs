@@ -1,10 +1,15 @@
 //! Building files beside the tree: the work that several threads share.
 
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender};
 use replicat_content::delta::{Origin, Piece};
 use replicat_content::{Content, Manifest, verify_chunk};
 use replicat_core::id::ContentHash;
+use replicat_core::message::Want;
 use replicat_core::path::RelPath;
 use replicat_core::plan::Step;
 use replicat_core::record::Fingerprint;
@@ -13,8 +18,14 @@ use replicat_fs::read::StableFile;
 use replicat_fs::root::Root;
 use replicat_fs::stage::{Staged, StagedFile, Staging};
 
-use super::content::{ContentSource, PIECE_BYTES_MAX, want};
+use super::content::{PIECE_BYTES_MAX, Reply, Sources, want};
 use crate::options::Cancellation;
+
+/// How many small files are asked for with one request, and how long they are together at the most, in bytes.
+const GROUP_FILES_MAX: usize = 256;
+const GROUP_BYTES_MAX: u64 = 1 << 20;
+/// How many pieces of a long file are asked for ahead.
+const PIECES_AHEAD_MAX: usize = 8;
 
 /// How a file is to be built.
 #[derive(Debug)]
@@ -75,55 +86,112 @@ impl From<FsError> for BuildError {
 }
 
 /// One thread's part.
-pub(super) struct Builder<'run> {
-    pub(super) root: &'run Root,
+pub(super) struct Builder {
+    pub(super) root: Arc<Root>,
     pub(super) staging: Staging,
-    pub(super) sources: &'run [ContentSource],
-    pub(super) cancellation: &'run Cancellation,
+    pub(super) sources: Arc<Sources>,
+    pub(super) cancellation: Cancellation,
+    /// How many threads share the jobs.
+    pub(super) share: usize,
 }
 
 /// How many bytes came from where.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Counts {
     fetched: u64,
     reused: u64,
 }
 
-impl Builder<'_> {
+impl Builder {
     /// Builds what comes, until nothing more does.
     pub(super) fn work(&self, jobs: &Receiver<Job>, built: &Sender<Built>) {
         for job in jobs {
-            let mut counts = Counts::default();
-            let staged = if self.cancellation.is_cancelled() {
-                Err(BuildError::Cancelled)
-            } else {
-                self.build(&job, &mut counts)
+            let group = match job.recipe {
+                Recipe::Fetch => self.gather(job, jobs),
+                _ => vec![job],
             };
-            let Counts { fetched, reused } = counts;
-            if built
-                .send(Built {
-                    step: job.step,
-                    staged,
-                    fetched,
-                    reused,
-                })
-                .is_err()
-            {
-                return;
+            let fetched = self.fetch_group(&group);
+            for (job, bytes) in group.into_iter().zip(fetched) {
+                if built.send(self.finish(job, bytes)).is_err() {
+                    return;
+                }
             }
         }
     }
 
-    fn build(&self, job: &Job, counts: &mut Counts) -> Result<Staged, BuildError> {
+    /// A job, and others that wait, as far as they go with one request; the last may be of another kind.
+    fn gather(&self, first: Job, jobs: &Receiver<Job>) -> Vec<Job> {
+        let fair = (jobs.len() / self.share).clamp(1, GROUP_FILES_MAX);
+        let mut bytes = first.size;
+        let mut group = vec![first];
+        while group.len() < fair && bytes < GROUP_BYTES_MAX {
+            let Ok(job) = jobs.try_recv() else { break };
+            let is_small = matches!(job.recipe, Recipe::Fetch);
+            bytes += if is_small { job.size } else { 0 };
+            group.push(job);
+            if !is_small {
+                break;
+            }
+        }
+        group
+    }
+
+    /// The contents of the jobs that are to be fetched whole, as far as anybody has them.
+    fn fetch_group(&self, group: &[Job]) -> Vec<Option<Bytes>> {
+        let mut found: Vec<Option<Bytes>> = vec![None; group.len()];
+        let mut open: Vec<usize> = (0..group.len())
+            .filter(|at| matches!(group[*at].recipe, Recipe::Fetch))
+            .collect();
+        for source in self.sources.all() {
+            if open.is_empty() || self.cancellation.is_cancelled() {
+                break;
+            }
+            let wants = open.iter().map(|at| whole(&group[*at])).collect();
+            for (at, bytes) in open.iter().zip(source.request(wants)) {
+                let is_it = |bytes: &Bytes| Content::of_bytes(bytes).hash == group[*at].content;
+                found[*at] = bytes.filter(is_it);
+            }
+            open.retain(|at| found[*at].is_none());
+        }
+        found
+    }
+
+    fn finish(&self, job: Job, fetched: Option<Bytes>) -> Built {
+        let mut counts = Counts::default();
+        let staged = if self.cancellation.is_cancelled() {
+            Err(BuildError::Cancelled)
+        } else {
+            self.build(&job, fetched, &mut counts)
+        };
+        let Counts { fetched, reused } = counts;
+        Built {
+            step: job.step,
+            staged,
+            fetched,
+            reused,
+        }
+    }
+
+    fn build(
+        &self,
+        job: &Job,
+        fetched: Option<Bytes>,
+        counts: &mut Counts,
+    ) -> Result<Staged, BuildError> {
         match &job.recipe {
-            Recipe::Fetch => self.fetch_small(job, counts),
+            Recipe::Fetch => self.build_small(job, fetched, counts),
             Recipe::Copy { from, fingerprint } => {
                 match self.read_small(from, fingerprint, job.content) {
                     Some(bytes) => {
                         counts.reused += job.size;
                         Ok(self.staging.small(&bytes, &job.step.metadata)?)
                     }
-                    None => self.fetch_small(job, counts),
+                    None => {
+                        let fetched = self.fetch_piece(&whole(job), &|bytes| {
+                            Content::of_bytes(bytes).hash == job.content
+                        });
+                        self.build_small(job, fetched, counts)
+                    }
                 }
             }
             Recipe::Assemble {
@@ -134,16 +202,25 @@ impl Builder<'_> {
         }
     }
 
-    fn fetch_small(&self, job: &Job, counts: &mut Counts) -> Result<Staged, BuildError> {
-        let want = want(job.content, &job.step.path, 0, job.size);
-        let proven = |bytes: &Bytes| Content::of_bytes(bytes).hash == job.content;
-        let bytes = self
-            .sources
-            .iter()
-            .find_map(|source| source.fetch(&want).filter(proven));
-        let bytes = bytes.ok_or(BuildError::Missing)?;
+    fn build_small(
+        &self,
+        job: &Job,
+        fetched: Option<Bytes>,
+        counts: &mut Counts,
+    ) -> Result<Staged, BuildError> {
+        let bytes = fetched.ok_or(BuildError::Missing)?;
         counts.fetched += job.size;
         Ok(self.staging.small(&bytes, &job.step.metadata)?)
+    }
+
+    /// What is wanted, from whichever source has it as it should be.
+    fn fetch_piece(&self, want: &Want, is_it: &dyn Fn(&Bytes) -> bool) -> Option<Bytes> {
+        let sources = self.sources.all();
+        let mut answers = (sources.iter()).filter_map(|source| {
+            let answer = source.request(vec![want.clone()]).next();
+            answer.flatten()
+        });
+        answers.find(is_it)
     }
 
     /// A small file of the own root, if it still holds what it should.
@@ -153,7 +230,7 @@ impl Builder<'_> {
         fingerprint: &Fingerprint,
         content: ContentHash,
     ) -> Option<Vec<u8>> {
-        let file = StableFile::open_expected(self.root, from, fingerprint).ok()?;
+        let file = StableFile::open_expected(&self.root, from, fingerprint).ok()?;
         let mut bytes = vec![0; usize::try_from(file.size()).ok()?];
         file.read_at(0, &mut bytes).ok()?;
         (Content::of_bytes(&bytes).hash == content).then_some(bytes)
@@ -189,7 +266,7 @@ impl Builder<'_> {
 
 /// A long file in the making.
 struct Assembly<'work> {
-    builder: &'work Builder<'work>,
+    builder: &'work Builder,
     job: &'work Job,
     manifest: &'work Manifest,
     file: &'work StagedFile,
@@ -235,7 +312,7 @@ impl Assembly<'_> {
         offset: u64,
         piece: &Piece,
     ) -> bool {
-        let Ok(source) = StableFile::open_expected(self.builder.root, from, fingerprint) else {
+        let Ok(source) = StableFile::open_expected(&self.builder.root, from, fingerprint) else {
             return false;
         };
         self.file
@@ -258,55 +335,95 @@ impl Assembly<'_> {
         Ok(true)
     }
 
+    /// Fetches the chunks of a piece, some requests ahead of what is written.
     fn fetch(&self, piece: &Piece, counts: &mut Counts) -> Result<(), BuildError> {
+        let sources = self.builder.sources.all();
+        let mut ahead: VecDeque<(Run, Option<Reply>)> = VecDeque::new();
+        let mut rest = piece.chunks.clone();
         let mut offset = piece.offset;
-        let mut chunks = piece.chunks.clone();
-        while !chunks.is_empty() {
+        loop {
+            while ahead.len() < PIECES_AHEAD_MAX && !rest.is_empty() {
+                let run = self.run(&mut rest, &mut offset);
+                let request = |source: &Arc<dyn super::content::Source>| {
+                    source.request(vec![self.want(&run)])
+                };
+                let reply = sources.first().map(request);
+                ahead.push_back((run, reply));
+            }
+            let Some((run, reply)) = ahead.pop_front() else {
+                return Ok(());
+            };
             if self.builder.cancellation.is_cancelled() {
                 return Err(BuildError::Cancelled);
             }
-            let mut end = chunks.start;
-            let mut length = 0;
-            while end < chunks.end {
-                let next = u64::from(self.manifest.chunks[end].length);
-                if length > 0 && length + next > PIECE_BYTES_MAX {
-                    break;
-                }
-                length += next;
-                end += 1;
-            }
-            let bytes = self.fetch_chunks(chunks.start..end, offset, length)?;
-            self.file.write_at(offset, &bytes)?;
-            counts.fetched += length;
-            offset += length;
-            chunks.start = end;
+            let first = reply.and_then(|mut reply| reply.next()).flatten();
+            let bytes = first
+                .filter(|bytes| self.is_run(&run, bytes))
+                .or_else(|| self.fetch_run(&run))
+                .ok_or(BuildError::Missing)?;
+            self.file.write_at(run.offset, &bytes)?;
+            counts.fetched += run.length;
         }
-        Ok(())
     }
 
-    /// Some adjacent chunks, from whichever source has them as they should be.
-    fn fetch_chunks(
-        &self,
-        chunks: std::ops::Range<usize>,
-        offset: u64,
-        length: u64,
-    ) -> Result<Bytes, BuildError> {
-        let want = want(self.job.content, &self.job.step.path, offset, length);
-        let proven = |bytes: &Bytes| {
-            let mut at = 0;
-            self.manifest.chunks[chunks.clone()].iter().all(|chunk| {
+    /// The next chunks that are asked for together.
+    fn run(&self, rest: &mut Range<usize>, offset: &mut u64) -> Run {
+        let (mut end, mut length) = (rest.start, 0);
+        while end < rest.end {
+            let next = u64::from(self.manifest.chunks[end].length);
+            if length > 0 && length + next > PIECE_BYTES_MAX {
+                break;
+            }
+            length += next;
+            end += 1;
+        }
+        let run = Run {
+            chunks: rest.start..end,
+            offset: *offset,
+            length,
+        };
+        rest.start = end;
+        *offset += length;
+        run
+    }
+
+    fn want(&self, run: &Run) -> Want {
+        want(
+            self.job.content,
+            &self.job.step.path,
+            run.offset,
+            run.length,
+        )
+    }
+
+    fn fetch_run(&self, run: &Run) -> Option<Bytes> {
+        let is_it = |bytes: &Bytes| self.is_run(run, bytes);
+        self.builder.fetch_piece(&self.want(run), &is_it)
+    }
+
+    /// Whether these are the chunks of a run.
+    fn is_run(&self, run: &Run, bytes: &Bytes) -> bool {
+        let mut at = 0;
+        self.manifest.chunks[run.chunks.clone()]
+            .iter()
+            .all(|chunk| {
                 let end = at + chunk.length as usize;
-                let proven = bytes
-                    .get(at..end)
+                let proven = (bytes.get(at..end))
                     .is_some_and(|bytes| verify_chunk(bytes, &chunk.hash).is_ok());
                 at = end;
                 proven
             })
-        };
-        let sources = self.builder.sources.iter();
-        let mut found = sources
-            .filter_map(|source| source.fetch(&want))
-            .filter(|b| proven(b));
-        found.next().ok_or(BuildError::Missing)
     }
+}
+
+/// Adjacent chunks that are asked for together.
+struct Run {
+    chunks: Range<usize>,
+    offset: u64,
+    length: u64,
+}
+
+/// The want of a whole small file.
+fn whole(job: &Job) -> Want {
+    want(job.content, &job.step.path, 0, job.size)
 }
