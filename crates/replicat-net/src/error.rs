@@ -112,7 +112,11 @@ impl ConnectError {
         use TlsCertificateError as Bad;
         match &error {
             rustls::Error::InvalidCertificate(bad) => match bad {
-                Bad::UnknownIssuer | Bad::BadSignature => Self::OtherCluster,
+                Bad::UnknownIssuer
+                | Bad::BadSignature
+                | Bad::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+                    Self::OtherCluster
+                }
                 Bad::Expired
                 | Bad::ExpiredContext { .. }
                 | Bad::NotValidYet

@@ -83,6 +83,12 @@ impl Events {
         self.taken(event)
     }
 
+    /// The next event if there is one already.
+    pub fn try_recv(&mut self) -> Option<Event> {
+        let event = self.receiver.try_recv().ok();
+        self.taken(event)
+    }
+
     fn taken(&self, event: Option<Event>) -> Option<Event> {
         if event.is_some() {
             self.pending.fetch_sub(1, Ordering::Relaxed);

@@ -2,6 +2,8 @@
 
 use bytes::{BufMut as _, BytesMut};
 
+use crate::greeting::printable;
+
 /// Length of the header: one byte of kind, four of payload length (little endian).
 pub(crate) const HEADER_BYTES: usize = 5;
 /// The longest payload of a frame that is not data.
@@ -18,8 +20,34 @@ pub(crate) enum Kind {
     Pong = 2,
     /// The dialler is asked to open a bulk lane: its number, one byte.
     Open = 3,
-    /// The link ends: the reason, as text.
+    /// The link ends, see [`Close`].
     Close = 4,
+}
+
+/// The last word on a control lane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Close {
+    /// How many bulk lanes of the sender had a connection. All have ended, and what was sent on them
+    /// may still be under way. One byte on the wire.
+    pub(crate) bulk_lanes: u8,
+    /// Why the link ends, as text.
+    pub(crate) reason: String,
+}
+
+impl Close {
+    pub(crate) fn encode(&self, buffer: &mut BytesMut) {
+        let mut payload = vec![self.bulk_lanes];
+        payload.extend_from_slice(self.reason.as_bytes());
+        encode_own(Kind::Close, &payload, buffer);
+    }
+
+    pub(crate) fn decode(payload: &[u8]) -> Option<Self> {
+        let (bulk_lanes, reason) = payload.split_first()?;
+        Some(Self {
+            bulk_lanes: *bulk_lanes,
+            reason: printable(&String::from_utf8_lossy(reason)),
+        })
+    }
 }
 
 /// The header of a frame.

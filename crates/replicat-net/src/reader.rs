@@ -9,8 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, BufReader};
 use tokio::time::timeout;
 
 use crate::error::LinkEnd;
-use crate::frame::{HEADER_BYTES, Header, Kind};
-use crate::greeting::printable;
+use crate::frame::{Close, HEADER_BYTES, Header, Kind};
 use crate::link::{LinkCore, Order, Side};
 use crate::queue::QueueSender;
 
@@ -23,7 +22,7 @@ pub(crate) enum ReadEnd {
     /// The peer sends nothing more here.
     Finished,
     /// The peer closes the link, and says why.
-    Closed(String),
+    Closed(Close),
 }
 
 /// Reads one connection.
@@ -62,8 +61,8 @@ impl<'a, R: AsyncRead + Unpin> FrameReader<'a, R> {
                 Kind::Data => self.data(header.length as usize).await?,
                 _ => {
                     let payload = self.payload(header.length as usize).await?;
-                    if let Some(reason) = self.own(header.kind, &payload)? {
-                        return Ok(ReadEnd::Closed(reason));
+                    if let Some(close) = self.own(header.kind, &payload)? {
+                        return Ok(ReadEnd::Closed(close));
                     }
                 }
             }
@@ -113,14 +112,15 @@ impl<'a, R: AsyncRead + Unpin> FrameReader<'a, R> {
         Ok(payload.freeze())
     }
 
-    /// Handles a frame that is meant for the link itself. Returns the reason of a close.
-    fn own(&self, kind: Kind, payload: &[u8]) -> Result<Option<String>, LinkEnd> {
+    /// Handles a frame that is meant for the link itself. Returns a close.
+    fn own(&self, kind: Kind, payload: &[u8]) -> Result<Option<Close>, LinkEnd> {
         match kind {
             Kind::Ping => self.core.lanes[self.lane].signals.pong(nonce(payload)?),
             Kind::Pong => self.pong(nonce(payload)?),
             Kind::Open => self.open(payload)?,
             Kind::Close if self.lane == 0 => {
-                return Ok(Some(printable(&String::from_utf8_lossy(payload))));
+                let close = Close::decode(payload);
+                return close.map(Some).ok_or_else(|| misplaced("an empty close"));
             }
             Kind::Close => return Err(misplaced("a close on a bulk lane")),
             Kind::Data => {}

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bytes::BytesMut;
 use tokio::sync::Notify;
 
-use crate::frame::{Kind, encode_own};
+use crate::frame::{Close, Kind, encode_own};
 
 #[derive(Default)]
 pub(crate) struct Signals {
@@ -19,7 +19,7 @@ struct Pending {
     ping: Option<u64>,
     pong: Option<u64>,
     open: Vec<u8>,
-    close: Option<String>,
+    close: Option<Close>,
 }
 
 impl Signals {
@@ -40,8 +40,8 @@ impl Signals {
     }
 
     /// Says why the link ends; the writer finishes with it.
-    pub(crate) fn close(&self, reason: String) {
-        self.pending().close = Some(reason);
+    pub(crate) fn close(&self, close: Close) {
+        self.pending().close = Some(close);
         self.changed.notify_one();
     }
 
@@ -67,8 +67,8 @@ impl Signals {
             encode_own(Kind::Open, &[lane], buffer);
         }
         match close {
-            Some(reason) => {
-                encode_own(Kind::Close, reason.as_bytes(), buffer);
+            Some(close) => {
+                close.encode(buffer);
                 Drained::Closed
             }
             None => Drained::Open,

@@ -7,9 +7,10 @@ use bytes::BytesMut;
 use tokio::io::split;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use crate::error::LinkEnd;
+use crate::frame::Close;
 use crate::link::{LinkCore, Order};
 use crate::reader::{FrameReader, ReadEnd, lost};
 use crate::shared::Shared;
@@ -21,8 +22,9 @@ pub(crate) struct Supervisor {
     core: Arc<LinkCore>,
     orders: mpsc::UnboundedReceiver<Order>,
     tasks: JoinSet<Ended>,
-    readers: usize,
-    bulk_writers: usize,
+    /// Bulk lanes that have a connection, and those of them that still write.
+    bulk_lanes: u8,
+    bulk_writers: u8,
 }
 
 /// What ended in one of the tasks.
@@ -49,7 +51,7 @@ impl Supervisor {
             core,
             orders,
             tasks: JoinSet::new(),
-            readers: 0,
+            bulk_lanes: 0,
             bulk_writers: 0,
         }
     }
@@ -93,7 +95,7 @@ impl Supervisor {
                 | Ended::Reader(Err(end))
                 | Ended::Writer { end: Err(end), .. } => return end,
                 Ended::Reader(Ok(end)) => return self.closed_by_peer(end).await,
-                Ended::Writer { end: Ok(()), .. } => {}
+                Ended::Writer { lane, end: Ok(()) } => self.writer_finished(lane),
             }
         }
     }
@@ -132,13 +134,13 @@ impl Supervisor {
         let limiter = config.limiter.clone();
         let (read_half, write_half) = split(stream);
         let core = self.core.clone();
-        self.readers += 1;
         self.tasks.spawn(async move {
             let reader = FrameReader::new(&core, lane, read_half, to_read, dead_after);
             Ended::Reader(reader.run().await)
         });
         let core = self.core.clone();
-        self.bulk_writers += usize::from(lane > 0);
+        self.bulk_lanes += u8::from(lane > 0);
+        self.bulk_writers += u8::from(lane > 0);
         self.tasks.spawn(async move {
             let writer = FrameWriter {
                 core: &core,
@@ -157,65 +159,97 @@ impl Supervisor {
     /// This node closes the link: the bulk lanes deliver what they have, then the control lane what it
     /// has and the reason, and then the peer has seen it all when it closes its side.
     async fn drain(&mut self) -> LinkEnd {
-        let deadline = self.shared.config.close_deadline;
+        let (core, shared) = (self.core.clone(), self.shared.clone());
         // Whatever comes of it, the link was closed by us.
-        let _ = timeout(deadline, self.drain_all()).await;
-        self.core.ending()
+        tokio::select! {
+            () = core.stopped.cancelled() => {}
+            () = shared.stopping.cancelled() => {}
+            () = sleep(shared.config.close_deadline) => {}
+            () = self.drain_all() => {}
+        }
+        core.ending()
     }
 
     async fn drain_all(&mut self) {
         let mut told = false;
         loop {
             if !told && self.bulk_writers == 0 && !self.core.awaits_lane() {
-                self.core.lanes[0].signals.close(self.core.closing_text());
+                let close = Close {
+                    bulk_lanes: self.bulk_lanes,
+                    reason: self.core.closing_text(),
+                };
+                self.core.lanes[0].signals.close(close);
                 told = true;
             }
             tokio::select! {
                 Some(order) = self.orders.recv() => self.obey(order),
                 ended = self.tasks.join_next() => match ended {
-                    Some(Ok(Ended::Writer { lane, end: Ok(()) })) if lane > 0 => {
-                        self.bulk_writers -= 1;
-                    }
+                    Some(Ok(Ended::Writer { lane, end: Ok(()) })) => self.writer_finished(lane),
                     Some(Ok(Ended::Opened { lane, stream: Ok(stream) })) => self.attach(lane, *stream),
-                    Some(Ok(Ended::Writer { end: Ok(()), .. } | Ended::Reader(Ok(_)))) => {}
+                    Some(Ok(Ended::Reader(Ok(_)))) => {}
                     _ => return,
                 },
             }
         }
     }
 
-    /// The peer closes the link: what it sent before on other lanes may still be under way.
+    fn writer_finished(&mut self, lane: usize) {
+        self.bulk_writers -= u8::from(lane > 0);
+    }
+
+    /// The peer closes the link, or has begun to: what it sent before on other lanes may still be
+    /// under way, on connections that may still be opening.
     async fn closed_by_peer(&mut self, first: ReadEnd) -> LinkEnd {
-        let deadline = self.shared.config.close_deadline;
-        let mut reason = None;
-        self.readers -= 1;
-        note(first, &mut reason);
-        let finished = timeout(deadline, self.read_rest(&mut reason)).await;
-        match (reason, finished) {
-            (Some(reason), _) => LinkEnd::ClosedByPeer(reason),
-            (None, Ok(Err(end))) => end,
-            (None, _) => LinkEnd::Lost("the peer stopped sending".to_owned()),
+        let (core, shared) = (self.core.clone(), self.shared.clone());
+        let mut goodbye = Goodbye::default();
+        goodbye.note(first);
+        let finished = tokio::select! {
+            () = core.stopped.cancelled() => return core.ending(),
+            () = shared.stopping.cancelled() => Ok(()),
+            () = sleep(shared.config.close_deadline) => Ok(()),
+            finished = self.read_rest(&mut goodbye) => finished,
+        };
+        match (goodbye.close, finished) {
+            (Some(close), _) => LinkEnd::ClosedByPeer(close.reason),
+            (None, Err(end)) => end,
+            (None, Ok(())) => LinkEnd::Lost("the peer stopped sending".to_owned()),
         }
     }
 
-    async fn read_rest(&mut self, reason: &mut Option<String>) -> Result<(), LinkEnd> {
-        while self.readers > 0 {
-            match self.tasks.join_next().await {
-                Some(Ok(Ended::Reader(Ok(end)))) => {
-                    self.readers -= 1;
-                    note(end, reason);
-                }
-                Some(Ok(Ended::Reader(Err(end)))) => return Err(end),
-                Some(_) => {}
-                None => return Ok(()),
+    async fn read_rest(&mut self, goodbye: &mut Goodbye) -> Result<(), LinkEnd> {
+        while !goodbye.is_complete() {
+            tokio::select! {
+                Some(order) = self.orders.recv() => self.obey(order),
+                ended = self.tasks.join_next() => match ended {
+                    Some(Ok(Ended::Reader(end))) => goodbye.note(end?),
+                    Some(Ok(Ended::Opened { lane, stream })) => self.attach(lane, *stream?),
+                    // What we write does not matter to the peer any more.
+                    Some(_) => {}
+                    None => return Ok(()),
+                },
             }
         }
         Ok(())
     }
 }
 
-fn note(end: ReadEnd, reason: &mut Option<String>) {
-    if let ReadEnd::Closed(text) = end {
-        *reason = Some(text);
+/// How much of a peer's goodbye has come.
+#[derive(Default)]
+struct Goodbye {
+    finished_bulk_lanes: usize,
+    close: Option<Close>,
+}
+
+impl Goodbye {
+    fn note(&mut self, end: ReadEnd) {
+        match end {
+            ReadEnd::Finished => self.finished_bulk_lanes += 1,
+            ReadEnd::Closed(close) => self.close = Some(close),
+        }
+    }
+
+    fn is_complete(&self) -> bool {
+        let close = self.close.as_ref();
+        close.is_some_and(|close| self.finished_bulk_lanes >= usize::from(close.bulk_lanes))
     }
 }

@@ -1,0 +1,12 @@
+//! Endpoints against each other, and against those that do not keep to the protocol.
+
+mod fixture;
+mod flow;
+mod hostile;
+mod identity;
+mod key;
+mod links;
+mod race;
+mod raw;
+mod refusals;
+mod secrecy;
