@@ -29,17 +29,15 @@ impl<S: Store> Replica<S> {
         })
     }
 
-    /// Merges entries that a replica sent whose knowledge was at least `theirs`.
+    /// Merges entries that another replica sent.
     pub(crate) fn merge_entries(
         &mut self,
         entries: Vec<(RelPath, Entry)>,
-        theirs: &VersionVector,
     ) -> Result<(), StoreError> {
-        let mine = self.knowledge().clone();
         for (path, entry) in entries {
             let mut record = self.record(&path)?;
             let mut merged = record.entry.clone();
-            if merged.merge(&mine, &entry, theirs) {
+            if merged.merge(&entry) {
                 self.change_entry(&path, &mut record, merged)?;
                 self.write(&path, record)?;
             }

@@ -1,29 +1,18 @@
 //! Merging what two replicas know of a path (`docs/algorithm.md`, section 2).
 
 use crate::entry::{Entry, Version};
-use crate::version::{Context, Dot, VersionVector};
+use crate::version::{Context, Dot};
 
 impl Entry {
-    /// Merges `theirs`, an entry of the same path, into this one.
-    ///
-    /// `mine` is the knowledge of the replica that holds this entry; `their_knowledge` is knowledge that the
-    /// sender had when it read `theirs`. Returns whether anything changed.
-    pub fn merge(
-        &mut self,
-        mine: &VersionVector,
-        theirs: &Self,
-        their_knowledge: &VersionVector,
-    ) -> bool {
+    /// Merges `theirs`, an entry of the same path, into this one. Returns whether anything changed.
+    pub fn merge(&mut self, theirs: &Self) -> bool {
         let before = self.clone();
-        self.versions
-            .retain(|version| theirs.holds(version) || !their_knowledge.contains(version.dot));
         for version in &theirs.versions {
             match self
                 .versions
                 .binary_search_by_key(&version.dot, |held| held.dot)
             {
                 Ok(at) => self.versions[at].context.union(&version.context),
-                Err(_) if mine.contains(version.dot) => {}
                 Err(at) => self.versions.insert(at, version.clone()),
             }
         }
@@ -54,12 +43,6 @@ impl Entry {
             context.add(version.dot, dots.filter(kept));
         }
         context
-    }
-
-    fn holds(&self, version: &Version) -> bool {
-        self.versions
-            .binary_search_by_key(&version.dot, |held| held.dot)
-            .is_ok()
     }
 
     fn normalise(&mut self) {

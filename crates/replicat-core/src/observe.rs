@@ -5,6 +5,7 @@ use crate::id::ContentHash;
 use crate::path::RelPath;
 use crate::record::{Base, Fingerprint, Local, Record};
 use crate::replica::{Draft, Now, Replica};
+use crate::resolve::Shown;
 use crate::settle::withdrawal;
 use crate::store::{Store, StoreError};
 use crate::version::{Context, Dot, Hlc};
@@ -127,8 +128,11 @@ impl<S: Store> Replica<S> {
             .entry
             .shown()
             .is_some_and(|shown| payload == *shown.payload() && agrees(shown.metadata()));
-        let before = self.storage_state(path, &record)?;
-        if as_shown {
+        let mut before = self.storage_state(path, &record)?;
+        let came = as_shown && self.came_from_elsewhere(path, &payload, &fingerprint)?;
+        if came {
+            before = self.embodied(path, &record.entry)?;
+        } else if as_shown {
             record.local = Some(Local {
                 fingerprint,
                 racy,
@@ -137,7 +141,7 @@ impl<S: Store> Replica<S> {
             self.write(path, record)?;
             return Ok(Observed::Nothing);
         }
-        if let Some(before) = &before
+        if let Some(before) = before.as_ref().filter(|_| !came)
             && payload == before.payload
             && agrees(&before.metadata)
         {
@@ -228,6 +232,37 @@ impl<S: Store> Replica<S> {
         Ok(None)
     }
 
+    /// Whether a file that is found at `path` was known at another one, where it is still to be: then a user moved it here,
+    /// onto one that replicat was to put here. That is told, lest somebody who moves the other away does so unaware.
+    fn came_from_elsewhere(
+        &self,
+        path: &RelPath,
+        payload: &Payload,
+        fingerprint: &Fingerprint,
+    ) -> Result<bool, StoreError> {
+        let Some(content) = payload.leaf_substance() else {
+            return Ok(false);
+        };
+        if matches!(payload, Payload::File { link: Some(_), .. }) {
+            return Ok(false);
+        }
+        for other in self
+            .store()
+            .by_content(content, SAME_CONTENT_LOOKED_AT_MAX)?
+        {
+            let record = self.record(&other)?;
+            let same = record.local.as_ref().is_some_and(|local| {
+                let known = local.fingerprint;
+                (known.inode, known.birth) == (fingerprint.inode, fingerprint.birth)
+            });
+            let shows = |shown: Shown<'_>| shown.payload().substance() == Some(content);
+            if other != *path && same && record.entry.shown().is_some_and(shows) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// What is found where the storage held nothing, as the entry says, is made in knowledge of the deletion.
     fn acknowledge_absence(
         &self,
@@ -295,15 +330,11 @@ impl<S: Store> Replica<S> {
         lost: &Base,
     ) -> Result<Option<Draft>, StoreError> {
         let entry = self.record(path)?.entry;
-        let Some(shown) = entry.shown() else {
-            return Ok(None);
-        };
-        let carried = shown.winner;
         let known = |carry: Carry| lost.context.covers(carry.dot());
-        if carried.payload.substance() != Some(content) || !carried.carry.is_some_and(known) {
-            return Ok(None);
-        }
-        Ok(Some(withdrawal(&entry, carried)))
+        let carried = entry.versions().iter().find(|version| {
+            version.payload.substance() == Some(content) && version.carry.is_some_and(known)
+        });
+        Ok(carried.map(|carried| withdrawal(&entry, carried)))
     }
 
     fn forget_local(&mut self, path: &RelPath, mut record: Record) -> Result<Observed, StoreError> {

@@ -10,6 +10,7 @@ use crate::path::RelPath;
 use crate::record::{Base, Fingerprint, Local, Record};
 use crate::replica::Replica;
 use crate::resolve::Shown;
+use crate::settle::yielded;
 use crate::store::{Store, StoreError};
 
 /// How many paths of one content are looked at when a source is sought.
@@ -76,7 +77,8 @@ pub enum Obstacle {
     Parent,
     /// Something still stands below it.
     Children,
-    /// What stands there lost a conflict, and nobody has preserved it yet: settle first.
+    /// What stands there lost a conflict, and nobody has preserved it yet: settle first. Or it is to be carried elsewhere
+    /// from here (a conflict copy, an edit that follows a move), and is not there yet.
     Unpreserved,
 }
 
@@ -135,7 +137,8 @@ impl<S: Store> Replica<S> {
         let going = before.as_ref().filter(|_| task != Task::Describe);
         if let Some(going) = going
             && (!self.unpreserved(path, &record, going)?.is_empty()
-                || self.stranded(path, &record, going)?.is_some())
+                || yielded(&record.entry, going).is_some()
+                || self.is_awaited(path, going)?)
         {
             return Ok(Planned::Blocked(Obstacle::Unpreserved));
         }
@@ -194,6 +197,44 @@ impl<S: Store> Replica<S> {
                 None => return Ok(false),
             }
         }
+    }
+
+    /// Whether another path is to show what the storage holds at `path`, carried there by replicat itself, and does not
+    /// hold it yet. Nobody else need have it, and staging is no place to keep it.
+    fn is_awaited(&self, path: &RelPath, going: &Base) -> Result<bool, StoreError> {
+        let Some(content) = going.payload.content() else {
+            return Ok(false);
+        };
+        for other in self.store().by_content(content, SOURCES_LOOKED_AT_MAX)? {
+            let record = self.record(&other)?;
+            let carried = record
+                .entry
+                .shown()
+                .is_some_and(|shown| shown.winner.carry.is_some() && going.embodies(shown.winner));
+            if other == *path
+                || !carried
+                || record
+                    .held_payload()
+                    .is_some_and(|held| held.content() == Some(content))
+            {
+                continue;
+            }
+            if self.has_room(&other)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether `path` can be made without displacing what is in the way of the directories above it.
+    fn has_room(&self, path: &RelPath) -> Result<bool, StoreError> {
+        for above in path.ancestors().take_while(|above| !above.is_root()) {
+            let held = self.record(&above)?.held_payload();
+            if let Some(held) = held {
+                return Ok(held.is_directory());
+            }
+        }
+        Ok(true)
     }
 
     /// The content, about to leave `path`, if another path wants it that has not got it. That a third path is thought

@@ -7,7 +7,6 @@ use crate::path::RelPath;
 use crate::replica::Replica;
 use crate::session::ENTRIES_BYTES;
 use crate::store::{Children, Digest, Store, StoreError};
-use crate::version::VersionVector;
 
 /// How many children go into one page.
 const ROWS_PER_PAGE: usize = 1024;
@@ -152,7 +151,6 @@ impl<S: Store> Replica<S> {
     pub(crate) fn take_tree_reply(
         &mut self,
         entries: Vec<(RelPath, Entry)>,
-        theirs: &VersionVector,
     ) -> Result<Vec<Vec<(RelPath, Entry)>>, StoreError> {
         let mut messages = vec![Vec::new()];
         let mut bytes = 0;
@@ -167,7 +165,7 @@ impl<S: Store> Replica<S> {
                 last.push((path.clone(), ours));
             }
         }
-        self.merge_entries(entries, theirs)?;
+        self.merge_entries(entries)?;
         Ok(messages)
     }
 }

@@ -283,7 +283,7 @@ impl Session {
         match message {
             Message::Entries(entries) => {
                 peer.is_whole = false;
-                replica.merge_entries(entries, &peer.knowledge)?;
+                replica.merge_entries(entries)?;
             }
             Message::Sent { knowledge } => {
                 replica.hear_of(&knowledge)?;
@@ -302,7 +302,7 @@ impl Session {
                 self.outbox.push_back(Message::TreeReply(reply));
             }
             Message::TreeReply(reply) => self.take_reply(replica, reply)?,
-            Message::Repair(entries) => replica.merge_entries(entries, &peer.knowledge)?,
+            Message::Repair(entries) => replica.merge_entries(entries)?,
             _ => {
                 return Err(SessionError::Unexpected(
                     "contents are not part of this exchange",
@@ -409,8 +409,7 @@ impl Session {
         replica: &mut Replica<S>,
         reply: TreeReply,
     ) -> Result<(), SessionError> {
-        let (Some(peer), Some(Repair::Leads { open, asked })) = (&self.peer, &mut self.repair)
-        else {
+        let Some(Repair::Leads { open, asked }) = &mut self.repair else {
             return Err(SessionError::Unexpected("an answer that nobody asked for"));
         };
         let Some(rest) = asked.take() else {
@@ -422,7 +421,7 @@ impl Session {
         });
         open.extend(unanswered.or(rest));
         open.extend(reply.descend.iter().cloned().map(Place::start_of));
-        for ours in replica.take_tree_reply(reply.entries, &peer.knowledge)? {
+        for ours in replica.take_tree_reply(reply.entries)? {
             self.outbox.push_back(Message::Repair(ours));
         }
         Ok(())

@@ -71,7 +71,7 @@ impl<S: Store> Replica<S> {
         let Some(shown) = record.entry.shown() else {
             return Ok(false);
         };
-        if record.local.is_some() || shown.winner.carry.is_none() {
+        if shown.winner.carry.is_none() {
             return Ok(false);
         }
         let draft = withdrawal(&record.entry, shown.winner);
@@ -91,9 +91,9 @@ impl<S: Store> Replica<S> {
             return Ok(1);
         }
         if let Some(held) = self.storage_state(path, &record)?
-            && let Some(draft) = self.stranded(path, &record, &held)?
+            && let Some(draft) = yielded(&record.entry, &held)
         {
-            self.announce_kept(now, path, draft)?;
+            self.announce(now, path, draft)?;
             return Ok(1);
         }
         if let Some((tombstone, edit)) = record.entry.contested_move() {
@@ -135,35 +135,6 @@ impl<S: Store> Replica<S> {
             self.write(path, record)?;
         }
         Ok(())
-    }
-
-    /// A file that was moved away elsewhere, to where it was moved away from in turn: each move makes the other's file a
-    /// deleted one, and it would be nowhere. What the storage holds in the state `held` stays, as this version says.
-    pub(crate) fn stranded(
-        &self,
-        path: &RelPath,
-        record: &Record,
-        held: &Base,
-    ) -> Result<Option<Draft>, StoreError> {
-        if held.payload.is_directory() {
-            return Ok(None);
-        }
-        let mut versions = record.entry.versions().iter();
-        let Some(kept) = versions.find(|version| held.embodies(version)) else {
-            return Ok(None);
-        };
-        let mut seen = vec![path.clone()];
-        let mut entry = record.entry.clone();
-        while let Some(next) = entry.moved_away() {
-            if seen.contains(&next) {
-                let mut tombstones = record.entry.versions().iter().rev();
-                let last = tombstones.find(|v| v.payload.moved_to().is_some());
-                return Ok(last.map(|tombstone| stay(&record.entry, kept, tombstone)));
-            }
-            entry = self.record(&next)?.entry;
-            seen.push(next);
-        }
-        Ok(None)
     }
 
     /// Whether the path directly above is a directory.
@@ -380,12 +351,6 @@ impl Entry {
 }
 
 impl Entry {
-    /// Where the file that was here went, by what the entry shows.
-    fn moved_away(&self) -> Option<RelPath> {
-        let shown = self.shown()?;
-        shown.payload().moved_to().cloned()
-    }
-
     /// Whether `replica` had a hand in this path. Who edits a file and puts its old content elsewhere himself (a swap)
     /// has not been overtaken by a move to there: his edit does not replace what he put there.
     fn knows_of(&self, replica: ReplicaId) -> bool {
@@ -402,12 +367,11 @@ impl Entry {
 fn is_edit_of_moved(edit: &Version, tombstone: &Version) -> bool {
     let moved = tombstone.base;
     let same = moved.is_some() && (edit.base == moved || edit.payload.substance() == moved);
-    same
-        || tombstone
-            .context
-            .vector
-            .iter()
-            .any(|dot| edit.context.vector.get(dot.replica) > 0)
+    same || tombstone
+        .context
+        .vector
+        .iter()
+        .any(|dot| edit.context.vector.get(dot.replica) > 0)
 }
 
 /// The tombstone of a carried version whose content is gone.
@@ -440,12 +404,15 @@ fn passed(record: &Record) -> Option<Draft> {
     }
     let versions = record.entry.versions().iter();
     let gone: Vec<&Version> = versions.filter(|version| is_passed(version)).collect();
+    deletion_of(&record.entry, &gone)
+}
+
+/// The tombstone that replaces just `gone`, and nothing else that holds their content.
+fn deletion_of(entry: &Entry, gone: &[&Version]) -> Option<Draft> {
     let last = *gone.last()?;
-    let context = record.entry.context_over(&gone);
-    let hlc = Hlc(latest_hlc(&gone).0 + 1);
     Some(Draft {
-        context,
-        hlc,
+        context: entry.context_over(gone),
+        hlc: Hlc(latest_hlc(gone).0 + 1),
         payload: Payload::Tombstone { moved_to: None },
         metadata: last.metadata.clone(),
         stamps: last.stamps,
@@ -453,6 +420,16 @@ fn passed(record: &Record) -> Option<Draft> {
         carry: None,
         conflict_of: last.conflict_of,
     })
+}
+
+/// The deletion of versions that the storage embodies and that a deletion supersedes by derivation only: what is told of
+/// the path later may be made in knowledge of that deletion alone, and they would stand again.
+pub(crate) fn yielded(entry: &Entry, held: &Base) -> Option<Draft> {
+    entry.shown().filter(|shown| !shown.is_live())?;
+    let yields =
+        |version: &&Version| version.payload.leaf_substance().is_some() && held.embodies(version);
+    let gone: Vec<&Version> = entry.versions().iter().filter(yields).collect();
+    deletion_of(entry, &gone)
 }
 
 /// The copy of `loser`, at a path where `there` is known: it replaces the deletions of earlier copies there.

@@ -180,6 +180,12 @@ impl World {
             self.observe_again(replica, &step.path)?;
             return Ok(Done::Unchanged);
         }
+        if let Supply::Rename(source) = &supply
+            && !self.is_as(replica, &source.path, &source.fingerprint)
+        {
+            self.observe_again(replica, &source.path)?;
+            return Ok(Done::Unchanged);
+        }
         if !self.has_room(replica, step) {
             return Ok(Done::Unchanged);
         }
@@ -206,6 +212,11 @@ impl World {
             (Some(expected), Some(there)) => there.is_as(expected),
             _ => false,
         }
+    }
+
+    fn is_as(&self, replica: usize, path: &RelPath, expected: &Fingerprint) -> bool {
+        let there = self.nodes[replica].disk.node(path);
+        there.is_some_and(|there| there.is_as(expected))
     }
 
     /// Whether the directory above is there, and nothing is below what is to go.

@@ -61,6 +61,8 @@ pub struct World {
     partitions: Vec<(usize, usize)>,
     /// The pairs whose sessions stay open.
     kept: Vec<[usize; 2]>,
+    /// The history is over, and the replicas are to become equal: every exchange compares sums.
+    pub(crate) is_resting: bool,
     next_id: u64,
 }
 
@@ -78,6 +80,7 @@ impl World {
             seconds: START_SECONDS,
             partitions: Vec::new(),
             kept: Vec::new(),
+            is_resting: false,
             next_id: 1,
         };
         for number in 0..usize::from(history.replicas).clamp(2, REPLICAS_MAX) {
@@ -179,6 +182,8 @@ impl World {
             Op::Include(replica) => {
                 let replica = self.number(replica);
                 self.nodes[replica].excluded = None;
+                // What was left out is not known until the next scan.
+                self.nodes[replica].touched_since_scan = true;
             }
             _ => {}
         }
@@ -379,6 +384,7 @@ impl World {
 
     /// Ends all that is in the way, and what is under way but for sessions that are kept.
     pub(crate) fn calm(&mut self) {
+        self.is_resting = true;
         self.partitions.clear();
         let kept = std::mem::take(&mut self.kept);
         self.links

@@ -1,26 +1,10 @@
 //! Histories that once failed, cut down, each with the story of its fault. Lists of operations, not seeds: what a
 //! seed means changes with the generator.
 
-use replicat_sim::check::run;
 use replicat_sim::op::Act::*;
-use replicat_sim::op::History;
-use replicat_sim::op::Op::{self, *};
+use replicat_sim::op::Op::*;
 
-fn check(replicas: u8, salt: u64, operations: &[Op]) {
-    let history = History {
-        replicas,
-        salt,
-        operations: operations.to_vec(),
-    };
-    // What the operations leave open is left to the salt, so that some others are tried as well.
-    for salt in std::iter::once(salt).chain(0..200) {
-        let outcome = run(&History {
-            salt,
-            ..history.clone()
-        });
-        assert_eq!(outcome, Ok(()), "with salt {salt}");
-    }
-}
+use crate::check;
 
 /// A file was renamed away and, before the next scan, back. The deletion that was told in between took the new
 /// file, which held the same content, for the old one.

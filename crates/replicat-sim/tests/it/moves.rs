@@ -1,0 +1,116 @@
+//! Histories of moves that once failed, cut down, each with the story of its fault.
+
+use replicat_sim::op::Act::*;
+use replicat_sim::op::Op::*;
+
+use crate::check;
+
+/// A file went there and back while it was being scanned, and elsewhere it was moved there and its place taken. The
+/// deletion of the passing file took the other one, of equal content, along.
+#[test]
+fn a_file_seen_in_passing_takes_no_other_along() {
+    check(
+        2,
+        1552863593,
+        &[
+            User(0, Write(0, 1)),
+            Round,
+            User(1, Rename(0, 2)),
+            UserAfter(1, 1, Rename(2, 0)),
+            Scan(1),
+            User(0, Rename(0, 2)),
+            User(0, Write(0, 6)),
+        ],
+    );
+}
+
+/// Of a file there and back, only the way there was seen, since filters left out where it came from. Elsewhere it was
+/// moved there as well: each replica's deletion took the other's file for its own.
+#[test]
+fn moves_that_cross_where_filters_hide_one_end_keep_the_file() {
+    check(
+        2,
+        1799624039,
+        &[
+            User(0, MakeDirectory(8)),
+            User(0, Write(10, 2)),
+            Round,
+            User(1, Rename(10, 9)),
+            CrashAfter(0, 7),
+            Round,
+            User(1, Rename(9, 10)),
+            Exclude(1, 10),
+            User(0, Rename(10, 9)),
+            Scan(1),
+        ],
+    );
+}
+
+/// An edit followed a move to a path that filters leave out here. Its file was displaced into staging, and came out of
+/// it nowhere.
+#[test]
+fn an_edit_that_follows_out_of_scope_stays_where_it_is() {
+    check(
+        2,
+        1592371206,
+        &[
+            User(0, MakeDirectory(8)),
+            User(0, MakeDirectory(11)),
+            User(0, Write(12, 2)),
+            Round,
+            UserAfter(0, 7, Write(0, 3)),
+            Exclude(1, 0),
+            User(1, Write(12, 5)),
+            User(0, Rename(12, 0)),
+            Round,
+        ],
+    );
+}
+
+/// An edit followed a move, lost at the destination to a file made there meanwhile, and was overwritten at its old path
+/// before it was carried: the version that nobody could make was not withdrawn, as it was not the winner.
+#[test]
+fn a_followed_edit_that_lost_and_was_overwritten_is_withdrawn() {
+    check(
+        2,
+        1428105719,
+        &[
+            User(0, MakeDirectory(8)),
+            User(0, MakeDirectory(11)),
+            User(0, Write(9, 1)),
+            User(0, Write(12, 2)),
+            Round,
+            User(1, Write(9, 3)),
+            User(1, Rename(9, 12)),
+            Scan(1),
+            User(1, Write(12, 4)),
+            User(0, Rename(12, 9)),
+            Scan(0),
+            User(1, Write(9, 1)),
+            Exchange(0, 1, 0),
+        ],
+    );
+}
+
+/// A deletion superseded a concurrent change of permissions by derivation alone. The file went, then somebody who knew
+/// of the deletion and not of the change wrote the path anew: the change stood again, with a content that was nowhere.
+#[test]
+fn what_yielded_to_a_deletion_does_not_stand_again() {
+    check(
+        2,
+        1758646767,
+        &[
+            User(0, MakeDirectory(3)),
+            User(0, Write(4, 2)),
+            Round,
+            User(1, Delete(4)),
+            Clock(0, 1579),
+            User(0, Chmod(4, 1)),
+            Scan(1),
+            Exchange(1, 0, 0),
+            Apply(0, 0, 2),
+            Apply(0, 0, 2),
+            User(1, Replace(4, 3)),
+        ],
+    );
+}
