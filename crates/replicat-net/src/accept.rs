@@ -14,9 +14,10 @@ use crate::exchange::{NewLink, await_greeting, describe, instance, link_id};
 use crate::gate::Pass;
 use crate::greeting::{Greeting, Refusal, RefusalCode, write_greeting};
 use crate::link::{LinkCore, LinkId, Order, Side};
+use crate::meter::Metered;
 use crate::name::PeerIdentity;
 use crate::shared::Shared;
-use crate::stream::{Stream, peer, refuse, tls_server, tune};
+use crate::stream::{Stream, TlsFailure, linger, peer, refuse, tls_server, tune};
 
 /// How long accepting rests when the system has no more descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -57,25 +58,43 @@ async fn receive(shared: Arc<Shared>, tcp: TcpStream, address: SocketAddr, pass:
     let deadline = shared.config.handshake_deadline;
     let mut who = None;
     let outcome = timeout(deadline, handshake(&shared, tcp, &mut who)).await;
-    drop(pass);
-    let reason = match outcome {
+    let failure = match outcome {
         Ok(Ok(())) => return,
-        Ok(Err(Failure::Refusing(stream, refusal))) => {
-            refuse(*stream, &refusal).await;
-            ConnectError::Refused(refusal)
-        }
-        Ok(Err(Failure::Failed(error))) => error,
-        Err(_) => ConnectError::Deadline(deadline),
+        Ok(Err(failure)) => failure,
+        Err(_) => Failure::Failed(ConnectError::Deadline(deadline)),
     };
-    report(&shared, address, who, reason);
+    let report = |reason| report(&shared, address, who, reason);
+    match failure {
+        Failure::Refusing(stream, refusal) => {
+            drop(pass);
+            report(ConnectError::Refused(refusal.clone()));
+            refuse(*stream, &refusal).await;
+        }
+        Failure::Lingering(connection, error) => {
+            report(error);
+            linger(*connection).await;
+        }
+        Failure::Failed(error) => report(error),
+    }
 }
 
 /// Why an accepted connection is of no use.
 enum Failure {
     /// The peer has yet to be told.
     Refusing(Box<Stream>, Refusal),
+    /// TLS failed, and the peer has yet to read the alert. It still counts as a stranger.
+    Lingering(Box<Metered>, ConnectError),
     /// There is no one to tell.
     Failed(ConnectError),
+}
+
+impl Failure {
+    fn from_tls((error, connection): TlsFailure) -> Self {
+        match connection {
+            Some(connection) => Self::Lingering(connection, error),
+            None => Self::Failed(error),
+        }
+    }
 }
 
 impl<E: Into<ConnectError>> From<E> for Failure {
@@ -90,7 +109,9 @@ async fn handshake(
     who: &mut Option<PeerIdentity>,
 ) -> Result<(), Failure> {
     tune(&tcp, shared.config.dead_after).map_err(ConnectError::Broken)?;
-    let mut stream = tls_server(tcp, &shared.tls).await?;
+    let mut stream = tls_server(tcp, &shared.tls)
+        .await
+        .map_err(Failure::from_tls)?;
     let cluster = shared.identity.load().cluster_id();
     let certificate = peer(&stream, cluster).map_err(ConnectError::from)?;
     *who = Some(certificate.peer.clone());

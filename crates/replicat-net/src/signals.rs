@@ -49,7 +49,7 @@ impl Signals {
         self.changed.notified().await;
     }
 
-    /// Encodes what is to be sent. Returns whether the close was among it.
+    /// Encodes what is to be sent, and says whether the last word was among it.
     pub(crate) fn drain(&self, buffer: &mut BytesMut) -> Drained {
         let Pending {
             ping,
@@ -80,7 +80,7 @@ impl Signals {
     }
 }
 
-/// Whether more may follow.
+/// Whether more may follow what was drained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Drained {
     Open,

@@ -58,15 +58,19 @@ pub(crate) async fn tls_client(tcp: TcpStream, tls: &Tls) -> Result<Stream, Conn
     checked_protocol(stream.into())
 }
 
-pub(crate) async fn tls_server(tcp: TcpStream, tls: &Tls) -> Result<Stream, ConnectError> {
+/// Why an accepted connection got no further than TLS, and the connection: the peer may have to read an alert.
+pub(crate) type TlsFailure = (ConnectError, Option<Box<Metered>>);
+
+pub(crate) async fn tls_server(tcp: TcpStream, tls: &Tls) -> Result<Stream, TlsFailure> {
     let acceptor = TlsAcceptor::from(tls.server.clone());
     let accepting = acceptor.accept(Metered::new(tcp)).into_fallible();
     match accepting.await {
-        Ok(stream) => checked_protocol(stream.into()),
-        Err((error, metered)) => {
-            linger(metered).await;
-            Err(ConnectError::from_stream(error))
-        }
+        Ok(stream) => checked_protocol(stream.into()).map_err(|error| (error, None)),
+        Err((error, metered)) => match ConnectError::from_stream(error) {
+            // Strangers get no more attention.
+            ConnectError::NotReplicat => Err((ConnectError::NotReplicat, None)),
+            error => Err((error, Some(Box::new(metered)))),
+        },
     }
 }
 
@@ -104,7 +108,8 @@ pub(crate) async fn refuse(mut stream: Stream, refusal: &Refusal) {
     }
 }
 
-async fn linger(stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin) {
+/// Closes a connection so that the peer can still read what was sent last.
+pub(crate) async fn linger(stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin) {
     let (mut reader, mut writer) = tokio::io::split(stream);
     let rest = async {
         let _ = writer.shutdown().await;

@@ -14,6 +14,7 @@ use crate::frame::Close;
 use crate::link::{LinkCore, Order};
 use crate::reader::{FrameReader, ReadEnd, lost};
 use crate::shared::Shared;
+use crate::signals::Drained;
 use crate::stream::Stream;
 use crate::writer::FrameWriter;
 
@@ -150,6 +151,7 @@ impl Supervisor {
                 limiter,
                 ping_interval,
                 batch: BytesMut::new(),
+                last_word: Drained::Open,
             };
             let end = writer.run().await.map_err(|error| lost(&error));
             Ended::Writer { lane, end }

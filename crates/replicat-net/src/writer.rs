@@ -29,6 +29,7 @@ pub(crate) struct FrameWriter<'a, W> {
     pub(crate) limiter: RateLimiter,
     pub(crate) ping_interval: Duration,
     pub(crate) batch: BytesMut,
+    pub(crate) last_word: Drained,
 }
 
 /// What a writer does next.
@@ -90,19 +91,21 @@ impl<W: AsyncWrite + Unpin> FrameWriter<'_, W> {
         self.stream.flush().await
     }
 
-    fn put_signals(&mut self) -> Drained {
+    fn put_signals(&mut self) {
         let core = self.core;
-        core.lanes[self.lane].signals.drain(&mut self.batch)
+        if self.last_word == Drained::Open {
+            self.last_word = core.lanes[self.lane].signals.drain(&mut self.batch);
+        }
     }
 
     async fn write_signals_until_last(&mut self) -> io::Result<()> {
-        while self.put_signals() == Drained::Open {
+        while self.last_word == Drained::Open {
+            self.signals().changed().await;
+            self.put_signals();
             self.write_batch().await?;
             self.stream.flush().await?;
-            self.signals().changed().await;
         }
-        self.write_batch().await?;
-        self.stream.flush().await
+        Ok(())
     }
 
     async fn put(&mut self, frame: Bytes) -> io::Result<()> {

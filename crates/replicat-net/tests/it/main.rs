@@ -1,5 +1,7 @@
 //! Endpoints against each other, and against those that do not keep to the protocol.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod fixture;
 mod flow;
 mod hostile;
