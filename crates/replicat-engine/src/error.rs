@@ -91,6 +91,16 @@ pub enum SyncError {
         /// The folder of that other root.
         other_folder: FolderId,
     },
+    /// The root belongs to another folder than the one that it is to be a replica of.
+    #[error("{root} belongs to folder {folder}, not to {wanted}")]
+    OtherFolder {
+        /// The root.
+        root: PathBuf,
+        /// The folder of the root.
+        folder: FolderId,
+        /// The folder that it is to belong to.
+        wanted: FolderId,
+    },
     /// The directory is not the one that its state was recorded for.
     #[error("{root} is not the directory that its state was recorded for: {evidence}")]
     RootReplaced {
@@ -207,6 +217,7 @@ impl SyncError {
             Self::StateNested { .. } => "state-nested",
             Self::RootNotWritable { .. } => "root-not-writable",
             Self::DifferentFolders { .. } => "different-folders",
+            Self::OtherFolder { .. } => "other-folder",
             Self::RootReplaced { .. } => "root-replaced",
             Self::NotReplica { .. } => "not-a-replica",
             Self::Locked { .. } => "locked",
@@ -237,9 +248,10 @@ impl SyncError {
             | Self::UnknownPath { .. }
             | Self::NoConflict { .. }
             | Self::NoRevision { .. } => ExitCode::Usage,
-            Self::DifferentFolders { .. } | Self::RootReplaced { .. } | Self::Brake(_) => {
-                ExitCode::Braked
-            }
+            Self::DifferentFolders { .. }
+            | Self::OtherFolder { .. }
+            | Self::RootReplaced { .. }
+            | Self::Brake(_) => ExitCode::Braked,
             Self::RootNotWritable { .. }
             | Self::Locked { .. }
             | Self::IndexDamaged { .. }
@@ -269,7 +281,7 @@ impl SyncError {
             Self::RootNotWritable { .. } => {
                 "make it writable, or run as a user who may write there".into()
             }
-            Self::DifferentFolders { .. } => {
+            Self::DifferentFolders { .. } | Self::OtherFolder { .. } => {
                 "add --join to unite them: nothing is deleted, and files that differ are kept as \
                  conflict copies"
                     .into()

@@ -6,6 +6,11 @@ use replicat_core::path::RelPath;
 pub trait Reporter: Sync {
     /// Something happened. Must not block for long: the sync waits.
     fn event(&self, event: &SyncEvent);
+
+    /// Whether [`SyncEvent::Observed`] is of interest; it costs a look at the index for each change.
+    fn wants_observations(&self) -> bool {
+        false
+    }
 }
 
 /// A reporter for those who only want the report.
@@ -37,6 +42,8 @@ pub enum SyncEvent {
         /// What was found.
         counts: ScanCounts,
     },
+    /// A change that a user made in a root was found.
+    Observed(Observed),
     /// It is known what is to be done, in all roots together.
     Planned(PlanTotals),
     /// A change was made; in a dry run, would be made. Each change is told once.
@@ -51,6 +58,35 @@ pub enum SyncEvent {
         path: Option<RelPath>,
         /// What happened and what to do, as a sentence without a full stop.
         message: String,
+    },
+}
+
+/// A change that a user made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observed {
+    /// The root in which it was made.
+    pub root: RootIndex,
+    /// The path.
+    pub path: RelPath,
+    /// What is or was there.
+    pub kind: ItemKind,
+    /// What happened to it.
+    pub change: ObservedChange,
+}
+
+/// What a user did to a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ObservedChange {
+    /// It is new.
+    Created,
+    /// What it holds or how it is described changed.
+    Updated,
+    /// It is gone.
+    Deleted,
+    /// It is gone, and was found again elsewhere.
+    Moved {
+        /// Where.
+        to: RelPath,
     },
 }
 

@@ -12,12 +12,11 @@ pub mod engine;
 pub mod error;
 pub mod event;
 pub mod inspection;
-pub mod live;
 pub mod options;
 pub mod report;
 pub mod watch;
 
-pub use engine::sync;
+pub use engine::{live, sync};
 pub use error::{ExitCode, SyncError};
 pub use event::{Reporter, Silent, SyncEvent};
 pub use options::{Cancellation, RootLocation, SyncOptions};

@@ -1,5 +1,6 @@
 //! Safety brakes: what looks like an accident stops a root until somebody approves.
 
+use replicat_core::store::Store;
 use replicat_fs::scan::ScanReport;
 
 use super::local::LocalReplica;
@@ -22,11 +23,35 @@ pub(super) fn mass_deletion(
     gone: u64,
 ) -> Result<Option<Brake>, SyncError> {
     let recorded = report.known.max(gone);
-    let most = recorded >= RECORDED_MIN && gone.saturating_mul(2) > recorded;
     let emptied = report.root_empty && gone > 1;
-    if !(most || emptied) {
+    if !(is_most(gone, recorded) || emptied) {
         return Ok(None);
     }
+    set(local, gone, recorded)
+}
+
+/// The same for what is found gone while a root is watched, where nobody counts all that is there.
+pub(super) fn sudden_deletion(
+    local: &mut LocalReplica,
+    gone: u64,
+) -> Result<Option<Brake>, SyncError> {
+    if gone < RECORDED_MIN / 2 {
+        return Ok(None);
+    }
+    let recorded = local.replica.store().record_count();
+    let recorded = recorded.map_err(|error| local.failed(error))?;
+    match is_most(gone, recorded) {
+        true => set(local, gone, recorded),
+        false => Ok(None),
+    }
+}
+
+fn is_most(gone: u64, recorded: u64) -> bool {
+    recorded >= RECORDED_MIN && gone.saturating_mul(2) > recorded
+}
+
+/// Sets the brake, unless it was approved before.
+fn set(local: &mut LocalReplica, gone: u64, recorded: u64) -> Result<Option<Brake>, SyncError> {
     let approved = local.setting(SETTING_APPROVED)?.is_some();
     if approved {
         local.set_setting(SETTING_APPROVED, None)?;

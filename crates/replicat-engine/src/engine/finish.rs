@@ -23,10 +23,7 @@ pub(super) fn finish(replicas: &mut [LocalReplica], equal: bool) -> Result<(), S
         local.calm_itself()?;
         let noted = local.replica.note_applied();
         news |= noted.map_err(|error| local.failed(error))?;
-        if let Some(hands) = &local.hands {
-            let purged = hands.trash.purge(clock::now_seconds());
-            purged.map_err(|error| local.fs_failed(error))?;
-        }
+        purge(local)?;
         if equal && local.pending()? == 0 {
             let now = clock::now_seconds().to_string();
             local.set_setting(SETTING_SYNCED, Some(now.as_bytes()))?;
@@ -37,6 +34,15 @@ pub(super) fn finish(replicas: &mut [LocalReplica], equal: bool) -> Result<(), S
         exchange::converge(replicas)?;
     }
     replicas.iter_mut().try_for_each(LocalReplica::commit)
+}
+
+/// Drops what the trash need not keep any more.
+pub(super) fn purge(local: &LocalReplica) -> Result<(), SyncError> {
+    let Some(hands) = &local.hands else {
+        return Ok(());
+    };
+    let purged = hands.trash.purge(clock::now_seconds());
+    purged.map(drop).map_err(|error| local.fs_failed(error))
 }
 
 impl LocalReplica {
@@ -71,7 +77,7 @@ impl LocalReplica {
     }
 
     /// Gives the root directory its own time again, which changes in it have disturbed.
-    fn calm_itself(&mut self) -> Result<(), SyncError> {
+    pub(super) fn calm_itself(&mut self) -> Result<(), SyncError> {
         let Some(hands) = &self.hands else {
             return Ok(());
         };

@@ -114,6 +114,27 @@ pub(super) fn open_one(
     opening.finish(folder, name_of(&given.canonical), filter, options)
 }
 
+/// Opens one root as a replica of `folder`, under the name of its node if it is new.
+pub(super) fn open_live(
+    given: &GivenRoot,
+    folder: FolderId,
+    name: String,
+    filter: &Filter,
+    options: &SyncOptions,
+) -> Result<LocalReplica, SyncError> {
+    let mut opening = Opening::begin(RootIndex(0), given, options)?;
+    opening.open_index(options)?;
+    let held = opening.folder()?.filter(|held| *held != folder);
+    if let Some(held) = held.filter(|_| options.foreign_root == ForeignRoot::Refuse) {
+        return Err(SyncError::OtherFolder {
+            root: given.given.clone(),
+            folder: held,
+            wanted: folder,
+        });
+    }
+    opening.finish(folder, name, filter, options)
+}
+
 /// Locks the state of a root, which is created if it is not there.
 pub(super) fn lock(given: &GivenRoot, outside: Option<&Path>) -> Result<StateDirectory, SyncError> {
     let root = Root::open(&given.canonical);

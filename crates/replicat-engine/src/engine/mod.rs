@@ -13,6 +13,7 @@ mod finish;
 mod hashing;
 mod held;
 pub mod inspect;
+pub mod live;
 mod local;
 mod manifests;
 mod partners;

@@ -18,6 +18,18 @@ pub(super) struct GivenRoot {
     pub(super) missing: bool,
 }
 
+/// Checks one root, and creates it if it is missing and that is wanted.
+pub(super) fn check_one(root: &Path, missing: MissingRoot) -> Result<GivenRoot, SyncError> {
+    if !exists(root, missing)? {
+        fs::create_dir_all(root).map_err(|source| not_writable(root, source))?;
+    }
+    Ok(GivenRoot {
+        given: root.to_owned(),
+        canonical: canonical(root)?,
+        missing: false,
+    })
+}
+
 /// Checks the roots, and creates those that are missing if that is wanted.
 pub(super) fn check(
     roots: &[PathBuf],

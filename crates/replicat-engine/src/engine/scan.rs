@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use replicat_content::{Chunker, Content};
 use replicat_core::entry::Payload;
 use replicat_core::id::{ContentHash, LinkId, ReplicaId};
-use replicat_core::observe::{Found, Present};
+use replicat_core::observe::{Found, Observed, Present};
 use replicat_core::path::RelPath;
 use replicat_core::record::Record;
 use replicat_core::store::{Children, Store, StoreError};
@@ -28,7 +28,9 @@ use super::hashing::{HashError, hash};
 use super::local::LocalReplica;
 use super::{brakes, clock, skipping};
 use crate::error::SyncError;
-use crate::event::{Phase, Reporter, ScanCounts, SyncEvent};
+use crate::event::{
+    ItemKind, Observed as Sight, ObservedChange, Phase, Reporter, ScanCounts, SyncEvent,
+};
 use crate::options::Cancellation;
 use crate::report::{Brake, SkipReason, Statistics};
 
@@ -64,7 +66,7 @@ pub(super) struct Seen {
 }
 
 /// What is known of the tree, as of the index's last commit.
-struct Known(Reader);
+pub(super) struct Known(pub(super) Reader);
 
 impl Baseline for Known {
     fn children(&self, directory: &RelPath) -> Result<Children, StoreError> {
@@ -296,13 +298,13 @@ impl Intake {
                 Ok(())
             }
             Told::Changed(path, observation, content) => {
-                self.changed(local, path, observation, content)
+                self.changed(local, path, observation, content, around)
             }
             Told::Missing(path) => {
                 self.missing.push(path);
                 Ok(())
             }
-            Told::OutOfScope(path) => self.observe(local, &path, Found::OutOfScope),
+            Told::OutOfScope(path) => self.observe(local, &path, Found::OutOfScope, around),
             Told::Skipped(path, reason) => {
                 local.skip(path, reason);
                 Ok(())
@@ -316,13 +318,14 @@ impl Intake {
         path: RelPath,
         observation: Box<Observation>,
         content: Option<Content>,
+        around: &Surroundings<'_>,
     ) -> Result<(), SyncError> {
         if let Some(content) = &content {
             self.hashed_bytes += content.size;
             local.keep_manifest(content)?;
         }
         let hash = content.map(|content| content.hash);
-        self.found(local, &path, &observation, hash)?;
+        self.found(local, &path, &observation, hash, around)?;
         if observation.kind != Kind::File {
             self.others.push((path, observation));
         }
@@ -335,13 +338,14 @@ impl Intake {
         path: &RelPath,
         observation: &Observation,
         content: Option<ContentHash>,
+        around: &Surroundings<'_>,
     ) -> Result<(), SyncError> {
         let link = match observation.link {
             Some(key) => Some(self.link_id(local, path, key)?),
             None => None,
         };
         match present(observation, content, link) {
-            Some(found) => self.observe(local, path, found),
+            Some(found) => self.observe(local, path, found, around),
             None => Ok(()),
         }
     }
@@ -351,9 +355,17 @@ impl Intake {
         local: &mut LocalReplica,
         path: &RelPath,
         found: Found,
+        around: &Surroundings<'_>,
     ) -> Result<(), SyncError> {
+        let sight = match around.reporter.wants_observations() {
+            true => sight(local, path, &found)?,
+            false => None,
+        };
         let observed = local.replica.observe(clock::now(), path, found);
-        observed.map_err(|error| local.failed(error))?;
+        let observed = observed.map_err(|error| local.failed(error))?;
+        if let (Some(sight), Observed::Event(_)) = (sight, observed) {
+            around.reporter.event(&SyncEvent::Observed(sight));
+        }
         self.observed += 1;
         if self.observed.is_multiple_of(OBSERVED_MAX) {
             // What was seen is true whenever the run ends, and what is written is read faster.
@@ -430,7 +442,9 @@ impl Intake {
                 .arrive(&path, &observation)
                 .and_then(|held| held.content())
             {
-                Some(content) => self.found(local, &path, &observation, Some(content))?,
+                Some(content) => {
+                    self.found(local, &path, &observation, Some(content), around)?;
+                }
                 None => unread.push((path, observation)),
             }
         }
@@ -441,12 +455,12 @@ impl Intake {
         departures.pair_by_content(&self.arrivals);
         let brake = match scope {
             Scope::Everything => brakes::mass_deletion(local, report, departures.unpaired())?,
-            Scope::Paths(_) => None,
+            Scope::Paths(_) => brakes::sudden_deletion(local, departures.unpaired())?,
         };
         if brake.is_none() && !around.cancellation.is_cancelled() {
             for path in std::mem::take(&mut self.missing) {
                 let moved_to = departures.destination(&path);
-                self.observe(local, &path, Found::Absent { moved_to })?;
+                self.observe(local, &path, Found::Absent { moved_to }, around)?;
             }
         }
         tell_counts(local, report, around);
@@ -459,6 +473,32 @@ impl Intake {
         };
         Ok(Seen { statistics, brake })
     }
+}
+
+/// What a user did, if what was found is news.
+fn sight(local: &LocalReplica, path: &RelPath, found: &Found) -> Result<Option<Sight>, SyncError> {
+    let record = local.replica.record(path);
+    let held = record.map_err(|error| local.failed(error))?.held_payload();
+    let (payload, change) = match (found, &held) {
+        (Found::Present(present), None) => (&present.payload, ObservedChange::Created),
+        (Found::Present(present), Some(_)) => (&present.payload, ObservedChange::Updated),
+        (Found::Absent { moved_to: Some(to) }, Some(held)) => {
+            (held, ObservedChange::Moved { to: to.clone() })
+        }
+        (Found::Absent { moved_to: None }, Some(held)) => (held, ObservedChange::Deleted),
+        (Found::Absent { .. }, None) | (Found::OutOfScope, _) => return Ok(None),
+    };
+    let kind = match payload {
+        Payload::Directory => ItemKind::Directory,
+        Payload::Symlink { .. } => ItemKind::Symlink,
+        _ => ItemKind::File,
+    };
+    Ok(Some(Sight {
+        root: local.number,
+        path: path.clone(),
+        kind,
+        change,
+    }))
 }
 
 fn new_link_id(replica: ReplicaId, key: LinkKey) -> LinkId {

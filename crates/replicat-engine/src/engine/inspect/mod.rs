@@ -21,6 +21,8 @@ use crate::report::{Brake, ConflictReport};
 use open::{Access, Looked};
 
 pub use restore::restore;
+pub(super) use restore::restore_in;
+pub(super) use settle::resolve_in;
 pub use settle::{approve, resolve};
 pub use tree::{Tree, tree};
 pub use why::why;

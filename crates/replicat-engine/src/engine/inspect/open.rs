@@ -141,6 +141,22 @@ fn look(
 }
 
 impl Looked {
+    /// A replica that is in use; it is given back by [`Self::into_local`].
+    pub(super) fn lent(local: LocalReplica) -> Self {
+        let hands = local.hands.as_ref();
+        let index = hands.map(|hands| hands.state.index_path());
+        let state = index.and_then(|index| index.parent().map(PathBuf::from));
+        Self {
+            local,
+            index_bytes: 0,
+            state: state.unwrap_or_default(),
+        }
+    }
+
+    pub(super) fn into_local(self) -> LocalReplica {
+        self.local
+    }
+
     /// Calls `visit` for each record, the root left out, in the order of paths.
     pub(super) fn for_each_record(
         &self,

@@ -7,6 +7,7 @@ use replicat_fs::apply::{Action, Change, Displaced};
 use replicat_fs::trash::{TrashId, TrashItem};
 
 use super::open::{self, Access, Looked};
+use crate::engine::local::LocalReplica;
 use crate::engine::{clock, skipping};
 use crate::error::SyncError;
 use crate::inspection::{Keeping, Restoration, Revision};
@@ -22,33 +23,49 @@ pub fn restore(
     path: &RelPath,
     revision: Option<Revision>,
 ) -> Result<Restoration, SyncError> {
-    let mut looked = open::open(location, Access::Write)?;
-    let rows = looked.history(path)?;
-    let kept = rows.iter().filter(|row| row.keeping == Keeping::Trash);
-    let row = kept
-        .clone()
-        .find(|row| revision.is_none_or(|wanted| wanted == row.revision));
-    let missing = || SyncError::NoRevision {
-        root: location.root.clone(),
-        path: path.clone(),
-        revision: revision.unwrap_or(Revision(1)),
-    };
-    let row = row.ok_or_else(missing)?;
-    let items = looked.trash(Some(path))?;
-    let item = items.into_iter().rev().find(|item| {
-        item.seconds == row.when.seconds && item.content == row.content && item.size == row.size
-    });
-    let item: TrashItem = item.ok_or_else(missing)?;
-    looked.put_back(path, item.id)?;
-    looked.local.commit()?;
-    Ok(Restoration {
-        path: path.clone(),
-        revision: row.revision,
-        size: row.size,
-    })
+    open::open(location, Access::Write)?.restore(path, revision)
+}
+
+/// The same in a replica that is in use, which is given back.
+pub(in crate::engine) fn restore_in(
+    local: LocalReplica,
+    path: &RelPath,
+    revision: Option<Revision>,
+) -> (LocalReplica, Result<Restoration, SyncError>) {
+    let mut looked = Looked::lent(local);
+    let done = looked.restore(path, revision);
+    (looked.into_local(), done)
 }
 
 impl Looked {
+    fn restore(
+        &mut self,
+        path: &RelPath,
+        revision: Option<Revision>,
+    ) -> Result<Restoration, SyncError> {
+        let rows = self.history(path)?;
+        let mut kept = rows.iter().filter(|row| row.keeping == Keeping::Trash);
+        let row = kept.find(|row| revision.is_none_or(|wanted| wanted == row.revision));
+        let missing = || SyncError::NoRevision {
+            root: self.local.given.clone(),
+            path: path.clone(),
+            revision: revision.unwrap_or(Revision(1)),
+        };
+        let row = row.ok_or_else(missing)?;
+        let items = self.trash(Some(path))?;
+        let item = items.into_iter().rev().find(|item| {
+            item.seconds == row.when.seconds && item.content == row.content && item.size == row.size
+        });
+        let item: TrashItem = item.ok_or_else(missing)?;
+        self.put_back(path, item.id)?;
+        self.local.commit()?;
+        Ok(Restoration {
+            path: path.clone(),
+            revision: row.revision,
+            size: row.size,
+        })
+    }
+
     fn put_back(&mut self, path: &RelPath, id: TrashId) -> Result<(), SyncError> {
         self.make_directories(path)?;
         let expected = self.fingerprint(path)?;

@@ -5,6 +5,7 @@ use replicat_core::path::RelPath;
 use super::brake;
 use super::open::{self, Access, Looked};
 use crate::engine::brakes::{SETTING_APPROVED, SETTING_BRAKE};
+use crate::engine::local::LocalReplica;
 use crate::error::SyncError;
 use crate::inspection::{Approval, Keep, Resolution};
 use crate::options::RootLocation;
@@ -20,27 +21,41 @@ pub fn resolve(
     path: &RelPath,
     keep: Keep,
 ) -> Result<Resolution, SyncError> {
-    let mut looked = open::open(location, Access::Write)?;
-    let found = looked.conflicts()?.into_iter();
-    let conflict = found
-        .into_iter()
-        .find(|conflict| conflict.path == *path || conflict.copy == *path);
-    let Some(conflict) = conflict else {
-        return Err(SyncError::NoConflict {
-            root: location.root.clone(),
-            path: path.clone(),
-        });
-    };
-    looked.settle(&conflict, keep)?;
-    looked.local.commit()?;
-    Ok(Resolution {
-        path: conflict.path,
-        copy: conflict.copy,
-        kept: keep,
-    })
+    open::open(location, Access::Write)?.resolve(path, keep)
+}
+
+/// The same in a replica that is in use, which is given back.
+pub(in crate::engine) fn resolve_in(
+    local: LocalReplica,
+    path: &RelPath,
+    keep: Keep,
+) -> (LocalReplica, Result<Resolution, SyncError>) {
+    let mut looked = Looked::lent(local);
+    let done = looked.resolve(path, keep);
+    (looked.into_local(), done)
 }
 
 impl Looked {
+    fn resolve(&mut self, path: &RelPath, keep: Keep) -> Result<Resolution, SyncError> {
+        let found = self.conflicts()?.into_iter();
+        let conflict = found
+            .into_iter()
+            .find(|conflict| conflict.path == *path || conflict.copy == *path);
+        let Some(conflict) = conflict else {
+            return Err(SyncError::NoConflict {
+                root: self.local.given.clone(),
+                path: path.clone(),
+            });
+        };
+        self.settle(&conflict, keep)?;
+        self.local.commit()?;
+        Ok(Resolution {
+            path: conflict.path,
+            copy: conflict.copy,
+            kept: keep,
+        })
+    }
+
     fn settle(&mut self, conflict: &ConflictReport, keep: Keep) -> Result<(), SyncError> {
         match keep {
             Keep::Winner => self.remove(&conflict.copy),

@@ -58,7 +58,7 @@ impl Sources {
 }
 
 /// A replica in this process. Its answers pass through the wire format all the same.
-pub(super) struct Neighbour(pub(super) Arc<Held>);
+pub(in crate::engine) struct Neighbour(pub(in crate::engine) Arc<Held>);
 
 impl Source for Neighbour {
     fn request(&self, wants: Vec<Want>) -> Reply {

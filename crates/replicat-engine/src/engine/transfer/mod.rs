@@ -8,6 +8,7 @@ mod content;
 mod history;
 mod item;
 mod moves;
+mod ongoing;
 mod parting;
 mod recipe;
 mod staging;
@@ -30,11 +31,13 @@ use crate::error::SyncError;
 use crate::event::{Progress, SyncEvent};
 use crate::report::SkipReason;
 use batch::Batch;
-use content::{Neighbour, Sources};
+pub(super) use content::Neighbour;
 use staging::{BuildError, Builder, Built, Job};
 
-pub(crate) use content::{PIECE_BYTES_MAX, Reply, Source};
+pub use content::Reply;
+pub(crate) use content::{PIECE_BYTES_MAX, Source, Sources};
 pub(super) use item::origin_of_copy;
+pub(super) use ongoing::{Left, Ongoing};
 
 /// How many pending paths are looked at at once.
 const PAGE_ROWS: usize = 512;
@@ -155,9 +158,10 @@ enum Pass {
 }
 
 /// Whether steps wait for copies to be made of what they displace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Patience {
     /// They do.
+    #[default]
     Waits,
     /// Nothing else is left to do: they wait for each other.
     Gone,
@@ -223,26 +227,31 @@ impl<'run> Work<'run> {
     fn pass(&mut self, pass: Pass) -> Result<(), SyncError> {
         let mut cursor: Option<RelPath> = None;
         while !self.is_cancelled() {
-            let store = self.target.replica.store();
-            let page = match pass {
-                Pass::Forward => store.pending(cursor.as_ref(), PAGE_ROWS),
-                Pass::Backward => store.pending_backwards(cursor.as_ref(), PAGE_ROWS),
-            };
-            let page = page.map_err(|error| self.target.failed(error))?;
-            let Some(last) = page.last() else { break };
-            cursor = Some(last.clone());
-            // Ignore files may have come in with the page before.
-            let (root, filter) = (
-                std::sync::Arc::clone(&self.target.root),
-                self.target.filter.clone(),
-            );
-            let mut scope = filter.paths(&root);
-            for path in page {
-                self.take_up(pass, &path, &mut scope)?;
+            cursor = self.page(pass, cursor.as_ref())?;
+            if cursor.is_none() {
+                break;
             }
             self.take_built()?;
         }
         Ok(())
+    }
+
+    /// Takes up the steps of some pending paths beyond `cursor`; the last of them, `None` if there are no more.
+    fn page(&mut self, pass: Pass, cursor: Option<&RelPath>) -> Result<Option<RelPath>, SyncError> {
+        let store = self.target.replica.store();
+        let page = match pass {
+            Pass::Forward => store.pending(cursor, PAGE_ROWS),
+            Pass::Backward => store.pending_backwards(cursor, PAGE_ROWS),
+        };
+        let page = page.map_err(|error| self.target.failed(error))?;
+        let last = page.last().cloned();
+        // Ignore files may have come in with the page before.
+        let (root, filter) = (Arc::clone(&self.target.root), self.target.filter.clone());
+        let mut scope = filter.paths(&root);
+        for path in page {
+            self.take_up(pass, &path, &mut scope)?;
+        }
+        Ok(last)
     }
 
     fn take_up(

@@ -60,7 +60,7 @@ pub(super) struct Job {
 }
 
 /// A file that was built, or was not.
-pub(super) struct Built {
+pub(in crate::engine) struct Built {
     pub(super) step: Box<Step>,
     pub(super) staged: Result<Staged, BuildError>,
     /// Bytes that came from peers, and bytes that were at hand.

@@ -4,6 +4,8 @@ use bytes::Bytes;
 use replicat_core::id::ContentHash;
 use replicat_core::message::Want;
 
+pub use crate::engine::transfer::Reply;
+
 /// A number that a folder knows a connected peer by; never given twice in the life of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerNumber(pub u64);
@@ -26,13 +28,18 @@ pub trait Connection: Send + Sync {
     /// The chunks of a content, as `replicat-content` encodes them, unverified; waits for them.
     fn manifest(&self, content: ContentHash) -> Option<Bytes>;
 
-    /// Ends the connection, of this folder alone, and says why.
+    /// Ends the connection, of this folder alone, at both sides, and says why. The two may begin again a while later.
     fn close(&self, reason: &str);
 }
 
-/// The answers to a request, in its order; each waits until it is there. `None`: the peer has not got it. The bytes are
-/// unverified.
-pub type Reply = Box<dyn Iterator<Item = Option<Bytes>> + Send>;
+/// Whether a folder believes a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// Both tell each other what changed.
+    Full,
+    /// Nothing that the peer tells of changes is taken: it may only receive, or this side may only send.
+    Deaf,
+}
 
 /// Why a message was not sent.
 #[derive(Debug)]

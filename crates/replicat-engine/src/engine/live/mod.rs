@@ -7,11 +7,20 @@
 //! One thread owns the replica and takes everything that happens in turn. Others scan, build files, and wait for what
 //! peers send.
 
+mod bringing;
+mod handle;
+mod observing;
+mod owner;
 mod peer;
 mod settings;
 mod status;
+mod steering;
+mod talking;
+mod telling;
+mod verifying;
 
-pub use peer::{Connection, PeerNumber, Reply, SendError};
+pub use handle::LiveFolder;
+pub use peer::{Connection, PeerNumber, Reply, SendError, Trust};
 pub use settings::{FolderMode, LiveSettings};
 pub use status::{
     ChangeAction, ChangeOrigin, FolderEvent, FolderState, FolderStatus, Listener, PathChange,

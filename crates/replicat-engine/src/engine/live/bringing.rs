@@ -1,0 +1,133 @@
+//! From what is known to the directory: a while of work at a time.
+
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::owner::{Owner, surroundings};
+use super::peer::Connection;
+use super::talking::Peer;
+use crate::engine::clock;
+use crate::engine::held::Held;
+use crate::engine::transfer::{Left, Neighbour, Source};
+use crate::error::SyncError;
+
+/// How long the owner works on the directory before it looks at what has happened.
+const WORK_MAX: Duration = Duration::from_millis(25);
+/// How long what could not be done waits at first, if nothing else happens: a peer may tell of a file before it has it.
+pub(super) const RETRY_PAUSE_MIN: Duration = Duration::from_millis(30);
+/// How long it waits at the most; each time twice as long as before.
+const RETRY_PAUSE_MAX: Duration = Duration::from_secs(5);
+
+impl Owner {
+    /// Makes the events that what was learnt calls for, once no peer is amid telling something.
+    pub(super) fn settle(&mut self) -> Result<(), SyncError> {
+        let is_amid = self.peers.values().any(Peer::is_amid);
+        let Some(open) = self.open.as_mut().filter(|open| open.unsettled) else {
+            return Ok(());
+        };
+        if is_amid {
+            return Ok(());
+        }
+        open.unsettled = false;
+        let made = open.local.replica.settle(clock::now());
+        let made = made.map_err(|error| open.local.failed(error))?;
+        if made > 0 {
+            self.announce_all();
+        }
+        Ok(())
+    }
+
+    /// Works on the directory for a while.
+    pub(super) fn bring(&mut self) -> Result<(), SyncError> {
+        let is_amid = self.peers.values().any(Peer::is_amid);
+        let now = Instant::now();
+        let Some(open) = &mut self.open else {
+            return Ok(());
+        };
+        if open.retry_at.is_some_and(|at| at <= now) {
+            open.retry_at = None;
+            open.ongoing.stir();
+            open.left = Left::More;
+        }
+        // Half of what a peer is telling could look like a deletion.
+        if is_amid || open.left == Left::Nothing {
+            return Ok(());
+        }
+        let around = surroundings(open.threads, &self.shared.cancellation, &self.gathering);
+        let before = open.local.replica.knowledge().clone();
+        let left = open
+            .ongoing
+            .work(&mut open.local, &around, now + WORK_MAX)?;
+        open.left = left;
+        let done = open.ongoing.take_done();
+        if !done.look_again.is_empty() {
+            let paths = done.look_again.into_iter().collect();
+            open.hints.add(paths, Instant::now());
+        }
+        if left == Left::Nothing {
+            let pending = open.local.pending()?;
+            if pending > 0 {
+                open.retry_at = Some(Instant::now() + open.retry_pause);
+                open.retry_pause = (open.retry_pause * 2).min(RETRY_PAUSE_MAX);
+            } else {
+                open.tidy(Instant::now())?;
+            }
+        }
+        if done.steps > 0 {
+            open.retry_pause = RETRY_PAUSE_MIN;
+        }
+        // A directory that is kept for what is ignored in it is an event, too.
+        let made = before != *open.local.replica.knowledge();
+        open.unsettled |= made || done.steps > 0;
+        if made {
+            self.announce_all();
+        }
+        if done.steps > 0 {
+            // Peers that heard of these files before they were here may want them.
+            self.publish()?;
+        }
+        self.tell_changes(&done.copies)
+    }
+
+    /// Says where contents are to be had: from the peers, and from the own trash.
+    pub(super) fn set_sources(&mut self) {
+        let Some(open) = &mut self.open else { return };
+        let peers = self.peers.values().filter(|peer| peer.is_open());
+        let peers = peers.map(|peer| Arc::new(Remote(peer.connection())) as Arc<dyn Source>);
+        let own = self.shared.held.read();
+        let own = own.unwrap_or_else(PoisonError::into_inner).clone();
+        let own = own.map(|held| Arc::new(Neighbour(held)) as Arc<dyn Source>);
+        open.ongoing.sources().set(peers.chain(own).collect());
+    }
+
+    /// Lets others read what was committed.
+    pub(super) fn publish(&mut self) -> Result<(), SyncError> {
+        let Some(open) = &mut self.open else {
+            return Ok(());
+        };
+        open.local.commit()?;
+        let held = Arc::new(Held::of(&open.local));
+        let mut shared = self
+            .shared
+            .held
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *shared = Some(held);
+        drop(shared);
+        self.set_sources();
+        Ok(())
+    }
+}
+
+/// A peer as a source of contents.
+struct Remote(Arc<dyn Connection>);
+
+impl Source for Remote {
+    fn request(&self, wants: Vec<replicat_core::message::Want>) -> crate::engine::transfer::Reply {
+        self.0.request(wants)
+    }
+
+    fn manifest(&self, content: replicat_core::id::ContentHash) -> Option<bytes::Bytes> {
+        self.0.manifest(content)
+    }
+}

@@ -1,0 +1,205 @@
+//! The handle of a live folder, for all threads.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread::JoinHandle;
+
+use bytes::Bytes;
+use crossbeam_channel::{Sender, bounded};
+use replicat_core::id::ContentHash;
+use replicat_core::message::Want;
+use replicat_core::path::RelPath;
+
+use super::owner::{Input, Owner};
+use super::peer::{Connection, PeerNumber, Trust};
+use super::settings::LiveSettings;
+use super::status::{FolderState, FolderStatus, Listener};
+use super::steering::Order;
+use crate::engine::held::Held;
+use crate::error::SyncError;
+use crate::inspection::{Keep, Resolution, Restoration, Revision};
+use crate::options::Cancellation;
+
+/// How many inputs may wait for the owner of a folder. Whoever brings more waits.
+const INPUTS_MAX: usize = 256;
+
+/// A folder that is kept in sync. Clones are handles of one folder.
+#[derive(Clone)]
+pub struct LiveFolder {
+    shared: Arc<Shared>,
+    inputs: Sender<Input>,
+    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
+
+/// What the owner of a folder shares with all others.
+pub(super) struct Shared {
+    pub(super) status: Mutex<FolderStatus>,
+    /// What the folder held at its last commit; `None` while it is not open.
+    pub(super) held: RwLock<Option<Arc<Held>>>,
+    pub(super) bytes_sent: AtomicU64,
+    pub(super) cancellation: Cancellation,
+}
+
+impl std::fmt::Debug for LiveFolder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LiveFolder").finish_non_exhaustive()
+    }
+}
+
+impl LiveFolder {
+    /// Opens and locks a directory, and begins to keep it in sync on a thread of its own.
+    ///
+    /// # Errors
+    /// [`SyncError`] if the directory or its state cannot be used.
+    pub fn start(settings: LiveSettings, listener: Arc<dyn Listener>) -> Result<Self, SyncError> {
+        let (inputs, taken) = bounded(INPUTS_MAX);
+        let root = settings.root.clone();
+        let owner = Owner::open(settings, listener, inputs.clone(), taken)?;
+        let shared = owner.shared();
+        let thread = std::thread::Builder::new()
+            .name("folder".to_owned())
+            .spawn(move || owner.run())
+            .map_err(|source| SyncError::Io {
+                action: "start a thread for",
+                path: root,
+                source,
+            })?;
+        Ok(Self {
+            shared,
+            inputs,
+            thread: Arc::new(Mutex::new(Some(thread))),
+        })
+    }
+
+    fn tell(&self, input: Input) {
+        // If the owner has ended, nobody needs to know.
+        let _ = self.inputs.send(input);
+    }
+
+    /// Begins a session with a peer.
+    pub fn connect(&self, number: PeerNumber, connection: Arc<dyn Connection>, trust: Trust) {
+        self.tell(Input::Connect(number, connection, trust));
+    }
+
+    /// Ends the session with a peer that is gone.
+    pub fn disconnect(&self, number: PeerNumber) {
+        self.tell(Input::Disconnect(number));
+    }
+
+    /// Takes in a message of the session with a peer. Waits while the folder has too much to do.
+    pub fn receive(&self, number: PeerNumber, message: Bytes) {
+        self.tell(Input::Message(number, message));
+    }
+
+    /// Says that a connection which was full can take more.
+    pub fn writable(&self, number: PeerNumber) {
+        self.tell(Input::Writable(number));
+    }
+
+    /// The bytes that a peer wants, if they are held here unchanged. They are not verified against the content's name.
+    #[must_use]
+    pub fn answer(&self, want: &Want) -> Option<Bytes> {
+        let bytes = self.held()?.read(want)?;
+        self.shared
+            .bytes_sent
+            .fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        Some(bytes)
+    }
+
+    /// The chunks of a content, as `replicat-content` encodes them, if they are kept here.
+    #[must_use]
+    pub fn manifest(&self, content: ContentHash) -> Option<Bytes> {
+        self.held()?.manifest(content)
+    }
+
+    fn held(&self) -> Option<Arc<Held>> {
+        let held = self.shared.held.read();
+        held.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Stops watching, sending and receiving, until [`Self::resume`].
+    pub fn pause(&self) {
+        self.tell(Input::Order(Order::Pause));
+    }
+
+    /// Goes on after a pause, or after the folder halted: everything is compared anew.
+    pub fn resume(&self) {
+        self.tell(Input::Order(Order::Resume));
+    }
+
+    /// Compares paths, and what is below them, with the index; everything if none are given.
+    pub fn rescan(&self, paths: Vec<RelPath>) {
+        self.tell(Input::Order(Order::Rescan(paths)));
+    }
+
+    /// Lets a folder go on that a safety brake holds. Returns whether one did.
+    #[must_use]
+    pub fn approve(&self) -> bool {
+        self.ask(Order::Approve).unwrap_or(false)
+    }
+
+    /// Settles a conflict, see [`resolve`](crate::engine::inspect::resolve).
+    ///
+    /// # Errors
+    /// As there; [`SyncError::NotReplica`] if the folder was stopped.
+    pub fn resolve(&self, path: RelPath, keep: Keep) -> Result<Resolution, SyncError> {
+        let asked = self.ask(|reply| Order::Resolve(path, keep, reply));
+        asked.unwrap_or_else(|| Err(self.stopped()))
+    }
+
+    /// Puts an old version back, see [`restore`](crate::engine::inspect::restore).
+    ///
+    /// # Errors
+    /// As there; [`SyncError::NotReplica`] if the folder was stopped.
+    pub fn restore(
+        &self,
+        path: RelPath,
+        revision: Option<Revision>,
+    ) -> Result<Restoration, SyncError> {
+        let asked = self.ask(|reply| Order::Restore(path, revision, reply));
+        asked.unwrap_or_else(|| Err(self.stopped()))
+    }
+
+    fn stopped(&self) -> SyncError {
+        SyncError::NotReplica {
+            root: self.status().root,
+        }
+    }
+
+    /// Asks the owner, and waits for the answer; `None` if it has ended.
+    fn ask<T>(&self, order: impl FnOnce(Sender<T>) -> Order) -> Option<T> {
+        let (reply, answer) = bounded(1);
+        self.tell(Input::Order(order(reply)));
+        answer.recv().ok()
+    }
+
+    /// How the folder stands.
+    #[must_use]
+    pub fn status(&self) -> FolderStatus {
+        let status = self.shared.status.lock();
+        let mut status = status.unwrap_or_else(PoisonError::into_inner).clone();
+        status.queue = self.inputs.len();
+        status.bytes_sent = self.shared.bytes_sent.load(Ordering::Relaxed);
+        status
+    }
+
+    /// Ends the folder: what is staged is finished or left for the next start, the index is written, the directory
+    /// unlocked.
+    pub fn stop(&self) {
+        self.shared.cancellation.cancel();
+        self.tell(Input::Stop);
+        let thread = self.thread.lock();
+        let thread = thread.unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread of a folder panicked");
+        }
+    }
+
+    /// Whether the folder has been stopped.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.status().state == FolderState::Offline
+    }
+}

@@ -1,0 +1,192 @@
+//! From hints to events: what may have changed is compared with the index, and what did is told to the peers.
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, Instant};
+
+use replicat_core::path::RelPath;
+use replicat_core::replica::Replica;
+use replicat_fs::filter::Filter;
+use replicat_fs::watch::Watcher;
+
+use super::owner::{Open, Owner, surroundings};
+use crate::engine::finish;
+use crate::engine::scan::{self, Scope, Seen};
+use crate::error::SyncError;
+use crate::report::{BrakeReport, SkipReason};
+
+/// How long hints are collected while the folder is busy writing: most of them are echoes of its own work.
+const BUSY_PAUSE: Duration = Duration::from_millis(150);
+/// How many paths are compared one by one; if more may have changed, everything is.
+const PATHS_MAX: usize = 20_000;
+
+/// Paths that may have changed.
+#[derive(Debug, Default)]
+pub(super) struct Hints {
+    paths: BTreeSet<RelPath>,
+    everything: bool,
+    /// Not before this.
+    due: Option<Instant>,
+}
+
+impl Hints {
+    pub(super) fn add(&mut self, paths: Vec<RelPath>, now: Instant) {
+        self.paths.extend(paths);
+        self.everything |= self.paths.len() > PATHS_MAX;
+        self.due.get_or_insert(now);
+    }
+
+    pub(super) fn add_everything(&mut self) {
+        self.everything = true;
+    }
+
+    /// Puts off what waits.
+    fn put_off(&mut self, until: Instant) {
+        self.due = Some(until);
+    }
+
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        !self.is_empty() && self.due.is_none_or(|due| due <= now)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.paths.is_empty() && !self.everything
+    }
+
+    /// How long nothing is due.
+    pub(super) fn wait(&self, now: Instant) -> Duration {
+        if self.is_empty() {
+            return Duration::MAX;
+        }
+        self.due
+            .map_or(Duration::ZERO, |due| due.saturating_duration_since(now))
+    }
+}
+
+impl Owner {
+    /// Begins to watch.
+    pub(super) fn watch(&mut self) -> Result<(), SyncError> {
+        let Some(open) = &mut self.open else {
+            return Ok(());
+        };
+        let watcher = Watcher::start(&open.local.root, &open.local.filter);
+        open.watcher = Some(watcher.map_err(|error| open.local.fs_failed(error))?);
+        Ok(())
+    }
+
+    /// Compares the whole tree with the index.
+    pub(super) fn scan_everything(&mut self) -> Result<(), SyncError> {
+        let Some(open) = &mut self.open else {
+            return Ok(());
+        };
+        open.hints = Hints::default();
+        open.local.skipped.clear();
+        // What is found at a start is a state, not a row of changes.
+        let initial = open.local.replica.knowledge().iter().next().is_none();
+        self.gathering.listen_to_observations(!initial);
+        let around = surroundings(open.threads, &self.shared.cancellation, &self.gathering);
+        let seen = scan::scan(&mut open.local, Scope::Everything, &around)?;
+        if seen.brake.is_none() {
+            let itself = open.local.root.observe_itself(open.local.tracking);
+            open.local.itself = itself.map_err(|error| open.local.fs_failed(error))?;
+            open.local.observe_itself()?;
+        }
+        self.gathering.listen_to_observations(true);
+        self.take_seen(&seen);
+        Ok(())
+    }
+
+    /// Compares what hints tell of.
+    pub(super) fn observe(&mut self) -> Result<(), SyncError> {
+        let now = Instant::now();
+        let Some(open) = &mut self.open else {
+            return Ok(());
+        };
+        verify(open, now, &self.to_self);
+        if !open.hints.is_due(now) {
+            return Ok(());
+        }
+        if open.hints.everything {
+            return self.scan_everything();
+        }
+        let paths: Vec<RelPath> = std::mem::take(&mut open.hints).paths.into_iter().collect();
+        open.local.skipped.retain(|skipped| {
+            !paths.iter().any(|path| skipped.path.is_within(path))
+                && skipped.reason != SkipReason::Changing
+        });
+        let around = surroundings(open.threads, &self.shared.cancellation, &self.gathering);
+        let seen = scan::scan(&mut open.local, Scope::Paths(&paths), &around)?;
+        if paths.iter().any(RelPath::is_root) {
+            let itself = open.local.root.observe_itself(open.local.tracking);
+            open.local.itself = itself.map_err(|error| open.local.fs_failed(error))?;
+        }
+        if open.ongoing.is_busy() {
+            open.hints.put_off(Instant::now() + BUSY_PAUSE);
+        }
+        self.take_seen(&seen);
+        Ok(())
+    }
+
+    fn take_seen(&mut self, seen: &Seen) {
+        let Some(open) = &mut self.open else { return };
+        open.unsettled = true;
+        open.ongoing.stir();
+        open.left = crate::engine::transfer::Left::More;
+        if let Some(brake) = seen.brake {
+            let root = open.local.given.clone();
+            let error = SyncError::Brake(BrakeReport { root, brake });
+            self.survive(Err(error));
+        }
+        self.announce_all();
+    }
+
+    /// Halts the folder if its directory is not where it was: it was unmounted, moved or replaced.
+    pub(super) fn check_root(&mut self) -> Result<(), SyncError> {
+        let Some(open) = &self.open else {
+            return Ok(());
+        };
+        let held = open.local.root.observe_itself(open.local.tracking);
+        let held = held.map_err(|error| open.local.fs_failed(error))?;
+        let there = std::fs::metadata(open.local.root.path());
+        match there {
+            Ok(there) if there.ino() == held.fingerprint.inode => Ok(()),
+            Ok(_) => Err(SyncError::RootReplaced {
+                root: open.local.given.clone(),
+                evidence: "another directory is at its path now".to_owned(),
+            }),
+            Err(_) => Err(SyncError::RootMissing {
+                root: open.local.given.clone(),
+            }),
+        }
+    }
+}
+
+/// Begins a comparison of everything in the background, if it is time.
+fn verify(open: &mut Open, now: Instant, to_self: &crossbeam_channel::Sender<super::owner::Input>) {
+    if !open.verification.is_due(now, open.watched_only.is_some()) || open.ongoing.is_busy() {
+        return;
+    }
+    let reader = Replica::store(&open.local.replica).reader();
+    let filter: Filter = open.local.filter.clone();
+    open.verification.begin(
+        std::sync::Arc::clone(&open.local.root),
+        reader,
+        filter,
+        open.local.tracking,
+        to_self.clone(),
+    );
+}
+
+impl Open {
+    /// Gives the root directory its own time again, and drops what the trash need not keep, now and then.
+    pub(super) fn tidy(&mut self, now: Instant) -> Result<(), SyncError> {
+        self.local.calm_itself()?;
+        let noted = self.local.replica.note_applied();
+        noted.map_err(|error| self.local.failed(error))?;
+        if now >= self.purge_at {
+            finish::purge(&self.local)?;
+            self.purge_at = now + Duration::from_secs(3600);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,376 @@
+//! The owner of a live folder: takes everything that happens in turn.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use crossbeam_channel::{Receiver, Select, Sender, never};
+use replicat_core::path::RelPath;
+use replicat_fs::filter::Filter;
+use replicat_fs::watch::{WatchEvent, Watcher};
+
+use super::bringing::RETRY_PAUSE_MIN;
+use super::handle::Shared;
+use super::observing::Hints;
+use super::peer::{Connection, PeerNumber, Trust};
+use super::settings::LiveSettings;
+use super::status::{FolderState, Listener};
+use super::steering::Order;
+use super::talking::Peer;
+use super::telling::{Gathering, new_status};
+use super::verifying::Verification;
+use crate::engine::local::{self, LocalReplica};
+use crate::engine::roots;
+use crate::engine::scan::Surroundings;
+use crate::engine::transfer::{Left, Ongoing};
+use crate::error::SyncError;
+use crate::options::{Cancellation, SyncOptions};
+
+/// How often the owner looks whether something is due, though nothing happens.
+const TICK: Duration = Duration::from_millis(500);
+/// How many inputs are taken before what they call for is done.
+const INPUTS_TAKEN_MAX: usize = 128;
+
+/// Something that happens to a folder.
+pub(super) enum Input {
+    Connect(PeerNumber, Arc<dyn Connection>, Trust),
+    Disconnect(PeerNumber),
+    Message(PeerNumber, Bytes),
+    Writable(PeerNumber),
+    /// Paths that may have changed.
+    Suspects(Vec<RelPath>),
+    Order(Order),
+    Stop,
+}
+
+/// What the owner does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Course {
+    On,
+    Stop,
+}
+
+/// Owns a folder.
+pub(super) struct Owner {
+    pub(super) settings: LiveSettings,
+    pub(super) listener: Arc<dyn Listener>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) to_self: Sender<Input>,
+    inputs: Receiver<Input>,
+    pub(super) state: FolderState,
+    /// `None` while the folder is halted and its directory closed.
+    pub(super) open: Option<Open>,
+    pub(super) peers: BTreeMap<PeerNumber, Peer>,
+    pub(super) gathering: Arc<Gathering>,
+}
+
+/// What belongs to a directory that is open.
+pub(super) struct Open {
+    pub(super) local: LocalReplica,
+    pub(super) ongoing: Ongoing,
+    pub(super) watcher: Option<Watcher>,
+    pub(super) hints: Hints,
+    pub(super) verification: Verification,
+    pub(super) threads: NonZeroUsize,
+    pub(super) left: Left,
+    pub(super) retry_at: Option<Instant>,
+    pub(super) retry_pause: Duration,
+    /// Events were learnt of that may call for further ones.
+    pub(super) unsettled: bool,
+    /// Entries were merged since they were last written.
+    pub(super) merged: usize,
+    pub(super) purge_at: Instant,
+    pub(super) watched_only: Option<usize>,
+}
+
+impl Owner {
+    pub(super) fn open(
+        settings: LiveSettings,
+        listener: Arc<dyn Listener>,
+        to_self: Sender<Input>,
+        inputs: Receiver<Input>,
+    ) -> Result<Self, SyncError> {
+        let cancellation = Cancellation::default();
+        let gathering = Arc::new(Gathering::default());
+        let open = open(&settings, &cancellation, &gathering)?;
+        let status = new_status(&settings, &open.local);
+        let shared = Arc::new(Shared {
+            status: Mutex::new(status),
+            held: RwLock::new(None),
+            bytes_sent: AtomicU64::new(0),
+            cancellation,
+        });
+        Ok(Self {
+            settings,
+            listener,
+            shared,
+            to_self,
+            inputs,
+            state: FolderState::InitialScan,
+            open: Some(open),
+            peers: BTreeMap::new(),
+            gathering,
+        })
+    }
+
+    pub(super) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
+    }
+
+    /// Works until the folder is stopped.
+    pub(super) fn run(mut self) {
+        self.enter(FolderState::InitialScan);
+        let begun = self.begin();
+        self.survive(begun);
+        loop {
+            match self.take_inputs() {
+                Course::Stop => break,
+                Course::On => {
+                    let done = self.work();
+                    self.survive(done);
+                    self.tell_status();
+                }
+            }
+        }
+        self.end();
+    }
+
+    /// Compares everything, and watches from then on.
+    pub(super) fn begin(&mut self) -> Result<(), SyncError> {
+        self.watch()?;
+        self.scan_everything()?;
+        if self.state == FolderState::InitialScan {
+            self.enter(FolderState::JoiningCluster);
+        }
+        self.publish()
+    }
+
+    /// Does what the inputs call for.
+    fn work(&mut self) -> Result<(), SyncError> {
+        if !self.is_active() {
+            return Ok(());
+        }
+        self.check_root()?;
+        self.observe()?;
+        self.settle()?;
+        self.bring()?;
+        self.talk()
+    }
+
+    /// Whether changes are watched for, sent and received.
+    pub(super) fn is_active(&self) -> bool {
+        let active = matches!(
+            self.state,
+            FolderState::InitialScan | FolderState::JoiningCluster | FolderState::Online
+        );
+        active && self.open.is_some()
+    }
+
+    /// A failure halts the folder; everything else in the process goes on.
+    pub(super) fn survive(&mut self, done: Result<(), SyncError>) {
+        if let Err(error) = done {
+            let hint = error.hint().map(|hint| format!("; {hint}"));
+            let reason = format!("{error}{}", hint.unwrap_or_default());
+            self.halt(reason);
+        }
+    }
+
+    /// Takes what happened, waiting for the first of it.
+    fn take_inputs(&mut self) -> Course {
+        let mut course = self.wait();
+        for _ in 0..INPUTS_TAKEN_MAX {
+            if course == Course::Stop {
+                return course;
+            }
+            let Ok(input) = self.inputs.try_recv() else {
+                break;
+            };
+            course = self.take(input);
+        }
+        course
+    }
+
+    /// Waits for an input, a hint of the watcher, a file that was built, or the time.
+    fn wait(&mut self) -> Course {
+        let timeout = self.patience();
+        let none_watched = never();
+        let none_built = never();
+        let watched = (self.open.as_ref()).and_then(|open| open.watcher.as_ref());
+        let watched = watched.map_or(&none_watched, Watcher::events).clone();
+        let built = (self.open.as_ref()).map_or(&none_built, |open| open.ongoing.finished());
+        let built = built.clone();
+        let mut select = Select::new();
+        let input = select.recv(&self.inputs);
+        let hint = select.recv(&watched);
+        select.recv(&built);
+        let Ok(ready) = select.select_timeout(timeout) else {
+            return Course::On;
+        };
+        match ready.index() {
+            at if at == input => match ready.recv(&self.inputs) {
+                Ok(input) => self.take(input),
+                Err(_) => Course::Stop,
+            },
+            at if at == hint => {
+                let event = ready.recv(&watched).ok();
+                self.take_hint(event);
+                Course::On
+            }
+            _ => {
+                if let (Ok(built), Some(open)) = (ready.recv(&built), &mut self.open) {
+                    open.ongoing.arrive(built);
+                    open.left = Left::More;
+                }
+                Course::On
+            }
+        }
+    }
+
+    /// How long to wait if nothing happens.
+    fn patience(&self) -> Duration {
+        let Some(open) = self.open.as_ref().filter(|_| self.is_active()) else {
+            return TICK;
+        };
+        if open.left == Left::More || open.hints.is_due(Instant::now()) {
+            return Duration::ZERO;
+        }
+        let now = Instant::now();
+        let retry = (open.retry_at).map_or(TICK, |at| at.saturating_duration_since(now));
+        open.hints.wait(now).min(retry).min(TICK)
+    }
+
+    fn take_hint(&mut self, event: Option<WatchEvent>) {
+        let Some(open) = &mut self.open else { return };
+        match event {
+            Some(WatchEvent::Changed(paths)) => open.hints.add(paths, Instant::now()),
+            Some(WatchEvent::Overflow) => open.hints.add_everything(),
+            Some(WatchEvent::LimitReached { watched }) => {
+                open.watched_only = Some(watched);
+                self.warn(format!(
+                    "only {watched} directories can be watched: raise fs.inotify.max_user_watches; until then the rest is \
+                     compared every few seconds"
+                ));
+            }
+            None => {
+                open.watcher = None;
+                open.watched_only = Some(0);
+                self.warn("watching ended; the directory is compared every few seconds".to_owned());
+            }
+        }
+    }
+
+    fn take(&mut self, input: Input) -> Course {
+        match input {
+            Input::Connect(number, connection, trust) => self.greet(number, connection, trust),
+            Input::Disconnect(number) => self.part(number),
+            Input::Message(number, message) => self.hear(number, message),
+            Input::Writable(number) => self.unblock(number),
+            Input::Suspects(paths) => {
+                if let Some(open) = &mut self.open {
+                    open.hints.add(paths, Instant::now());
+                }
+            }
+            Input::Order(order) => self.obey(order),
+            Input::Stop => return Course::Stop,
+        }
+        Course::On
+    }
+
+    /// Ends in order: what can be committed is, and the directory is unlocked.
+    fn end(mut self) {
+        self.dismiss_all("the folder was stopped");
+        if let Err(error) = self.close() {
+            tracing::error!(%error, "the folder did not end in order; the next start recovers");
+        }
+        self.enter(FolderState::Offline);
+        self.tell_status();
+    }
+
+    /// Closes the directory, with its index.
+    pub(super) fn close(&mut self) -> Result<(), SyncError> {
+        let mut held = self.shared.held.write();
+        if let Ok(held) = &mut held {
+            **held = None;
+        }
+        drop(held);
+        let Some(mut open) = self.open.take() else {
+            return Ok(());
+        };
+        open.verification.end();
+        open.ongoing.end();
+        open.local.commit()
+    }
+
+    /// Opens the directory again, after it was closed.
+    pub(super) fn reopen(&mut self) -> Result<(), SyncError> {
+        let opened = open(&self.settings, &self.shared.cancellation, &self.gathering)?;
+        self.open = Some(opened);
+        Ok(())
+    }
+}
+
+/// What surrounds the work on a folder.
+pub(super) fn surroundings<'work>(
+    threads: NonZeroUsize,
+    cancellation: &'work Cancellation,
+    gathering: &'work Gathering,
+) -> Surroundings<'work> {
+    Surroundings {
+        threads,
+        cancellation,
+        reporter: gathering,
+    }
+}
+
+fn open(
+    settings: &LiveSettings,
+    cancellation: &Cancellation,
+    gathering: &Gathering,
+) -> Result<Open, SyncError> {
+    let options = SyncOptions {
+        missing_root: settings.missing_root,
+        foreign_root: settings.foreign_root,
+        rules: settings.rules.clone(),
+        owner: settings.owner,
+        durability: settings.durability,
+        threads: settings.threads,
+        state_dir: settings.state_dir.clone(),
+        cancellation: cancellation.clone(),
+        ..SyncOptions::default()
+    };
+    let given = roots::check_one(&settings.root, settings.missing_root)?;
+    let outside: Option<&PathBuf> = settings.state_dir.as_ref();
+    roots::check_state(std::slice::from_ref(&given), outside.map(PathBuf::as_path))?;
+    let filter = Filter::new(settings.rules.clone());
+    let local = local::open_live(
+        &given,
+        settings.folder,
+        settings.node.clone(),
+        &filter,
+        &options,
+    )?;
+    let threads = settings
+        .threads
+        .unwrap_or_else(replicat_fs::scan::default_threads);
+    let around = surroundings(threads, cancellation, gathering);
+    let ongoing = Ongoing::new(&local, &around)?;
+    Ok(Open {
+        local,
+        ongoing,
+        watcher: None,
+        hints: Hints::default(),
+        verification: Verification::new(Instant::now(), settings.rescan_interval),
+        threads,
+        left: Left::Nothing,
+        retry_at: None,
+        retry_pause: RETRY_PAUSE_MIN,
+        unsettled: true,
+        merged: 0,
+        purge_at: Instant::now(),
+        watched_only: None,
+    })
+}

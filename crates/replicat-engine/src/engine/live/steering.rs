@@ -1,0 +1,137 @@
+//! What people ask of a folder while it runs.
+
+use crossbeam_channel::Sender;
+use replicat_core::path::RelPath;
+
+use super::owner::Owner;
+use super::status::{FolderEvent, FolderState};
+use crate::engine::brakes::{SETTING_APPROVED, SETTING_BRAKE};
+use crate::engine::inspect;
+use crate::engine::local::LocalReplica;
+use crate::error::SyncError;
+use crate::inspection::{Keep, Resolution, Restoration, Revision};
+
+/// Something that people ask.
+pub(super) enum Order {
+    Pause,
+    Resume,
+    Rescan(Vec<RelPath>),
+    Approve(Sender<bool>),
+    Resolve(RelPath, Keep, Sender<Result<Resolution, SyncError>>),
+    Restore(
+        RelPath,
+        Option<Revision>,
+        Sender<Result<Restoration, SyncError>>,
+    ),
+}
+
+impl Owner {
+    pub(super) fn obey(&mut self, order: Order) {
+        match order {
+            Order::Pause => {
+                self.dismiss_all("the folder was paused");
+                self.enter(FolderState::Paused);
+            }
+            Order::Resume => self.resume(),
+            Order::Rescan(paths) => self.rescan(paths),
+            // Whoever asked may be gone by the time of the answer.
+            Order::Approve(reply) => {
+                let _ = reply.send(self.approve());
+            }
+            Order::Resolve(path, keep, reply) => {
+                let done = self.with_local(|local| inspect::resolve_in(local, &path, keep));
+                let _ = reply.send(done);
+            }
+            Order::Restore(path, revision, reply) => {
+                let done = self.with_local(|local| inspect::restore_in(local, &path, revision));
+                let _ = reply.send(done);
+            }
+        }
+    }
+
+    fn rescan(&mut self, paths: Vec<RelPath>) {
+        let Some(open) = &mut self.open else { return };
+        if paths.is_empty() {
+            open.hints.add_everything();
+        } else {
+            open.hints.add(paths, std::time::Instant::now());
+        }
+    }
+
+    /// Goes on after a pause, or tries again after a failure.
+    fn resume(&mut self) {
+        if !matches!(self.state, FolderState::Paused | FolderState::Halted { .. }) {
+            return;
+        }
+        self.enter(FolderState::InitialScan);
+        let begun = match self.open {
+            Some(_) => self.begin(),
+            None => self.reopen().and_then(|()| self.begin()),
+        };
+        self.survive(begun);
+    }
+
+    fn approve(&mut self) -> bool {
+        let Some(open) = &mut self.open else {
+            return false;
+        };
+        let held = open.local.setting(SETTING_BRAKE).ok().flatten().is_some();
+        if held {
+            let set = open.local.set_setting(SETTING_APPROVED, Some(b"yes"));
+            let set = set.and_then(|()| open.local.set_setting(SETTING_BRAKE, None));
+            match set {
+                Ok(()) => self.resume(),
+                Err(error) => self.halt(error.to_string()),
+            }
+        }
+        held
+    }
+
+    /// Lends the replica to a function that works on the files of users.
+    fn with_local<T>(
+        &mut self,
+        work: impl FnOnce(LocalReplica) -> (LocalReplica, Result<T, SyncError>),
+    ) -> Result<T, SyncError> {
+        let Some(mut open) = self.open.take() else {
+            return Err(SyncError::NotReplica {
+                root: self.settings.root.clone(),
+            });
+        };
+        let (local, done) = work(open.local);
+        open.local = local;
+        open.hints.add_everything();
+        self.open = Some(open);
+        done
+    }
+
+    /// Stops by itself, and waits for somebody.
+    pub(super) fn halt(&mut self, reason: String) {
+        tracing::error!(root = %self.settings.root.display(), %reason, "the folder is halted");
+        self.dismiss_all("the folder is halted");
+        let is_braked = self.open.as_ref().is_some_and(|open| {
+            let held = open.local.setting(SETTING_BRAKE);
+            held.is_ok_and(|held| held.is_some())
+        });
+        if !is_braked {
+            if let Err(error) = self.close() {
+                tracing::error!(%error, "the index of the halted folder could not be written");
+            }
+            self.open = None;
+        }
+        self.enter(FolderState::Halted { reason });
+    }
+
+    pub(super) fn enter(&mut self, state: FolderState) {
+        if self.state == state && state != FolderState::InitialScan {
+            return;
+        }
+        self.state = state.clone();
+        self.tell_status();
+        self.listener.event(FolderEvent::State(state));
+    }
+
+    pub(super) fn warn(&self, message: String) {
+        tracing::warn!(root = %self.settings.root.display(), "{message}");
+        self.listener.event(FolderEvent::Warning(message));
+    }
+}

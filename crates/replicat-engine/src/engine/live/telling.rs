@@ -1,0 +1,235 @@
+//! Telling those who listen what happened, and how the folder stands.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use replicat_core::entry::Timestamp;
+use replicat_core::path::RelPath;
+use replicat_core::store::Store;
+
+use super::owner::Owner;
+use super::settings::LiveSettings;
+use super::status::{
+    ChangeAction, ChangeOrigin, FolderEvent, FolderState, FolderStatus, PathChange, PeerStatus,
+};
+use crate::engine::local::LocalReplica;
+use crate::engine::{brakes, clock, conflicts};
+use crate::error::SyncError;
+use crate::event::{ItemChange, Observed, ObservedChange, PlanItem, Progress, Reporter, SyncEvent};
+
+/// Collects what the engine tells, until it can be passed on.
+#[derive(Default)]
+pub(crate) struct Gathering {
+    items: Mutex<Vec<PlanItem>>,
+    observed: Mutex<Vec<Observed>>,
+    warnings: Mutex<Vec<String>>,
+    listens: AtomicBool,
+}
+
+impl Gathering {
+    /// Whether changes made here are collected.
+    pub(super) fn listen_to_observations(&self, listens: bool) {
+        self.listens.store(listens, Ordering::Relaxed);
+    }
+}
+
+impl Reporter for Gathering {
+    fn event(&self, event: &SyncEvent) {
+        match event {
+            SyncEvent::Item(item) => lock(&self.items).push(item.clone()),
+            SyncEvent::Observed(observed) => lock(&self.observed).push(observed.clone()),
+            SyncEvent::Warning { path, message, .. } => {
+                let at = path.as_ref().map(|path| format!("{path}: "));
+                lock(&self.warnings).push(format!("{}{message}", at.unwrap_or_default()));
+            }
+            _ => {}
+        }
+    }
+
+    fn wants_observations(&self) -> bool {
+        self.listens.load(Ordering::Relaxed)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Owner {
+    /// Passes on what changed, and which of it are conflict copies.
+    pub(super) fn tell_changes(&mut self, copies: &BTreeSet<RelPath>) -> Result<(), SyncError> {
+        let items = std::mem::take(&mut *lock(&self.gathering.items));
+        let observed = std::mem::take(&mut *lock(&self.gathering.observed));
+        for warning in std::mem::take(&mut *lock(&self.gathering.warnings)) {
+            self.listener.event(FolderEvent::Warning(warning));
+        }
+        let Some(open) = &self.open else {
+            return Ok(());
+        };
+        for change in changes_here(observed) {
+            self.listener.event(FolderEvent::Changed(change));
+        }
+        for item in items {
+            let origin = self.origin(&open.local, &item.path)?;
+            self.listener
+                .event(FolderEvent::Changed(change_elsewhere(item, origin)));
+        }
+        for report in conflicts::of_copies(&open.local, copies)? {
+            self.listener.event(FolderEvent::Conflict {
+                path: report.path,
+                copy: report.copy,
+            });
+        }
+        Ok(())
+    }
+
+    /// Who made what a path shows.
+    fn origin(&self, local: &LocalReplica, path: &RelPath) -> Result<ChangeOrigin, SyncError> {
+        let record = local.replica.record(path);
+        let record = record.map_err(|error| local.failed(error))?;
+        let replica = record.entry.shown().map(|shown| shown.winner.dot.replica);
+        let own = local.replica.identity().replica;
+        let Some(replica) = replica.filter(|replica| *replica != own) else {
+            return Ok(ChangeOrigin::Here);
+        };
+        let direct = self.peers.values().find(|p| p.replica() == Some(replica));
+        let through = direct.or_else(|| self.peers.values().next());
+        let through = through.map(|peer| peer.connection().name().to_owned());
+        Ok(ChangeOrigin::Elsewhere {
+            node: conflicts::node(local, replica)?,
+            through: through.unwrap_or_default(),
+        })
+    }
+
+    /// Writes down how the folder stands, for those who ask.
+    pub(super) fn tell_status(&mut self) {
+        self.compare_sums();
+        if let Err(error) = self.tell_changes(&BTreeSet::new()) {
+            tracing::warn!(%error, "a change could not be told of");
+        }
+        let mut status = self.shared.status.lock();
+        let Ok(status) = &mut status else { return };
+        status.state = self.state.clone();
+        status.peers.clear();
+        let Some(open) = &self.open else {
+            status.in_sync = false;
+            return;
+        };
+        let local = &open.local;
+        let knowledge = local.replica.knowledge();
+        let peers = self.peers.iter().map(|(number, peer)| PeerStatus {
+            number: *number,
+            name: peer.connection().name().to_owned(),
+            is_live: peer.is_live(),
+            in_sync: peer.is_live() && peer.knows(knowledge),
+        });
+        status.peers.extend(peers);
+        status.replica = local.replica.identity().replica;
+        status.paths = local.replica.store().record_count().unwrap_or(status.paths);
+        status.pending = local.pending().unwrap_or(status.pending);
+        status.progress = open.ongoing.progress();
+        status.bytes_received = open.ongoing.fetched();
+        status.skipped.clone_from(&local.skipped);
+        status.watched_only = open.watched_only;
+        status.brake = brakes::held(
+            local
+                .setting(brakes::SETTING_BRAKE)
+                .ok()
+                .flatten()
+                .as_deref(),
+        );
+        status.in_sync = self.state == FolderState::Online
+            && status.pending == 0
+            && self
+                .peers
+                .values()
+                .all(|p| p.is_live() && p.knows(knowledge));
+        if status.in_sync {
+            status.in_sync_at = Some(now());
+        }
+    }
+}
+
+fn now() -> Timestamp {
+    clock::timestamp(clock::now().hlc())
+}
+
+pub(super) fn new_status(settings: &LiveSettings, local: &LocalReplica) -> FolderStatus {
+    FolderStatus {
+        root: settings.root.clone(),
+        folder: settings.folder,
+        replica: local.replica.identity().replica,
+        mode: settings.mode,
+        state: FolderState::InitialScan,
+        paths: 0,
+        pending: 0,
+        progress: Progress::default(),
+        in_sync: false,
+        in_sync_at: None,
+        peers: Vec::new(),
+        skipped: Vec::new(),
+        brake: None,
+        watched_only: None,
+        queue: 0,
+        bytes_received: 0,
+        bytes_sent: 0,
+    }
+}
+
+/// Changes of this directory. A renaming is told as one change, not as a coming and a going, nor for what it carries along.
+fn changes_here(observed: Vec<Observed>) -> Vec<PathChange> {
+    let mut moves: Vec<(RelPath, RelPath)> = Vec::new();
+    for seen in &observed {
+        if let ObservedChange::Moved { to } = &seen.change {
+            moves.push((seen.path.clone(), to.clone()));
+        }
+    }
+    moves.sort();
+    let carried = |from: &RelPath, to: &RelPath| {
+        moves
+            .iter()
+            .any(|(old, new)| old != from && from.rebase(old, new).as_ref() == Some(to))
+    };
+    let arrived: BTreeSet<&RelPath> = moves.iter().map(|(_, to)| to).collect();
+    let mut changes = Vec::new();
+    for seen in &observed {
+        let (path, action) = match &seen.change {
+            ObservedChange::Created if arrived.contains(&seen.path) => continue,
+            ObservedChange::Created => (seen.path.clone(), ChangeAction::Created),
+            ObservedChange::Updated => (seen.path.clone(), ChangeAction::Updated),
+            ObservedChange::Deleted => (seen.path.clone(), ChangeAction::Deleted),
+            ObservedChange::Moved { to } if carried(&seen.path, to) => continue,
+            ObservedChange::Moved { to } => {
+                let from = seen.path.clone();
+                (to.clone(), ChangeAction::Renamed { from })
+            }
+        };
+        changes.push(PathChange {
+            path,
+            kind: seen.kind,
+            action,
+            origin: ChangeOrigin::Here,
+            time: now(),
+        });
+    }
+    changes
+}
+
+fn change_elsewhere(item: PlanItem, origin: ChangeOrigin) -> PathChange {
+    let action = match item.change {
+        ItemChange::Create | ItemChange::HardLink { .. } | ItemChange::ConflictCopy { .. } => {
+            ChangeAction::Created
+        }
+        ItemChange::Update(_) | ItemChange::Metadata(_) => ChangeAction::Updated,
+        ItemChange::Delete => ChangeAction::Deleted,
+        ItemChange::Move { from } => ChangeAction::Renamed { from },
+    };
+    PathChange {
+        path: item.path,
+        kind: item.kind,
+        action,
+        origin,
+        time: now(),
+    }
+}

@@ -1,0 +1,326 @@
+//! A transfer that goes on for as long as its root is kept in sync, a little at a time.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use replicat_core::id::ContentHash;
+use replicat_core::path::RelPath;
+use replicat_core::store::Store;
+use replicat_fs::stage::Staged;
+
+use super::batch::Batch;
+use super::content::Sources;
+use super::staging::{Built, Job};
+use super::{JOBS_AHEAD_MAX, PAGE_ROWS, Pass, Patience, Transferred, Work, builders};
+use crate::engine::local::LocalReplica;
+use crate::engine::scan::Surroundings;
+use crate::error::SyncError;
+use crate::event::Progress;
+
+/// What is left to do after a while of work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::engine) enum Left {
+    /// Nothing that can be done now.
+    Nothing,
+    /// Files are being built; there is nothing to do until one is.
+    Building,
+    /// There is more to do at once.
+    More,
+}
+
+/// A transfer between two whiles of work.
+pub(in crate::engine) struct Ongoing {
+    sources: Arc<Sources>,
+    threads: Vec<JoinHandle<()>>,
+    jobs: Option<Sender<Job>>,
+    finished: Receiver<Built>,
+    /// Files that came from the threads and were not taken in yet.
+    arrived: Vec<Built>,
+    position: Position,
+    kept: Kept,
+    progress: Progress,
+    fetched: u64,
+}
+
+/// Where the walk through the pending paths is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum Position {
+    /// All was gone through, and nothing is new.
+    #[default]
+    Rest,
+    /// Directories that were renamed come first.
+    Trees,
+    Forward(Option<RelPath>),
+    Backward(Option<RelPath>),
+}
+
+/// What [`Work`] keeps from one while to the next.
+#[derive(Default)]
+struct Kept {
+    building: usize,
+    taken: BTreeSet<RelPath>,
+    secured: HashMap<ContentHash, Staged>,
+    adopted: BTreeSet<RelPath>,
+    batch: Batch,
+    disturbed: BTreeSet<RelPath>,
+    linked: BTreeSet<RelPath>,
+    patience: Patience,
+    waiting: bool,
+    /// Steps that were carried out when the walk began.
+    steps_before: u64,
+    done: Transferred,
+}
+
+impl Ongoing {
+    pub(in crate::engine) fn new(
+        target: &LocalReplica,
+        around: &Surroundings<'_>,
+    ) -> Result<Self, SyncError> {
+        let sources = Arc::new(Sources::default());
+        let (jobs, to_build) = unbounded::<Job>();
+        let (built, finished) = unbounded::<Built>();
+        let builders = builders(target, &sources, around)?;
+        let start = |builder: super::Builder| {
+            let (to_build, built) = (to_build.clone(), built.clone());
+            std::thread::Builder::new()
+                .name("build".to_owned())
+                .spawn(move || builder.work(&to_build, &built))
+        };
+        let threads: Result<Vec<_>, _> = builders.into_iter().map(start).collect();
+        let threads = threads.map_err(|source| SyncError::Io {
+            action: "start a thread for",
+            path: target.given.clone(),
+            source,
+        })?;
+        Ok(Self {
+            sources,
+            threads,
+            jobs: Some(jobs),
+            finished,
+            arrived: Vec::new(),
+            position: Position::default(),
+            kept: Kept::default(),
+            progress: Progress::default(),
+            fetched: 0,
+        })
+    }
+
+    /// Where contents come from.
+    pub(in crate::engine) fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    /// Tells when a file was built, to be waited for; what comes is to be handed to [`Self::arrive`].
+    pub(in crate::engine) fn finished(&self) -> &Receiver<Built> {
+        &self.finished
+    }
+
+    /// Takes a file from the threads, for the next while of work.
+    pub(in crate::engine) fn arrive(&mut self, built: Built) {
+        self.arrived.push(built);
+    }
+
+    /// Whether files are being built or waiting to be.
+    pub(in crate::engine) fn is_busy(&self) -> bool {
+        self.position != Position::Rest || self.kept.building > 0
+    }
+
+    /// Bytes that came from elsewhere since the start.
+    pub(in crate::engine) fn fetched(&self) -> u64 {
+        self.fetched
+    }
+
+    pub(in crate::engine) fn progress(&self) -> Progress {
+        self.progress
+    }
+
+    /// Says that pending paths may have come, or what some waited for.
+    pub(in crate::engine) fn stir(&mut self) {
+        if self.position == Position::Rest {
+            self.position = Position::Trees;
+            if self.kept.building == 0 && self.kept.batch.is_empty() {
+                // What failed is tried again.
+                self.kept.taken.clear();
+            }
+        } else {
+            // The walk under way may be past what is new.
+            self.position = Position::Trees;
+        }
+    }
+
+    /// What was done since this was last asked.
+    pub(in crate::engine) fn take_done(&mut self) -> Transferred {
+        self.kept.steps_before = 0;
+        let done = std::mem::take(&mut self.kept.done);
+        self.fetched += done.fetched;
+        done
+    }
+
+    /// Works until `until`, or until there is nothing to do at once.
+    pub(in crate::engine) fn work(
+        &mut self,
+        target: &mut LocalReplica,
+        around: &Surroundings<'_>,
+        until: Instant,
+    ) -> Result<Left, SyncError> {
+        let Some(jobs) = self.jobs.clone() else {
+            return Ok(Left::Nothing);
+        };
+        let kept = std::mem::take(&mut self.kept);
+        let steps_before = kept.steps_before;
+        let finished = self.finished.clone();
+        let sources = Arc::clone(&self.sources);
+        let mut work = Work {
+            target,
+            sources: &sources,
+            around,
+            progress: &mut self.progress,
+            jobs,
+            finished,
+            building: kept.building,
+            taken: kept.taken,
+            secured: kept.secured,
+            adopted: kept.adopted,
+            batch: kept.batch,
+            disturbed: kept.disturbed,
+            linked: kept.linked,
+            patience: kept.patience,
+            waiting: kept.waiting,
+            done: kept.done,
+        };
+        let mut walk = Walk {
+            position: std::mem::take(&mut self.position),
+            steps_before,
+        };
+        let arrived = std::mem::take(&mut self.arrived);
+        let left = work.turn(&mut walk, arrived, until);
+        self.position = walk.position;
+        self.kept = Kept {
+            building: work.building,
+            taken: work.taken,
+            secured: work.secured,
+            adopted: work.adopted,
+            batch: work.batch,
+            disturbed: work.disturbed,
+            linked: work.linked,
+            patience: work.patience,
+            waiting: work.waiting,
+            steps_before: walk.steps_before,
+            done: work.done,
+        };
+        left
+    }
+
+    /// Ends the threads. What they were building is taken up where it stopped by the next start.
+    pub(in crate::engine) fn end(&mut self) {
+        self.jobs = None;
+        self.sources.set(Vec::new());
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a building thread panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Ongoing {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// A walk through the pending paths.
+struct Walk {
+    position: Position,
+    steps_before: u64,
+}
+
+impl Work<'_> {
+    fn turn(
+        &mut self,
+        walk: &mut Walk,
+        arrived: Vec<Built>,
+        until: Instant,
+    ) -> Result<Left, SyncError> {
+        for built in arrived {
+            self.built(built)?;
+        }
+        while self.building > 0
+            && let Ok(built) = self.finished.try_recv()
+        {
+            self.built(built)?;
+        }
+        while walk.position != Position::Rest {
+            // A page must not have to wait for room.
+            if self.building + PAGE_ROWS > JOBS_AHEAD_MAX {
+                self.flush()?;
+                return Ok(Left::Building);
+            }
+            if Instant::now() >= until {
+                return Ok(Left::More);
+            }
+            self.step(walk)?;
+        }
+        self.flush()?;
+        if self.building > 0 {
+            return Ok(Left::Building);
+        }
+        self.conclude(walk)
+    }
+
+    /// Goes one page further.
+    fn step(&mut self, walk: &mut Walk) -> Result<(), SyncError> {
+        walk.position = match std::mem::take(&mut walk.position) {
+            Position::Rest => Position::Rest,
+            Position::Trees => {
+                walk.steps_before = self.done.steps;
+                self.move_trees()?;
+                Position::Forward(None)
+            }
+            Position::Forward(cursor) => match self.page(Pass::Forward, cursor.as_ref())? {
+                Some(cursor) => Position::Forward(Some(cursor)),
+                None => Position::Backward(None),
+            },
+            Position::Backward(cursor) => match self.page(Pass::Backward, cursor.as_ref())? {
+                Some(cursor) => Position::Backward(Some(cursor)),
+                None => Position::Rest,
+            },
+        };
+        Ok(())
+    }
+
+    /// All was gone through and nothing is under way: either what was done made more possible, or it is over.
+    fn conclude(&mut self, walk: &mut Walk) -> Result<Left, SyncError> {
+        let pending = self.target.replica.store().pending_count();
+        let pending = pending.map_err(|error| self.target.failed(error))?;
+        let went_on = self.done.steps != walk.steps_before;
+        walk.steps_before = self.done.steps;
+        let waited = std::mem::take(&mut self.waiting);
+        let again = match self.patience {
+            _ if pending == 0 => false,
+            _ if went_on => {
+                self.patience = Patience::Waits;
+                true
+            }
+            Patience::Waits if waited => {
+                self.patience = Patience::Gone;
+                true
+            }
+            _ => false,
+        };
+        if again {
+            walk.position = Position::Trees;
+            return Ok(Left::More);
+        }
+        self.patience = Patience::Waits;
+        self.part_adopted()?;
+        self.look_at_linked()?;
+        self.calm_directories()?;
+        self.flush()?;
+        self.taken.clear();
+        Ok(Left::Nothing)
+    }
+}

@@ -1,0 +1,185 @@
+//! Folders that are kept in sync live.
+
+use std::fs;
+
+use replicat_core::path::RelPath;
+use replicat_engine::live::{ChangeAction, ChangeOrigin, FolderEvent, FolderState, Trust};
+use tempfile::tempdir;
+
+use super::pair::{Cable, Live, settle, tree, wait};
+
+#[test]
+fn what_was_there_before_and_what_is_made_later_reaches_the_other() {
+    let world = tempdir().unwrap();
+    let one = Live::start("one", &world.path().join("one"));
+    fs::create_dir(one.path("d")).unwrap();
+    fs::write(one.path("d/early"), "early").unwrap();
+    let other = Live::start("other", &world.path().join("other"));
+    fs::write(other.path("also"), "also").unwrap();
+    let _cable = Cable::connect(&one, &other);
+    wait("both files", || {
+        other.read("d/early").as_deref() == Some("early")
+            && one.read("also").as_deref() == Some("also")
+    });
+    fs::write(other.path("d/late"), "late").unwrap();
+    wait("a later file", || {
+        one.read("d/late").as_deref() == Some("late")
+    });
+    fs::write(one.path("d/early"), "edited").unwrap();
+    wait("an edit", || {
+        other.read("d/early").as_deref() == Some("edited")
+    });
+    fs::remove_file(other.path("d/late")).unwrap();
+    wait("a deletion", || one.read("d/late").is_none());
+    fs::rename(one.path("d"), one.path("e")).unwrap();
+    wait("a renaming", || {
+        other.read("e/early").as_deref() == Some("edited")
+    });
+    settle(&[&one, &other]);
+    assert_eq!(tree(&one.root), tree(&other.root));
+    assert_eq!(one.status().state, FolderState::Online);
+}
+
+#[test]
+fn s72_writes_on_both_sides_of_a_partition() {
+    let world = tempdir().unwrap();
+    let one = Live::start("one", &world.path().join("one"));
+    let other = Live::start("other", &world.path().join("other"));
+    let cable = Cable::connect(&one, &other);
+    fs::write(one.path("file"), "as it was").unwrap();
+    wait("the file", || other.read("file").is_some());
+    settle(&[&one, &other]);
+    cable.cut();
+    fs::write(one.path("file"), "as one has it").unwrap();
+    fs::write(other.path("file"), "as the other has it").unwrap();
+    fs::write(one.path("new"), "new").unwrap();
+    let _cable = Cable::connect(&one, &other);
+    wait("both versions", || {
+        let held = tree(&one.root);
+        let has = |content: &str| {
+            held.iter()
+                .any(|(_, held)| held.as_deref() == Some(content.as_bytes()))
+        };
+        has("as one has it") && has("as the other has it") && other.read("new").is_some()
+    });
+    settle(&[&one, &other]);
+    let told = |event: &FolderEvent| matches!(event, FolderEvent::Conflict { .. });
+    assert!(
+        one.heard
+            .events()
+            .iter()
+            .chain(&other.heard.events())
+            .any(told)
+    );
+}
+
+#[test]
+fn s73_a_chain_passes_changes_on() {
+    let world = tempdir().unwrap();
+    let names = ["a", "b", "c"];
+    let [a, b, c] = names.map(|name| Live::start(name, &world.path().join(name)));
+    let _first = Cable::connect(&a, &b);
+    let _second = Cable::connect(&b, &c);
+    fs::write(a.path("from-a"), "a").unwrap();
+    fs::write(c.path("from-c"), "c").unwrap();
+    wait("both ends", || {
+        c.read("from-a").is_some() && a.read("from-c").is_some()
+    });
+    settle(&[&a, &b, &c]);
+    let changes = c.heard.events();
+    let change = changes.iter().find_map(|event| match event {
+        FolderEvent::Changed(change) if change.path == RelPath::new(b"from-a").unwrap() => {
+            Some(change)
+        }
+        _ => None,
+    });
+    let change = change.expect("c was told of the file from a");
+    assert_eq!(change.action, ChangeAction::Created);
+    assert_eq!(
+        change.origin,
+        ChangeOrigin::Elsewhere {
+            node: "a".to_owned(),
+            through: "b".to_owned()
+        }
+    );
+}
+
+#[test]
+fn a_large_tree_and_a_large_file_come_whole() {
+    let world = tempdir().unwrap();
+    let one = Live::start("one", &world.path().join("one"));
+    for file in 0..3000 {
+        let directory = one.path(&format!("d{}", file % 10));
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(
+            directory.join(format!("f{file}")),
+            format!("content {file}"),
+        )
+        .unwrap();
+    }
+    let large: Vec<u8> = (0..5_000_000_u32).flat_map(u32::to_le_bytes).collect();
+    fs::write(one.path("large"), &large).unwrap();
+    let other = Live::start("other", &world.path().join("other"));
+    let _cable = Cable::connect(&one, &other);
+    settle(&[&one, &other]);
+    wait("the large file", || {
+        fs::read(other.path("large")).is_ok_and(|held| held == large)
+    });
+    settle(&[&one, &other]);
+    assert!(other.read("d9/f2999").is_some());
+}
+
+#[test]
+fn a_peer_that_may_only_receive_is_not_believed() {
+    let world = tempdir().unwrap();
+    let one = Live::start("one", &world.path().join("one"));
+    let reader = Live::start("reader", &world.path().join("reader"));
+    fs::write(one.path("file"), "as it is").unwrap();
+    let _cable = Cable::trusting(&one, &reader, Trust::Deaf, Trust::Full);
+    wait("the file", || reader.read("file").is_some());
+    fs::write(reader.path("file"), "as the reader would have it").unwrap();
+    fs::write(reader.path("more"), "more").unwrap();
+    fs::write(one.path("next"), "next").unwrap();
+    wait("the next file", || reader.read("next").is_some());
+    assert_eq!(one.read("file").as_deref(), Some("as it is"));
+    assert_eq!(one.read("more"), None);
+}
+
+#[test]
+fn s69_an_emptied_directory_halts_and_goes_on_when_approved() {
+    let world = tempdir().unwrap();
+    let one = Live::start("one", &world.path().join("one"));
+    let other = Live::start("other", &world.path().join("other"));
+    for file in 0..40 {
+        fs::write(one.path(&format!("f{file}")), "x").unwrap();
+    }
+    let cable = Cable::connect(&one, &other);
+    wait("all files", || tree(&other.root).len() == 40);
+    settle(&[&one, &other]);
+    cable.cut();
+    one.folder.pause();
+    wait("the pause", || one.status().state == FolderState::Paused);
+    for file in 0..40 {
+        fs::remove_file(one.path(&format!("f{file}"))).unwrap();
+    }
+    one.folder.resume();
+    wait("the brake", || one.status().brake.is_some());
+    assert!(matches!(one.status().state, FolderState::Halted { .. }));
+    assert_eq!(tree(&other.root).len(), 40);
+    assert!(one.folder.approve());
+    wait("the release", || one.status().brake.is_none());
+    let _cable = Cable::connect(&one, &other);
+    wait("the deletions", || tree(&other.root).is_empty());
+}
+
+#[test]
+fn s70_a_directory_that_vanishes_halts_its_folder() {
+    let world = tempdir().unwrap();
+    let one = Live::start("one", &world.path().join("one"));
+    fs::write(one.path("file"), "x").unwrap();
+    wait("the first scan", || one.status().paths > 0);
+    fs::rename(&one.root, world.path().join("elsewhere")).unwrap();
+    wait("the halt", || {
+        matches!(one.status().state, FolderState::Halted { .. })
+    });
+}

@@ -1,0 +1,5 @@
+//! Tests of the engine through its public face.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod live;
+mod pair;
