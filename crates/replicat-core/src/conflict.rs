@@ -1,6 +1,6 @@
 //! Conflict copies: what they are called, and whether a loser already has one.
 
-use crate::entry::Version;
+use crate::entry::{Carry, Version};
 use crate::path::{NAME_BYTES_MAX, RelPath};
 use crate::record::{Base, Record};
 use crate::replica::Replica;
@@ -159,13 +159,15 @@ impl<S: Store> Replica<S> {
         path: &RelPath,
         loser: &Version,
     ) -> Result<Option<RelPath>, StoreError> {
+        // Several replicas may have carried one edit here, and each may copy its own: that is one copy.
+        let author = loser.carry.map_or(loser.dot, Carry::dot).replica;
         let members = self.store().members()?;
         let node = members
             .into_iter()
-            .find(|(id, _)| *id == loser.dot.replica)
+            .find(|(id, _)| *id == author)
             .map(|(_, member)| member.name)
             .filter(|name| !name.is_empty())
-            .unwrap_or_else(|| loser.dot.replica.to_string());
+            .unwrap_or_else(|| author.to_string());
         let name = copy_name(path.name(), &node, loser.hlc);
         Ok(path.parent().and_then(|parent| parent.join(&name).ok()))
     }

@@ -129,30 +129,22 @@ impl<S: Store> Replica<S> {
             .shown()
             .is_some_and(|shown| payload == *shown.payload() && agrees(shown.metadata()));
         let mut before = self.storage_state(path, &record)?;
-        let came = as_shown && self.came_from_elsewhere(path, &payload, &fingerprint)?;
-        if came {
-            before = self.embodied(path, &record.entry)?;
-        } else if as_shown {
-            record.local = Some(Local {
-                fingerprint,
-                racy,
-                base: None,
-            });
-            self.write(path, record)?;
-            return Ok(Observed::Nothing);
-        }
-        if let Some(before) = before.as_ref().filter(|_| !came)
-            && payload == before.payload
-            && agrees(&before.metadata)
-        {
-            let base = Some(Box::new(before.clone()));
-            record.local = Some(Local {
-                fingerprint,
-                racy,
-                base,
-            });
-            self.write(path, record)?;
-            return Ok(Observed::Nothing);
+        let as_before = (before.as_ref())
+            .is_some_and(|before| payload == before.payload && agrees(&before.metadata));
+        if as_shown || as_before {
+            if !self.came_from_elsewhere(path, &payload, &fingerprint)? {
+                let base = before.filter(|_| !as_shown).map(Box::new);
+                record.local = Some(Local {
+                    fingerprint,
+                    racy,
+                    base,
+                });
+                self.write(path, record)?;
+                return Ok(Observed::Nothing);
+            }
+            if as_shown {
+                before = self.embodied(path, &record.entry)?;
+            }
         }
         let lost = before
             .as_ref()
@@ -233,7 +225,7 @@ impl<S: Store> Replica<S> {
     }
 
     /// Whether a file that is found at `path` was known at another one, where it is still to be: then a user moved it here,
-    /// onto one that replicat was to put here. That is told, lest somebody who moves the other away does so unaware.
+    /// where replicat was to put an equal one, or to take one away. That is told, lest both places lose it.
     fn came_from_elsewhere(
         &self,
         path: &RelPath,

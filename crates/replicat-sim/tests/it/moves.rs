@@ -114,3 +114,58 @@ fn what_yielded_to_a_deletion_does_not_stand_again() {
         ],
     );
 }
+
+/// A file moved away elsewhere came to its new path here, and before it had left the old one a user moved it back there: to
+/// where it was known to be, and was about to be removed from.
+#[test]
+fn a_file_moved_back_to_where_it_is_to_be_removed_stays() {
+    check(
+        2,
+        1754842154,
+        &[
+            User(0, Write(8, 2)),
+            Round,
+            Round,
+            User(0, Rename(8, 0)),
+            UserAfter(1, 7, Rename(0, 8)),
+            Exchange(1, 0, 0),
+            User(1, Rename(8, 0)),
+            Round,
+        ],
+    );
+}
+
+/// Two replicas held an edit, and both carried it to where its directory had moved. It lost there, and each made a copy of
+/// its own carrying, under another name.
+#[test]
+fn an_edit_carried_twice_that_lost_has_one_copy() {
+    check(
+        3,
+        1754330325,
+        &[
+            User(0, MakeDirectory(3)),
+            User(0, MakeDirectory(8)),
+            User(0, MakeDirectory(6)),
+            User(0, Write(2, 1)),
+            User(0, Write(8, 2)),
+            User(0, Write(8, 3)),
+            Round,
+            Keep(2, 2),
+            Keep(1, 0),
+            UserAfter(0, 2, Write(8, 4)),
+            Scan(2),
+            Exchange(1, 2, 0),
+            User(2, Write(10, 2)),
+            Scan(1),
+            User(1, Write(10, 5)),
+            User(1, Rename(8, 6)),
+            Scan(2),
+            Exchange(1, 0, 4),
+            Exchange(2, 0, 6),
+            User(1, Rename(10, 8)),
+            Scan(1),
+            Exchange(1, 0, 0),
+            Apply(0, 0, 2),
+        ],
+    );
+}
