@@ -1,7 +1,10 @@
 //! What a replica notes of the others that it talks with, and of what it has told them
 //! (`docs/algorithm.md`, sections 5 and 8).
 
+use std::collections::BTreeMap;
+
 use crate::entry::Entry;
+use crate::id::ReplicaId;
 use crate::message::{Hello, PROTOCOL_VERSION};
 use crate::path::RelPath;
 use crate::replica::Replica;
@@ -60,6 +63,39 @@ impl<S: Store> Replica<S> {
             if *id == hello.replica {
                 member.applied = hello.applied.clone();
             }
+            if held != Some(&member) {
+                self.store_mut().set_member(*id, &member)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What this replica has heard of others that differs from what a peer was told, or told itself.
+    pub(crate) fn members_unlike(
+        &self,
+        told: &BTreeMap<ReplicaId, Member>,
+        peer: ReplicaId,
+    ) -> Result<Vec<(ReplicaId, Member)>, StoreError> {
+        let members = self.store().members()?.into_iter();
+        let is_news =
+            |(id, member): &(ReplicaId, Member)| *id != peer && told.get(id) != Some(member);
+        Ok(members.filter(is_news).collect())
+    }
+
+    /// Notes what another has heard of replicas: the first name counts, and the furthest progress.
+    pub(crate) fn hear_of_members(
+        &mut self,
+        heard: &[(ReplicaId, Member)],
+    ) -> Result<(), StoreError> {
+        let own = self.identity().replica;
+        let known: BTreeMap<ReplicaId, Member> = self.store().members()?.into_iter().collect();
+        for (id, told) in heard.iter().filter(|(id, _)| *id != own) {
+            let held = known.get(id);
+            let mut member = held.cloned().unwrap_or_default();
+            if member.name.is_empty() {
+                member.name.clone_from(&told.name);
+            }
+            member.applied.union(&told.applied);
             if held != Some(&member) {
                 self.store_mut().set_member(*id, &member)?;
             }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::entry::Entry;
 use crate::id::{ContentHash, FolderId, ReplicaId};
 use crate::path::RelPath;
-use crate::store::Digest;
+use crate::store::{Digest, Member};
 use crate::version::VersionVector;
 
 /// The version of the protocol that this code speaks.
@@ -59,6 +59,8 @@ pub enum Message {
         /// Which content.
         content: ContentHash,
     },
+    /// What the sender has heard of replicas since it greeted, on a live session.
+    Members(Vec<(ReplicaId, Member)>),
 }
 
 /// The first message of a session.

@@ -5,7 +5,7 @@
 //! [`Outcome`]; then its owner settles, and either ends it, and starts another if that made events, or keeps it: it is
 //! live from there on, and carries what either side announces.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use thiserror::Error;
 
@@ -15,7 +15,7 @@ use crate::message::{Hello, Message, PROTOCOL_VERSION, TreeReply};
 use crate::path::RelPath;
 use crate::repair::Place;
 use crate::replica::Replica;
-use crate::store::{Digest, Store, StoreError};
+use crate::store::{Digest, Member, Store, StoreError};
 use crate::version::{Dot, VersionVector};
 
 /// How many entries go into one message.
@@ -81,6 +81,8 @@ pub struct Session {
     has_news: bool,
     /// What this side last said that it knows.
     told: VersionVector,
+    /// What either side has told the other of replicas.
+    members_told: BTreeMap<ReplicaId, Member>,
     /// The sums are to be compared once more, on a live session.
     wants_sum: bool,
     sent_digest: Option<(Digest, VersionVector)>,
@@ -138,6 +140,7 @@ impl Session {
             stage: Stage::Sending,
             has_news: false,
             told: VersionVector::new(),
+            members_told: BTreeMap::new(),
             wants_sum: false,
             sent_digest: None,
             their_digest: None,
@@ -233,6 +236,14 @@ impl Session {
         if !entries.is_empty() {
             return Ok(Some(Message::Entries(entries)));
         }
+        let to = peer.replica;
+        if self.is_live() {
+            let news = replica.members_unlike(&self.members_told, to)?;
+            if !news.is_empty() {
+                self.members_told.extend(news.iter().cloned());
+                return Ok(Some(Message::Members(news)));
+            }
+        }
         self.has_news = false;
         if self.is_live() && self.told == *replica.knowledge() {
             return Ok(None);
@@ -302,6 +313,10 @@ impl Session {
                 self.outbox.push_back(Message::TreeReply(reply));
             }
             Message::TreeReply(reply) => self.take_reply(replica, reply)?,
+            Message::Members(members) => {
+                replica.hear_of_members(&members)?;
+                self.members_told.extend(members);
+            }
             Message::Repair(entries) => replica.merge_entries(entries)?,
             _ => {
                 return Err(SessionError::Unexpected(

@@ -8,7 +8,7 @@ use crate::entry::{Carry, Entry, Metadata, Owner, Payload, Stamps, Timestamp, Ve
 use crate::id::{ContentHash, FolderId, LinkId, ReplicaId};
 use crate::message::{Hello, Message, TreePage, TreeReply, TreeRow, Want};
 use crate::path::{NAME_BYTES_MAX, PATH_BYTES_MAX, RelPath};
-use crate::store::Digest;
+use crate::store::{Digest, Member};
 use crate::version::{Context, Dot, Hlc, VersionVector};
 
 /// The longest name of a replica, in bytes.
@@ -45,6 +45,10 @@ pub(super) fn message(envelope: wire::Envelope) -> Result<Message, WireError> {
         wire::Body::Missing(content) => Message::Missing {
             content: hash(&content)?,
         },
+        wire::Body::Members(body) => {
+            let members = body.members.into_iter().map(member);
+            Message::Members(members.collect::<Result<_, _>>()?)
+        }
     })
 }
 
@@ -54,10 +58,6 @@ fn hello(body: wire::Hello) -> Result<Hello, WireError> {
         .as_ref()
         .try_into()
         .map_err(|_| WireError::Field("folder"))?;
-    let name = |name: wire::Name| match is_replica_name(&name.name) {
-        true => Ok((ReplicaId(name.replica), name.name)),
-        false => Err(WireError::Field("name")),
-    };
     Ok(Hello {
         protocol: body.protocol,
         folder: FolderId(u128::from_le_bytes(folder)),
@@ -66,6 +66,19 @@ fn hello(body: wire::Hello) -> Result<Hello, WireError> {
         applied: vector(body.applied)?,
         names: body.names.into_iter().map(name).collect::<Result<_, _>>()?,
     })
+}
+
+fn name(name: wire::Name) -> Result<(ReplicaId, String), WireError> {
+    match is_replica_name(&name.name) {
+        true => Ok((ReplicaId(name.replica), name.name)),
+        false => Err(WireError::Field("name")),
+    }
+}
+
+fn member(body: wire::Member) -> Result<(ReplicaId, Member), WireError> {
+    let (replica, name) = name(body.name.ok_or(WireError::Field("name"))?)?;
+    let applied = vector(body.applied)?;
+    Ok((replica, Member { name, applied }))
 }
 
 /// Names of replicas become part of file names, so that only harmless ones pass.

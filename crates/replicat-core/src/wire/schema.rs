@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct Envelope {
-    #[prost(oneof = "Body", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11")]
+    #[prost(oneof = "Body", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12")]
     pub(super) body: Option<Body>,
 }
 
@@ -32,6 +32,22 @@ pub(super) enum Body {
     Piece(Piece),
     #[prost(bytes = "bytes", tag = "11")]
     Missing(Bytes),
+    #[prost(message, tag = "12")]
+    Members(Members),
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Members {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) members: Vec<Member>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Member {
+    #[prost(message, optional, tag = "1")]
+    pub(super) name: Option<Name>,
+    #[prost(message, optional, tag = "2")]
+    pub(super) applied: Option<Vector>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -8,8 +8,8 @@ use crate::entry::{Carry, Entry, Metadata, Owner, Payload, Stamps, Timestamp, Ve
 use crate::id::{ContentHash, FolderId, LinkId, ReplicaId};
 use crate::message::{Hello, Message, TreePage, TreeReply, TreeRow, Want};
 use crate::path::RelPath;
-use crate::store::Digest;
-use crate::version::{Context, Dot, Hlc};
+use crate::store::{Digest, Member};
+use crate::version::{Context, Dot, Hlc, VersionVector};
 
 fn path(text: &str) -> RelPath {
     RelPath::new(text.as_bytes()).unwrap()
@@ -130,6 +130,13 @@ fn messages() -> Vec<Message> {
             bytes: Bytes::from_static(b""),
         },
         Message::Missing { content },
+        Message::Members(vec![(
+            ReplicaId(3),
+            Member {
+                name: "c".to_owned(),
+                applied: VersionVector::new(),
+            },
+        )]),
     ]
 }
 

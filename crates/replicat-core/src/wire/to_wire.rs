@@ -4,10 +4,10 @@ use bytes::Bytes;
 
 use super::schema as wire;
 use crate::entry::{Carry, Entry, Payload, Stamps, Version};
-use crate::id::ContentHash;
+use crate::id::{ContentHash, ReplicaId};
 use crate::message::{Hello, Message, TreePage, TreeReply, Want};
 use crate::path::RelPath;
-use crate::store::Digest;
+use crate::store::{Digest, Member};
 use crate::version::{Dot, VersionVector};
 
 pub(super) fn envelope(message: &Message) -> wire::Envelope {
@@ -39,25 +39,36 @@ pub(super) fn envelope(message: &Message) -> wire::Envelope {
             bytes: bytes.clone(),
         }),
         Message::Missing { content } => wire::Body::Missing(hash(*content)),
+        Message::Members(members) => wire::Body::Members(wire::Members {
+            members: members.iter().map(member).collect(),
+        }),
     };
     wire::Envelope { body: Some(body) }
 }
 
 fn hello_to(hello: &Hello) -> wire::Hello {
-    let name = |(id, name): &(_, String)| {
-        let crate::id::ReplicaId(replica) = *id;
-        wire::Name {
-            replica,
-            name: name.clone(),
-        }
-    };
+    let names = hello.names.iter();
     wire::Hello {
         protocol: hello.protocol,
         folder: Bytes::copy_from_slice(&hello.folder.0.to_le_bytes()),
         replica: hello.replica.0,
         knowledge: Some(vector(&hello.knowledge)),
         applied: Some(vector(&hello.applied)),
-        names: hello.names.iter().map(name).collect(),
+        names: names.map(|(id, held)| name(*id, held)).collect(),
+    }
+}
+
+fn name(replica: ReplicaId, name: &str) -> wire::Name {
+    wire::Name {
+        replica: replica.0,
+        name: name.to_owned(),
+    }
+}
+
+fn member((replica, member): &(ReplicaId, Member)) -> wire::Member {
+    wire::Member {
+        name: Some(name(*replica, &member.name)),
+        applied: Some(vector(&member.applied)),
     }
 }
 

@@ -17,6 +17,8 @@ use crate::report::{BrakeReport, SkipReason};
 
 /// How long hints are collected while the folder is busy writing: most of them are echoes of its own work.
 const BUSY_PAUSE: Duration = Duration::from_millis(150);
+/// How often it is noted, and told, how far the directory has come.
+const NOTE_INTERVAL: Duration = Duration::from_secs(10);
 /// How many paths are compared one by one; if more may have changed, everything is.
 const PATHS_MAX: usize = 20_000;
 
@@ -181,8 +183,11 @@ impl Open {
     /// Gives the root directory its own time again, and drops what the trash need not keep, now and then.
     pub(super) fn tidy(&mut self, now: Instant) -> Result<(), SyncError> {
         self.local.calm_itself()?;
-        let noted = self.local.replica.note_applied();
-        noted.map_err(|error| self.local.failed(error))?;
+        if now >= self.note_at {
+            let noted = self.local.replica.note_applied();
+            noted.map_err(|error| self.local.failed(error))?;
+            self.note_at = now + NOTE_INTERVAL;
+        }
         if now >= self.purge_at {
             finish::purge(&self.local)?;
             self.purge_at = now + Duration::from_secs(3600);

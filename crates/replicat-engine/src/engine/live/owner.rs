@@ -84,6 +84,7 @@ pub(super) struct Open {
     /// Entries were merged since they were last written.
     pub(super) merged: usize,
     pub(super) purge_at: Instant,
+    pub(super) note_at: Instant,
     pub(super) watched_only: Option<usize>,
 }
 
@@ -371,6 +372,7 @@ fn open(
         unsettled: true,
         merged: 0,
         purge_at: Instant::now(),
+        note_at: Instant::now(),
         watched_only: None,
     })
 }

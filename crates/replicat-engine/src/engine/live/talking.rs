@@ -75,7 +75,10 @@ impl Peer {
             return Some(message);
         }
         match message {
-            Message::Entries(_) | Message::Repair(_) | Message::TreeReply(_) => None,
+            Message::Entries(_)
+            | Message::Repair(_)
+            | Message::TreeReply(_)
+            | Message::Members(_) => None,
             Message::Hello(hello) => {
                 self.told.union(&hello.knowledge);
                 Some(Message::Hello(hello))
@@ -175,6 +178,7 @@ impl Owner {
         match kind {
             Kind::Greeting => self.set_sources(),
             Kind::Entries => self.note_merged(),
+            Kind::Members => self.announce_all(),
             Kind::Sent => {
                 if learnt {
                     open.unsettled = true;
@@ -350,6 +354,7 @@ enum Kind {
     Greeting,
     Entries,
     Sent,
+    Members,
     Other,
 }
 
@@ -359,6 +364,7 @@ impl Kind {
             Message::Hello(Hello { .. }) => Self::Greeting,
             Message::Entries(_) => Self::Entries,
             Message::Sent { .. } => Self::Sent,
+            Message::Members(_) => Self::Members,
             _ => Self::Other,
         }
     }
