@@ -120,30 +120,7 @@ fn a_large_tree_and_a_large_file_come_whole() {
     let large: Vec<u8> = (0..5_000_000_u32).flat_map(u32::to_le_bytes).collect();
     fs::write(one.path("large"), &large).unwrap();
     let other = Live::start("other", &world.path().join("other"));
-    let t = std::time::Instant::now();
     let _cable = Cable::connect(&one, &other);
-    std::thread::spawn({
-        let f = other.folder.clone();
-        let g = one.folder.clone();
-        move || loop {
-            let s = f.status();
-            let u = g.status();
-            eprintln!(
-                "{:?} other paths {} pending {} insync {} q {} | one paths {} pending {} insync {} q {} peers {:?}",
-                t.elapsed(),
-                s.paths,
-                s.pending,
-                s.in_sync,
-                s.queue,
-                u.paths,
-                u.pending,
-                u.in_sync,
-                u.queue,
-                u.peers
-            );
-            std::thread::sleep(std::time::Duration::from_millis(250));
-        }
-    });
     settle(&[&one, &other]);
     wait("the large file", || {
         fs::read(other.path("large")).is_ok_and(|held| held == large)
