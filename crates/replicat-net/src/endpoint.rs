@@ -16,8 +16,9 @@ use crate::accept::listen;
 use crate::config::EndpointConfig;
 use crate::dial::{PeerAddress, keep_dialling, random};
 use crate::error::{EndpointError, LinkEnd};
-use crate::event::{Events, events};
+use crate::event::{EventSender, Events, events};
 use crate::gate::Gate;
+use crate::greeting::{ADDRESS_BYTES_MAX, FEATURES_BYTES_MAX};
 use crate::identity::Identity;
 use crate::link::Instance;
 use crate::name::{NodeName, PeerIdentity};
@@ -49,35 +50,15 @@ impl Endpoint {
         config: EndpointConfig,
     ) -> Result<(Self, Events), EndpointError> {
         let runtime = Handle::try_current().map_err(|_| EndpointError::NoRuntime)?;
+        check(&config)?;
         let listener = match &config.listen {
-            Some(address) => Some(listener(address).await?),
+            Some(address) => Some(listen_on(address).await?),
             None => None,
         };
-        let bound = listener.as_ref().map(TcpListener::local_addr).transpose();
-        let local_address = bound.map_err(|source| EndpointError::Listen {
-            address: config.listen.clone().unwrap_or_default(),
-            source,
-        })?;
+        let local_address = listener.as_ref().map(|(_, address)| *address);
         let (sender, receiver) = events();
-        let instance = random().map_err(|_| EndpointError::Random)?;
-        let shared = Arc::new(Shared {
-            advertised: config.advertised.clone().unwrap_or_default(),
-            tls: Tls::new(&identity)?,
-            identity: ArcSwap::from_pointee(identity),
-            instance: Instance(instance),
-            registry: Registry::new(sender.clone()),
-            events: sender,
-            admission: RwLock::new(Arc::new(|_: &PeerIdentity| Ok(()))),
-            gate: Gate::new(
-                config.unauthenticated_max,
-                config.unauthenticated_per_network_max,
-            ),
-            config,
-            runtime,
-            stopping: CancellationToken::new(),
-            tasks: TaskTracker::new(),
-        });
-        if let Some(listener) = listener {
+        let shared = Arc::new(shared(runtime, identity, config, sender)?);
+        if let Some((listener, _)) = listener {
             shared.tasks.spawn(listen(shared.clone(), listener));
         }
         shared.tasks.spawn(renew(shared.clone()));
@@ -143,7 +124,7 @@ impl Endpoint {
     /// Shows another certificate of this node to peers from now on.
     ///
     /// # Errors
-    /// If it is of another node, role or cluster.
+    /// If it is of another node or cluster.
     pub fn set_identity(&self, identity: Identity) -> Result<(), EndpointError> {
         let current = self.shared.identity.load();
         if identity.name() != current.name() || identity.authority != current.authority {
@@ -179,13 +160,65 @@ impl Endpoint {
     }
 }
 
-async fn listener(address: &str) -> Result<TcpListener, EndpointError> {
-    TcpListener::bind(address).await.map_err(|source| {
+fn check(config: &EndpointConfig) -> Result<(), EndpointError> {
+    let advertised = config.advertised.as_deref().unwrap_or_default();
+    for (setting, bytes, max) in [
+        ("features", config.features.len(), FEATURES_BYTES_MAX),
+        (
+            "the advertised address",
+            advertised.len(),
+            ADDRESS_BYTES_MAX,
+        ),
+    ] {
+        if bytes > max {
+            return Err(EndpointError::TooLong {
+                setting,
+                bytes,
+                max,
+            });
+        }
+    }
+    Ok(())
+}
+
+async fn listen_on(address: &str) -> Result<(TcpListener, SocketAddr), EndpointError> {
+    let bound = TcpListener::bind(address).await;
+    let bound = bound.and_then(|listener| {
+        let local_address = listener.local_addr()?;
+        Ok((listener, local_address))
+    });
+    bound.map_err(|source| {
         let address = address.to_owned();
         match source.kind() {
             io::ErrorKind::AddrInUse => EndpointError::AddressInUse { address },
             _ => EndpointError::Listen { address, source },
         }
+    })
+}
+
+fn shared(
+    runtime: Handle,
+    identity: Identity,
+    config: EndpointConfig,
+    events: EventSender,
+) -> Result<Shared, EndpointError> {
+    let instance = random().map_err(|_| EndpointError::Random)?;
+    Ok(Shared {
+        advertised: config.advertised.clone().unwrap_or_default(),
+        tls: Tls::new(&identity)?,
+        identity: ArcSwap::from_pointee(identity),
+        instance: Instance(instance),
+        registry: Registry::new(events.clone()),
+        events,
+        admission: RwLock::new(Arc::new(|_: &PeerIdentity| Ok(()))),
+        gate: Gate::new(
+            config.unauthenticated_max,
+            config.unauthenticated_per_network_max,
+        ),
+        config,
+        runtime,
+        stopping: CancellationToken::new(),
+        tasks: TaskTracker::new(),
     })
 }
 

@@ -28,6 +28,16 @@ pub enum EndpointError {
         /// What the system says.
         source: io::Error,
     },
+    /// A setting does not fit into the greeting.
+    #[error("{setting} has {bytes} bytes, and {max} are allowed")]
+    TooLong {
+        /// Which setting it is.
+        setting: &'static str,
+        /// Its length.
+        bytes: usize,
+        /// The greatest length.
+        max: usize,
+    },
     /// The TLS library does not take the certificates.
     #[error("cannot use the certificate of this node: {0}")]
     Tls(#[from] rustls::Error),

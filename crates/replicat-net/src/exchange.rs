@@ -9,16 +9,14 @@ use tokio_util::sync::CancellationToken;
 use crate::certificate::Certificate;
 use crate::error::ConnectError;
 use crate::greeting::{
-    Greeting, Received, Refusal, RefusalCode, negotiate, printable, read, write_greeting,
+    ADDRESS_BYTES_MAX, Greeting, Received, Refusal, RefusalCode, negotiate, printable, read,
+    write_greeting,
 };
 use crate::lane::LaneCore;
 use crate::link::{Instance, LinkCore, LinkId, Order, PeerDescription, Side};
 use crate::shared::Shared;
 use crate::stream::Stream;
 use crate::supervisor::Supervisor;
-
-/// The longest `host:port` that a peer may advertise, in bytes.
-const ADDRESS_BYTES_MAX: usize = 300;
 
 /// Greets and expects a greeting.
 pub(crate) async fn greet(

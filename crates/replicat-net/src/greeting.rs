@@ -12,6 +12,10 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 /// The longest message, in bytes.
 const MESSAGE_BYTES_MAX: usize = 64 << 10;
+/// The longest features of an endpoint, in bytes.
+pub(crate) const FEATURES_BYTES_MAX: usize = 32 << 10;
+/// The longest `host:port` that a node advertises, in bytes.
+pub(crate) const ADDRESS_BYTES_MAX: usize = 300;
 /// The longest reason that is shown, in characters.
 const REASON_CHARACTERS_MAX: usize = 400;
 
@@ -89,12 +93,10 @@ pub enum RefusalCode {
     UnknownLink,
     /// The greeting makes no sense.
     Malformed,
-    /// The node is about to stop.
-    Stopping,
 }
 
 impl RefusalCode {
-    const NUMBERED: [(u32, Self); 9] = [
+    const NUMBERED: [(u32, Self); 8] = [
         (1, Self::Version),
         (2, Self::NameMismatch),
         (3, Self::NameTaken),
@@ -103,7 +105,6 @@ impl RefusalCode {
         (6, Self::NotAdmitted),
         (7, Self::UnknownLink),
         (8, Self::Malformed),
-        (9, Self::Stopping),
     ];
 
     fn number(self) -> u32 {
