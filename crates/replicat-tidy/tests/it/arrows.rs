@@ -7,7 +7,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 use crate::repository;
 
 /// For each crate, those of our own that it may depend on, tests aside.
-const ALLOWED: [(&str, &[&str]); 10] = [
+const ALLOWED: [(&str, &[&str]); 11] = [
     ("replicat-core", &[]),
     ("replicat-index", &["replicat-core"]),
     ("replicat-content", &["replicat-core"]),
@@ -24,8 +24,22 @@ const ALLOWED: [(&str, &[&str]); 10] = [
         ],
     ),
     (
+        "replicat-server",
+        &[
+            "replicat-core",
+            "replicat-fs",
+            "replicat-engine",
+            "replicat-net",
+        ],
+    ),
+    (
         "replicat",
-        &["replicat-core", "replicat-fs", "replicat-engine"],
+        &[
+            "replicat-core",
+            "replicat-fs",
+            "replicat-engine",
+            "replicat-server",
+        ],
     ),
     (
         "replicat-bench",

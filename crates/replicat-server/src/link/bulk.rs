@@ -1,0 +1,346 @@
+//! A bulk lane of a link: requests for contents, and their answers, both ways.
+//!
+//! A task takes what comes and never waits for anything else, so that an answer is never behind a request; a thread
+//! answers the peer's requests one after the other, with one piece in memory at a time.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use replicat_core::id::{ContentHash, FolderId};
+use replicat_core::message::Want;
+use replicat_engine::live::Reply;
+use replicat_net::{Lane, SendError};
+
+use super::replica::Replica;
+use super::requests::Requests;
+use crate::wire::{BulkFrame, Part, Request, Subject, WANTS_MAX};
+
+/// How much content one frame carries, about: small contents share frames, long ones are cut.
+const FRAME_CONTENT_BYTES: usize = 256 << 10;
+/// How much of a long content is read at once.
+const PIECE_BYTES_MAX: u64 = 1 << 20;
+/// How many bytes of paths one request carries, about.
+const REQUEST_PATH_BYTES_MAX: usize = 256 << 10;
+/// How many bytes of requests a peer may leave waiting before it is taken for broken.
+const WAITING_REQUEST_BYTES_MAX: usize = 64 << 20;
+/// The longest list of chunks that is taken: of a file of some terabytes.
+const MANIFEST_BYTES_MAX: u64 = 256 << 20;
+/// What a want takes beside its path, about.
+const WANT_BYTES: usize = 64;
+
+/// Who can look a folder up that is shared with the peer.
+pub(super) type FolderLookup = Arc<dyn Fn(FolderId) -> Option<Arc<dyn Replica>> + Send + Sync>;
+
+/// One end of a bulk lane.
+pub(super) struct BulkLane {
+    lane: Lane,
+    requests: Requests,
+    jobs: Mutex<Option<Sender<Job>>>,
+    queue: Mutex<Queue>,
+}
+
+/// A request of the peer's.
+struct Job {
+    request: Request,
+    cost: usize,
+}
+
+/// What is known of the peer's requests.
+#[derive(Default)]
+struct Queue {
+    bytes: usize,
+    waiting: HashSet<u64>,
+}
+
+/// The jobs of a lane, for its answering thread.
+pub(super) struct Jobs(Receiver<Job>);
+
+impl BulkLane {
+    /// An end of `lane`, and the jobs that its thread is to do.
+    pub(super) fn new(lane: Lane) -> (Arc<Self>, Jobs) {
+        let (jobs, receiver) = unbounded();
+        let bulk = Self {
+            lane,
+            requests: Requests::default(),
+            jobs: Mutex::new(Some(jobs)),
+            queue: Mutex::default(),
+        };
+        (Arc::new(bulk), Jobs(receiver))
+    }
+
+    /// How many requests wait, in both directions together.
+    pub(super) fn len(&self) -> usize {
+        self.requests.len() + self.with_queue(|queue| queue.waiting.len())
+    }
+
+    /// Nobody is answered any more.
+    pub(super) fn close(&self) {
+        self.requests.close();
+        self.jobs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+    }
+
+    /// Asks for pieces of contents. The answers come in their order.
+    pub(super) fn request(self: &Arc<Self>, folder: FolderId, wants: Vec<Want>) -> Reply {
+        let mut replies: Vec<Reply> = Vec::new();
+        for wants in portions(wants) {
+            let lengths: VecDeque<u64> = wants.iter().map(|want| want.length).collect();
+            let cost = wants.iter().map(want_cost).sum();
+            replies.push(self.send(folder, Subject::Pieces(wants), lengths, cost));
+        }
+        Box::new(replies.into_iter().flatten())
+    }
+
+    /// Asks for the chunks of a content, and waits for them.
+    pub(super) fn manifest(
+        self: &Arc<Self>,
+        folder: FolderId,
+        content: ContentHash,
+    ) -> Option<Bytes> {
+        let lengths = VecDeque::from([MANIFEST_BYTES_MAX]);
+        let subject = Subject::Manifest(content);
+        self.send(folder, subject, lengths, WANT_BYTES).next()?
+    }
+
+    fn send(
+        self: &Arc<Self>,
+        folder: FolderId,
+        subject: Subject,
+        lengths: VecDeque<u64>,
+        cost: usize,
+    ) -> Reply {
+        let count = lengths.len();
+        let nothing = || Box::new(std::iter::repeat_n(None, count));
+        let Some((id, answers)) = self.requests.note(lengths, cost) else {
+            return nothing();
+        };
+        let request = Request {
+            id,
+            folder,
+            subject,
+        };
+        let frame = BulkFrame::Request(request).encode();
+        if self.lane.blocking_send(frame).is_err() {
+            self.requests.forget(id);
+            return nothing();
+        }
+        Box::new(Answers {
+            bulk: Arc::clone(self),
+            id,
+            answers,
+            left: count,
+        })
+    }
+
+    /// Takes what comes until the link is down. The reason, if the peer broke the rules.
+    pub(super) async fn read(self: Arc<Self>) -> Result<(), String> {
+        while let Some(frame) = self.lane.recv().await {
+            let cost = frame.len();
+            let frame = BulkFrame::decode(frame).map_err(|error| error.to_string())?;
+            match frame {
+                BulkFrame::Request(request) => self.queue_job(Job { request, cost })?,
+                BulkFrame::Reply { id, parts } => {
+                    let taken = self.requests.take(id, parts);
+                    taken.map_err(|error| error.to_string())?;
+                }
+                BulkFrame::Cancel(id) => {
+                    self.with_queue(|queue| queue.waiting.remove(&id));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn queue_job(&self, job: Job) -> Result<(), String> {
+        let bytes = self.with_queue(|queue| {
+            queue.waiting.insert(job.request.id);
+            queue.bytes += job.cost;
+            queue.bytes
+        });
+        if bytes > WAITING_REQUEST_BYTES_MAX {
+            return Err("the peer asks for more than can be answered".to_owned());
+        }
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(jobs) = jobs.as_ref() {
+            // The thread ends with the link only.
+            let _ = jobs.send(job);
+        }
+        Ok(())
+    }
+
+    /// Answers until the link is down.
+    pub(super) fn answer(&self, jobs: &Jobs, folders: &FolderLookup) {
+        while let Ok(Job { request, cost }) = jobs.0.recv() {
+            let id = request.id;
+            let answered = self.answer_one(request, folders);
+            self.with_queue(|queue| {
+                queue.bytes -= cost;
+                queue.waiting.remove(&id);
+            });
+            if answered.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn answer_one(&self, request: Request, folders: &FolderLookup) -> Result<(), SendError> {
+        let folder = folders(request.folder);
+        let mut batch = Batch::new(self, request.id);
+        match request.subject {
+            Subject::Manifest(content) => {
+                let chunks = folder.and_then(|folder| folder.manifest(content));
+                batch.put_whole(chunks)?;
+            }
+            Subject::Pieces(wants) => {
+                for want in wants {
+                    if !self.with_queue(|queue| queue.waiting.contains(&request.id)) {
+                        return Ok(());
+                    }
+                    match &folder {
+                        Some(folder) => batch.put_want(folder.as_ref(), want)?,
+                        None => batch.put(Part::Missing)?,
+                    }
+                }
+            }
+        }
+        batch.flush()
+    }
+
+    fn with_queue<T>(&self, work: impl FnOnce(&mut Queue) -> T) -> T {
+        work(&mut self.queue.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Cuts a list of wants so that each part fits one request.
+fn portions(wants: Vec<Want>) -> Vec<Vec<Want>> {
+    let mut portions: Vec<Vec<Want>> = Vec::new();
+    let mut bytes = 0;
+    for want in wants {
+        let cost = want_cost(&want);
+        match portions.last_mut() {
+            Some(last) if last.len() < WANTS_MAX && bytes + cost <= REQUEST_PATH_BYTES_MAX => {
+                bytes += cost;
+                last.push(want);
+            }
+            _ => {
+                bytes = cost;
+                portions.push(vec![want]);
+            }
+        }
+    }
+    portions
+}
+
+fn want_cost(want: &Want) -> usize {
+    WANT_BYTES + want.path.as_bytes().len()
+}
+
+/// The answers to a request. Dropped before the last, the rest is cancelled.
+struct Answers {
+    bulk: Arc<BulkLane>,
+    id: u64,
+    answers: Receiver<Option<Bytes>>,
+    left: usize,
+}
+
+impl Iterator for Answers {
+    type Item = Option<Bytes>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
+        // Who is gone has not got it.
+        Some(self.answers.recv().ok().flatten())
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl Drop for Answers {
+    fn drop(&mut self) {
+        if self.bulk.requests.forget(self.id) {
+            // If it cannot be sent now, what still comes is dropped here.
+            let _ = self.bulk.lane.try_send(BulkFrame::Cancel(self.id).encode());
+        }
+    }
+}
+
+/// Parts of a reply that go in one frame.
+struct Batch<'a> {
+    bulk: &'a BulkLane,
+    id: u64,
+    parts: Vec<Part>,
+    bytes: usize,
+}
+
+impl<'a> Batch<'a> {
+    fn new(bulk: &'a BulkLane, id: u64) -> Self {
+        Self {
+            bulk,
+            id,
+            parts: Vec::new(),
+            bytes: 0,
+        }
+    }
+
+    /// Answers a want, in pieces if it is long.
+    fn put_want(&mut self, folder: &dyn Replica, want: Want) -> Result<(), SendError> {
+        let end = want.offset.saturating_add(want.length);
+        let mut offset = want.offset;
+        loop {
+            let length = PIECE_BYTES_MAX.min(end - offset);
+            let piece = Want {
+                offset,
+                length,
+                ..want.clone()
+            };
+            let Some(bytes) = folder.answer(&piece) else {
+                return self.put(Part::Missing);
+            };
+            offset += length;
+            if offset >= end {
+                return self.put_bytes(bytes, Part::Piece);
+            }
+            self.put_bytes(bytes, Part::Begin)?;
+        }
+    }
+
+    fn put_whole(&mut self, bytes: Option<Bytes>) -> Result<(), SendError> {
+        match bytes {
+            Some(bytes) => self.put_bytes(bytes, Part::Piece),
+            None => self.put(Part::Missing),
+        }
+    }
+
+    /// Cuts bytes to the length of frames; the last of them are put as `last` says.
+    fn put_bytes(&mut self, mut bytes: Bytes, last: fn(Bytes) -> Part) -> Result<(), SendError> {
+        while bytes.len() > FRAME_CONTENT_BYTES {
+            self.put(Part::Begin(bytes.split_to(FRAME_CONTENT_BYTES)))?;
+        }
+        self.put(last(bytes))
+    }
+
+    fn put(&mut self, part: Part) -> Result<(), SendError> {
+        self.bytes += part.len();
+        self.parts.push(part);
+        if self.bytes >= FRAME_CONTENT_BYTES || self.parts.len() >= WANTS_MAX {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), SendError> {
+        if self.parts.is_empty() {
+            return Ok(());
+        }
+        self.bytes = 0;
+        let parts = std::mem::take(&mut self.parts);
+        let frame = BulkFrame::Reply { id: self.id, parts };
+        self.bulk.lane.blocking_send(frame.encode())
+    }
+}

@@ -1,0 +1,351 @@
+//! A link to one peer: the folders that both keep, and the threads that carry what they say.
+//!
+//! Goals: a session for each folder that both offer; a folder or peer that is slow holds up nobody else's contents;
+//! what a peer may make this node keep in memory is bounded.
+//! Non-goals: encryption and reconnecting (`replicat-net`), what is said in a session (`replicat-core`).
+//!
+//! Of each link, one thread takes what comes on the control lane, one sends what goes there, and one for each bulk lane
+//! answers requests. A folder that has too much to do makes the first one wait, and so the peer.
+
+mod bulk;
+mod connection;
+mod outbox;
+mod replica;
+mod requests;
+mod sessions;
+
+use std::collections::HashSet;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::thread;
+use std::time::Duration;
+
+use replicat_core::id::FolderId;
+use replicat_engine::live::{FolderMode, PeerNumber};
+use replicat_net::{Link, NodeName, Role};
+
+use crate::settings::FolderName;
+use crate::wire::ControlFrame;
+use crate::workers::{Worker, Workers};
+use bulk::{BulkLane, FolderLookup};
+use connection::FolderConnection;
+use outbox::{Outbox, Outgoing};
+use sessions::{Sessions, Step};
+
+pub(crate) use replica::Replica;
+
+/// How long a session that was ended by its folder rests before it begins anew.
+const SESSION_PAUSE: Duration = Duration::from_secs(2);
+
+/// The folders of this node, for its links.
+pub(crate) trait Folders: Send + Sync {
+    /// A folder, if it runs.
+    fn replica(&self, folder: FolderId) -> Option<Arc<dyn Replica>>;
+    /// What is offered to peers.
+    fn offered(&self) -> Vec<(FolderId, FolderName, FolderMode)>;
+}
+
+/// What a bulk lane is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Load {
+    /// Contents that are small, and lists of chunks.
+    Small,
+    /// Pieces of large contents.
+    Large,
+}
+
+/// Whether a folder has a session over a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sharing {
+    Begins,
+    Ends,
+}
+
+/// A link to a peer.
+pub(crate) struct PeerLink {
+    link: Link,
+    folders: Arc<dyn Folders>,
+    sessions: Mutex<Sessions>,
+    /// The folders that have a session, apart: whoever answers requests waits for no session.
+    shared: RwLock<HashSet<FolderId>>,
+    outbox: Outbox,
+    bulk: Vec<Arc<BulkLane>>,
+    runtime: tokio::runtime::Handle,
+}
+
+impl PeerLink {
+    /// Serves a link that has come up, until it is down. To be called within a runtime.
+    pub(crate) fn start(
+        link: Link,
+        folders: Arc<dyn Folders>,
+        workers: &Workers,
+    ) -> io::Result<Arc<Self>> {
+        let lanes = link.bulk_lanes().clamp(1, 2);
+        let (bulk, jobs): (Vec<_>, Vec<_>) = (0..lanes)
+            .map(|lane| BulkLane::new(link.bulk(lane)))
+            .unzip();
+        let peer = Arc::new(Self {
+            sessions: Mutex::new(Sessions::new(link.peer().role)),
+            shared: RwLock::default(),
+            link,
+            folders,
+            outbox: Outbox::default(),
+            bulk,
+            runtime: tokio::runtime::Handle::current(),
+        });
+        let name = peer.name().clone();
+        for (lane, jobs) in jobs.into_iter().enumerate() {
+            let worker = workers.begin(&format!("{name} answers {lane}"));
+            let own = Arc::clone(&peer);
+            spawn(&format!("answers {lane}"), move || {
+                own.answer(lane, &jobs, &worker);
+            })?;
+            peer.runtime.spawn(Arc::clone(&peer).read_bulk(lane));
+        }
+        let worker = workers.begin(&format!("{name} sends"));
+        let own = Arc::clone(&peer);
+        spawn("sends", move || own.send(&worker))?;
+        let worker = workers.begin(&format!("{name} receives"));
+        let own = Arc::clone(&peer);
+        spawn("receives", move || own.receive(&worker))?;
+        peer.offer();
+        Ok(peer)
+    }
+
+    /// The name of the peer.
+    pub(crate) fn name(&self) -> &NodeName {
+        &self.link.peer().name
+    }
+
+    /// What the peer may do.
+    pub(crate) fn role(&self) -> Role {
+        self.link.peer().role
+    }
+
+    /// The link itself.
+    pub(crate) fn link(&self) -> &Link {
+        &self.link
+    }
+
+    /// The names of the folders that the peer offers; `None` before it said so.
+    pub(crate) fn offered_by_peer(&self) -> Option<Vec<FolderName>> {
+        self.sessions().their_names()
+    }
+
+    /// The folders of this node have changed: they are offered anew.
+    pub(crate) fn offer(&self) {
+        self.outbox.push(Outgoing::Offer);
+    }
+
+    /// The link is down: all that rests on it ends.
+    pub(crate) fn end(&self) {
+        self.outbox.close();
+        self.bulk.iter().for_each(|bulk| bulk.close());
+        let mut sessions = self.sessions();
+        let steps = sessions.end();
+        self.disconnect(steps);
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, Sessions> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn bulk(&self, load: Load) -> &Arc<BulkLane> {
+        match load {
+            Load::Small => &self.bulk[0],
+            Load::Large => &self.bulk[self.bulk.len() - 1],
+        }
+    }
+
+    /// Takes what comes on the control lane.
+    fn receive(self: &Arc<Self>, worker: &Worker) {
+        let lane = self.link.control();
+        worker.waits();
+        while let Some(frame) = lane.blocking_recv() {
+            worker.works(0);
+            let taken = ControlFrame::decode(frame).map(|frame| self.take(frame));
+            if let Err(error) = taken {
+                tracing::warn!(peer = %self.name(), %error, "the peer broke the protocol");
+                self.link.close(&error.to_string());
+                break;
+            }
+            worker.waits();
+        }
+        self.end();
+    }
+
+    fn take(self: &Arc<Self>, frame: ControlFrame) {
+        match frame {
+            ControlFrame::Session {
+                folder,
+                epoch,
+                message,
+            } => {
+                let session = self.sessions().session(folder, epoch);
+                if let (Some(number), Some(replica)) = (session, self.folders.replica(folder)) {
+                    replica.receive(number, message);
+                }
+            }
+            ControlFrame::Offer(folders) => {
+                let mut sessions = self.sessions();
+                let steps = sessions.take_offer(folders);
+                self.carry_out(steps);
+            }
+            ControlFrame::Close { folder, reason } => {
+                tracing::info!(peer = %self.name(), %folder, reason, "the peer ended a session");
+                let mut sessions = self.sessions();
+                let steps = sessions.take_close(folder);
+                self.carry_out(steps);
+            }
+        }
+    }
+
+    /// Tells the folders what follows from an offer. The sessions stay locked meanwhile, so that no message of a new
+    /// session comes before the folder knows of it.
+    fn carry_out(self: &Arc<Self>, steps: Vec<Step>) {
+        for step in steps {
+            match step {
+                Step::Connect {
+                    folder,
+                    number,
+                    epoch,
+                    hearing,
+                } => {
+                    let connection = FolderConnection {
+                        link: Arc::clone(self),
+                        folder,
+                        number,
+                        epoch,
+                    };
+                    if let Some(replica) = self.folders.replica(folder) {
+                        self.set_shared(folder, Sharing::Begins);
+                        replica.connect(number, Arc::new(connection), hearing);
+                    }
+                }
+                other => self.disconnect(vec![other]),
+            }
+        }
+    }
+
+    fn disconnect(&self, steps: Vec<Step>) {
+        for step in steps {
+            match step {
+                Step::Disconnect { folder, number } => {
+                    self.set_shared(folder, Sharing::Ends);
+                    if let Some(replica) = self.folders.replica(folder) {
+                        replica.disconnect(number);
+                    }
+                }
+                Step::Lacking { name } => {
+                    tracing::info!(peer = %self.name(), folder = %name, "the peer has no such folder");
+                }
+                Step::Unknown { name } => {
+                    tracing::info!(peer = %self.name(), folder = %name, "the peer offers a folder that is not here");
+                }
+                Step::Connect { .. } => {}
+            }
+        }
+    }
+
+    fn set_shared(&self, folder: FolderId, sharing: Sharing) {
+        let mut shared = self.shared.write().unwrap_or_else(PoisonError::into_inner);
+        match sharing {
+            Sharing::Begins => shared.insert(folder),
+            Sharing::Ends => shared.remove(&folder),
+        };
+    }
+
+    /// Sends what goes over the control lane.
+    fn send(self: &Arc<Self>, worker: &Worker) {
+        let lane = self.link.control();
+        loop {
+            worker.waits();
+            let Some(next) = self.outbox.next() else {
+                return;
+            };
+            worker.works(self.outbox.len());
+            let frame = match next {
+                Outgoing::Frame(frame) => frame,
+                Outgoing::Offer => {
+                    // It goes before the first message of a session that follows from it: that is queued meanwhile.
+                    let mut sessions = self.sessions();
+                    let steps = sessions.offer(&self.folders.offered());
+                    self.carry_out(steps);
+                    ControlFrame::Offer(sessions.offered())
+                }
+                Outgoing::Close {
+                    folder,
+                    number,
+                    reason,
+                } => match self.withdraw(folder, number, reason) {
+                    Some(frame) => frame,
+                    None => continue,
+                },
+                Outgoing::Writable(sessions) => {
+                    self.tell_writable(&sessions);
+                    continue;
+                }
+            };
+            if lane.blocking_send(frame.encode()).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn tell_writable(&self, sessions: &[(FolderId, PeerNumber)]) {
+        for (folder, number) in sessions {
+            if let Some(replica) = self.folders.replica(*folder) {
+                replica.writable(*number);
+            }
+        }
+    }
+
+    /// Ends a session that its folder ends, and offers the folder again after a while.
+    fn withdraw(
+        self: &Arc<Self>,
+        folder: FolderId,
+        number: PeerNumber,
+        reason: String,
+    ) -> Option<ControlFrame> {
+        let mut sessions = self.sessions();
+        if !sessions.is_current(folder, number) {
+            return None;
+        }
+        tracing::warn!(peer = %self.name(), %folder, reason, "a session ended");
+        let steps = sessions.withdraw(folder);
+        self.disconnect(steps);
+        let own = Arc::clone(self);
+        self.runtime.spawn(async move {
+            tokio::time::sleep(SESSION_PAUSE).await;
+            own.offer();
+        });
+        Some(ControlFrame::Close { folder, reason })
+    }
+
+    async fn read_bulk(self: Arc<Self>, lane: usize) {
+        let bulk = Arc::clone(&self.bulk[lane]);
+        if let Err(problem) = bulk.read().await {
+            tracing::warn!(peer = %self.name(), problem, "the peer broke the protocol");
+            self.link.close(&problem);
+        }
+    }
+
+    fn answer(self: &Arc<Self>, lane: usize, jobs: &bulk::Jobs, worker: &Worker) {
+        let own = Arc::clone(self);
+        let shared: FolderLookup = Arc::new(move |folder| {
+            let shared = own.shared.read().unwrap_or_else(PoisonError::into_inner);
+            let is_shared = shared.contains(&folder);
+            is_shared.then(|| own.folders.replica(folder)).flatten()
+        });
+        worker.measured({
+            let bulk = Arc::clone(&self.bulk[lane]);
+            move || bulk.len()
+        });
+        self.bulk[lane].answer(jobs, &shared);
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let thread = thread::Builder::new().name(name.to_owned());
+    thread.spawn(work).map(drop)
+}

@@ -1,0 +1,56 @@
+//! What a link needs of a folder.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use replicat_core::id::ContentHash;
+use replicat_core::message::Want;
+use replicat_engine::live::{Connection, LiveFolder, PeerNumber, Trust};
+
+use super::sessions::Hearing;
+
+/// A folder, as its peers see it.
+pub(crate) trait Replica: Send + Sync {
+    /// A session with a peer begins.
+    fn connect(&self, number: PeerNumber, peer: Arc<dyn Connection>, hearing: Hearing);
+    /// A session is over.
+    fn disconnect(&self, number: PeerNumber);
+    /// A message of the peer's. May wait.
+    fn receive(&self, number: PeerNumber, message: Bytes);
+    /// A connection that was full takes messages again.
+    fn writable(&self, number: PeerNumber);
+    /// The bytes that a peer wants, if they are held unchanged.
+    fn answer(&self, want: &Want) -> Option<Bytes>;
+    /// The chunks of a content.
+    fn manifest(&self, content: ContentHash) -> Option<Bytes>;
+}
+
+impl Replica for LiveFolder {
+    fn connect(&self, number: PeerNumber, peer: Arc<dyn Connection>, hearing: Hearing) {
+        let trust = match hearing {
+            Hearing::Open => Trust::Full,
+            Hearing::Deaf => Trust::Deaf,
+        };
+        self.connect(number, peer, trust);
+    }
+
+    fn disconnect(&self, number: PeerNumber) {
+        self.disconnect(number);
+    }
+
+    fn receive(&self, number: PeerNumber, message: Bytes) {
+        self.receive(number, message);
+    }
+
+    fn writable(&self, number: PeerNumber) {
+        self.writable(number);
+    }
+
+    fn answer(&self, want: &Want) -> Option<Bytes> {
+        self.answer(want)
+    }
+
+    fn manifest(&self, content: ContentHash) -> Option<Bytes> {
+        self.manifest(content)
+    }
+}

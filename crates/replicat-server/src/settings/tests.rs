@@ -1,0 +1,119 @@
+//! What settings are read, and what is said of those that cannot be.
+
+use super::*;
+
+#[track_caller]
+fn error(toml: &str) -> String {
+    Settings::from_toml(toml).unwrap_err().to_string()
+}
+
+#[test]
+fn toml_and_json_say_the_same() {
+    let toml = "name = \"a\"\nbwlimit = \"1m\"\n[[folders]]\nname = \"site\"\ndirectory = \"/srv/site\"\n\
+        mode = \"receive-only\"\nexclude = [\"*.tmp\", \"+ keep\"]\n[[nodes]]\nname = \"b\"\naddress = \"h:1\"\n";
+    let json = r#"{"name": "a", "bwlimit": "1m", "nodes": [{"name": "b", "address": "h:1"}], "folders":
+        [{"name": "site", "directory": "/srv/site", "mode": "receive-only", "exclude": ["*.tmp", "+ keep"]}]}"#;
+    let settings = Settings::from_toml(toml).unwrap();
+    assert_eq!(settings, Settings::from_json(json).unwrap());
+    assert_eq!(settings.folders[0].mode, FolderMode::ReceiveOnly);
+    assert_eq!(settings.folders[0].rules().unwrap().len(), 2);
+    let again = serde_json::to_string(&settings).unwrap();
+    assert_eq!(Settings::from_json(&again).unwrap(), settings);
+}
+
+#[test]
+fn a_mistake_is_named_with_what_was_meant() {
+    assert_eq!(
+        error("adress = \"x\""),
+        "there is no setting `adress`: did you mean `address`?"
+    );
+    assert_eq!(
+        error("[[folders]]\ndirectroy = \"/srv\""),
+        "there is no setting `folders[0].directroy`: did you mean `directory`?"
+    );
+    assert_eq!(error("zzz = 1"), "there is no setting `zzz`");
+    assert!(error("name = 7").starts_with("the setting `name` is wrong: invalid type"));
+    assert!(error("nodes = [{}]").contains("`nodes[0]` is wrong: missing field `address`"));
+    assert!(error("name = \"a b\"").contains("cannot name a node"));
+    assert!(
+        error("[[folders]]\ndirectory = \"d\"\nmode = \"send\"")
+            .contains("is none of read-write, send-only, receive-only")
+    );
+    assert!(error("bwlimit = \"fast\"").contains("is no rate"));
+    assert!(error("cluster_key = \"abc\"").contains("56 characters"));
+    assert!(error("name = ").contains("is no TOML"));
+}
+
+#[test]
+fn folders_that_overlap_are_refused() {
+    assert!(
+        error("[[folders]]\ndirectory = \"/a\"\n[[folders]]\ndirectory = \"/b\"")
+            .contains("two folders are named default")
+    );
+    assert!(
+        error("[[folders]]\ndirectory = \"/a\"\n[[folders]]\nname = \"x\"\ndirectory = \"/a/b\"")
+            .contains("one lies in the other")
+    );
+}
+
+#[test]
+fn the_short_forms_are_read() {
+    let node = NodeSettings::parse("b=10.0.0.2:8787").unwrap();
+    assert_eq!(node.name.unwrap().as_str(), "b");
+    assert_eq!(node.address, "10.0.0.2:8787");
+    assert!(NodeSettings::parse("b=").is_err());
+    let folder = FolderSettings::parse("site=/srv/site").unwrap();
+    assert_eq!(folder.name.as_str(), "site");
+    let folder = FolderSettings::parse("./a=b").unwrap();
+    assert_eq!(folder.name.as_str(), DEFAULT_FOLDER);
+    assert_eq!(folder.directory, Path::new("./a=b"));
+}
+
+#[test]
+fn addresses_are_filled_up() {
+    let listen = |address: &str| {
+        let address = Some(address.to_owned());
+        let settings = Settings {
+            address,
+            ..Settings::default()
+        };
+        settings.listen_address().unwrap()
+    };
+    assert_eq!(listen("8000"), "0.0.0.0:8000");
+    assert_eq!(listen(":8000"), "0.0.0.0:8000");
+    assert_eq!(listen("host"), "host:8787");
+    assert_eq!(listen("[::1]:9"), "[::1]:9");
+    assert_eq!(listen("::1"), "[::1]:8787");
+}
+
+#[test]
+fn all_nodes_agree_on_the_id_of_a_folder() {
+    let key = ClusterKey::generate().unwrap();
+    let id =
+        |key: &ClusterKey, name: &str| folder_id(key.cluster_id().unwrap(), &name.parse().unwrap());
+    assert_eq!(id(&key, "site"), id(&key, "site"));
+    assert_ne!(id(&key, "site"), id(&key, "home"));
+    assert_ne!(
+        id(&key, "site"),
+        id(&ClusterKey::generate().unwrap(), "site")
+    );
+}
+
+#[test]
+fn variables_go_before_files_and_a_key_is_not_shown() {
+    let mut settings = Settings::from_toml("name = \"a\"\naddress = \"x:1\"").unwrap();
+    let set = |name: &str| match name {
+        "REPLICAT_NAME" => Some("b".to_owned()),
+        "REPLICAT_DIRECTORY" => Some("site=/srv/site\n/srv/other".to_owned()),
+        "REPLICAT_MODE" => Some("send-only".to_owned()),
+        _ => None,
+    };
+    settings.apply_variables(set).unwrap();
+    assert_eq!(settings.node_name().as_str(), "b");
+    assert_eq!(settings.address.as_deref(), Some("x:1"));
+    assert_eq!(settings.folders.len(), 2);
+    assert_eq!(settings.folders[1].mode, FolderMode::SendOnly);
+    let wrong = |name: &str| (name == "REPLICAT_CLUSTER_KEY").then(|| "secret!".to_owned());
+    let error = settings.apply_variables(wrong).unwrap_err().to_string();
+    assert!(!error.contains("secret!"), "{error}");
+}

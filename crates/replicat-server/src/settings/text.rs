@@ -1,0 +1,216 @@
+//! Values as settings spell them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use replicat_engine::live::FolderMode;
+use replicat_engine::options::Durability;
+use replicat_net::NodeName;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::{DEFAULT_FOLDER, DEFAULT_PORT};
+
+/// The longest name of a folder, in bytes.
+const FOLDER_NAME_BYTES_MAX: usize = 128;
+/// The name of a node whose host has none that will do.
+const UNNAMED_NODE: &str = "node";
+
+/// The name of a folder, the same on all nodes: 1 to 128 bytes of text without control characters and slashes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FolderName(String);
+
+/// A text that is no name of a folder.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} cannot name a folder: use 1 to {FOLDER_NAME_BYTES_MAX} bytes without slashes, `=` and control characters"
+)]
+pub struct FolderNameError(String);
+
+impl FolderName {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for FolderName {
+    fn default() -> Self {
+        Self(DEFAULT_FOLDER.to_owned())
+    }
+}
+
+impl FromStr for FolderName {
+    type Err = FolderNameError;
+
+    fn from_str(text: &str) -> Result<Self, FolderNameError> {
+        let forbidden = |letter: char| letter.is_control() || matches!(letter, '/' | '=');
+        let fits = (1..=FOLDER_NAME_BYTES_MAX).contains(&text.len());
+        if !fits || text.chars().any(forbidden) || text.starts_with('.') {
+            let shown = text.chars().take(FOLDER_NAME_BYTES_MAX).collect();
+            return Err(FolderNameError(shown));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for FolderName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl Serialize for FolderName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for FolderName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        parsed(deserializer)
+    }
+}
+
+fn parsed<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(serde::de::Error::custom)
+}
+
+/// A value that is there or not, by its text.
+pub(super) mod optional {
+    use super::{Deserializer, FromStr, Serializer, fmt, parsed};
+
+    pub(in super::super) fn serialize<S: Serializer, T: fmt::Display>(
+        value: &Option<T>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(value) => serializer.collect_str(value),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(in super::super) fn deserialize<
+        'de,
+        D: Deserializer<'de>,
+        T: FromStr<Err: fmt::Display>,
+    >(
+        deserializer: D,
+    ) -> Result<Option<T>, D::Error> {
+        parsed(deserializer).map(Some)
+    }
+}
+
+/// The cluster key by its text, which is the secret itself.
+pub(super) mod cluster_key {
+    use replicat_net::ClusterKey;
+
+    use super::{Deserializer, Serializer, parsed};
+
+    pub(in super::super) fn serialize<S: Serializer>(
+        key: &Option<ClusterKey>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match key {
+            Some(key) => serializer.serialize_str(&key.to_text()),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<ClusterKey>, D::Error> {
+        parsed(deserializer).map(Some)
+    }
+}
+
+/// Words for the values of an enumeration.
+macro_rules! words {
+    ($module:ident, $type:ty, $parse:ident, $($word:literal => $value:expr),+) => {
+        /// One of a few words.
+        pub(super) mod $module {
+            use super::{Deserialize, Deserializer, Serializer, $parse};
+
+            #[allow(unused_imports)]
+            use super::{Durability, FolderMode};
+
+            pub(in super::super) fn serialize<S: Serializer>(
+                value: &$type,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                let word = match value { $(value if *value == $value => $word,)+ _ => "" };
+                serializer.serialize_str(word)
+            }
+
+            pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<$type, D::Error> {
+                let word = String::deserialize(deserializer)?;
+                $parse(&word).map_err(serde::de::Error::custom)
+            }
+        }
+
+        /// The value that a word stands for; if none, which words there are.
+        pub(crate) fn $parse(word: &str) -> Result<$type, String> {
+            match word {
+                $($word => Ok($value),)+
+                other => Err(format!("{other:?} is none of {}", [$($word),+].join(", "))),
+            }
+        }
+    };
+}
+
+words!(mode, FolderMode, parse_mode,
+    "read-write" => FolderMode::ReadWrite,
+    "send-only" => FolderMode::SendOnly,
+    "receive-only" => FolderMode::ReceiveOnly);
+words!(durability, Durability, parse_durability,
+    "group" => Durability::Group,
+    "none" => Durability::None);
+
+/// An address with a port, and with a host if one is given for those that lack it: `8787`, `:8787`, `host`, `[::1]`.
+pub(super) fn with_port(address: &str, host: Option<&str>) -> String {
+    let address = address.trim();
+    let bare = address.strip_prefix(':').unwrap_or(address);
+    if let (Some(host), Ok(port)) = (host, bare.parse::<u16>()) {
+        return format!("{host}:{port}");
+    }
+    let has_port = match address.rsplit_once(':') {
+        Some((before, port)) => {
+            port.parse::<u16>().is_ok() && (!before.contains(':') || before.ends_with(']'))
+        }
+        None => false,
+    };
+    let is_bare_v6 = !has_port && address.parse::<std::net::Ipv6Addr>().is_ok();
+    match (has_port, is_bare_v6) {
+        (true, _) => address.to_owned(),
+        (false, true) => format!("[{address}]:{DEFAULT_PORT}"),
+        (false, false) => format!("{address}:{DEFAULT_PORT}"),
+    }
+}
+
+/// The name of this host, as far as it can name a node.
+pub(super) fn host_name() -> NodeName {
+    let system = rustix::system::uname();
+    let host = system.nodename().to_string_lossy();
+    let host = host.split('.').next().unwrap_or_default();
+    let plain: String = host
+        .chars()
+        .map(|letter| match letter {
+            letter if letter.is_ascii_alphanumeric() || letter == '-' => letter,
+            _ => '_',
+        })
+        .take(64)
+        .collect();
+    plain.parse().unwrap_or_else(|_| unnamed())
+}
+
+fn unnamed() -> NodeName {
+    match UNNAMED_NODE.parse() {
+        Ok(name) => name,
+        Err(_) => unreachable!("a plain word names a node"),
+    }
+}
