@@ -7,7 +7,7 @@ use std::path::Path;
 
 use replicat::error::ExitCode;
 use replicat::event::{
-    Aspect, Aspects, ItemChange, ItemKind, Phase, PlanItem, RootIndex, SyncEvent,
+    Aspect, Aspects, ItemChange, ItemKind, ObservedChange, Phase, PlanItem, RootIndex, SyncEvent,
 };
 use replicat::report::{
     BrakeReport, ConflictReport, Outcome, RootReport, Skipped, Statistics, SyncReport,
@@ -102,6 +102,14 @@ pub(crate) fn event<P: AsRef<Path>>(event: &SyncEvent, roots: &[P]) -> Object {
             );
             object
         }
+        SyncEvent::Observed(seen) => {
+            let mut object = object("observed");
+            put_index(&mut object, seen.root);
+            put_path(&mut object, "path", &seen.path);
+            put(&mut object, "kind", kind(seen.kind));
+            put(&mut object, "change", observed_word(&seen.change));
+            object
+        }
         SyncEvent::Planned(totals) => {
             let mut object = object("plan");
             put_all(
@@ -138,6 +146,15 @@ pub(crate) fn event<P: AsRef<Path>>(event: &SyncEvent, roots: &[P]) -> Object {
             put(&mut object, "message", message.as_str());
             object
         }
+    }
+}
+
+fn observed_word(change: &ObservedChange) -> &'static str {
+    match change {
+        ObservedChange::Created => "create",
+        ObservedChange::Updated => "update",
+        ObservedChange::Deleted => "delete",
+        ObservedChange::Moved { .. } => "move",
     }
 }
 

@@ -68,7 +68,7 @@ impl Reporter for TextReporter {
                 self.meter.phase(*phase, root.map(|root| self.root(root)));
             }
             SyncEvent::Scanned { root, counts } => self.meter.scanned(self.root(*root), counts),
-            SyncEvent::Planned(_) => {}
+            SyncEvent::Planned(_) | SyncEvent::Observed(_) => {}
             SyncEvent::Item(item) => self.item(item),
             SyncEvent::Progress(progress) => self.meter.progress(progress),
             SyncEvent::Warning {
