@@ -5,13 +5,20 @@
 //! Non-goals: who wins (`replicat-core`), how a folder does its work (`replicat-engine`), how links are encrypted
 //! (`replicat-net`), terminals and environments (the command).
 
+pub mod control;
 mod link;
+mod server;
 pub mod settings;
 pub mod storage;
 mod wire;
 pub mod workers;
 
 pub use replicat_core::path::RelPath;
+pub use replicat_net::{ClusterId, ClusterKey, ClusterKeyError, Identity, NodeName, Role};
+pub use server::{
+    FolderEventRecord, FolderReport, LinkStatus, Node, NodeStatus, ReplicatServer, ServeOptions,
+    ServerBuilder, ServerError, ServerReport, ServerStatus, bootstrap_and_serve, send_event, serve,
+};
 pub use settings::{
     FolderName, FolderSettings, NodeSettings, Settings, SettingsError, global_settings,
     set_global_settings,

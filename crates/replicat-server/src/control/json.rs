@@ -1,0 +1,257 @@
+//! What a node answers, as JSON objects with a `type`. The format is laid down in `docs/cli.md`.
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use replicat_core::entry::Timestamp;
+use replicat_core::path::RelPath;
+use replicat_engine::inspection::{Keep, Resolution, Restoration};
+use replicat_engine::live::{FolderState, FolderStatus};
+use serde_json::{Map, Value, json};
+
+use crate::server::{
+    FolderEventRecord, FolderReport, Node, NodeStatus, ServerReport, ServerStatus,
+};
+use crate::workers::WorkerStatus;
+
+/// A JSON object.
+pub type Object = Map<String, Value>;
+
+/// Two digits for each byte.
+#[must_use]
+pub fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The bytes that digits stand for.
+#[must_use]
+pub fn from_hexadecimal(digits: &str) -> Option<Vec<u8>> {
+    let digits = digits.as_bytes();
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    match digits.len().is_multiple_of(2) {
+        true => digits.chunks(2).map(byte).collect(),
+        false => None,
+    }
+}
+
+fn object(kind: &str) -> Object {
+    let mut object = Object::new();
+    put(&mut object, "type", kind);
+    object
+}
+
+fn put(object: &mut Object, key: &str, value: impl Into<Value>) {
+    object.insert(key.to_owned(), value.into());
+}
+
+/// Bytes that are mostly text; whole in hexadecimal beside it if they are not.
+fn put_bytes(object: &mut Object, key: &str, bytes: &[u8]) {
+    put(object, key, String::from_utf8_lossy(bytes).into_owned());
+    if std::str::from_utf8(bytes).is_err() {
+        put(object, &format!("{key}_hex"), hexadecimal(bytes));
+    }
+}
+
+fn put_root(object: &mut Object, root: &Path) {
+    put_bytes(object, "root", root.as_os_str().as_encoded_bytes());
+}
+
+/// The path under a key, as [`put_bytes`] writes it.
+#[must_use]
+pub fn path(object: &Object, key: &str) -> Option<RelPath> {
+    let bytes = match object.get(&format!("{key}_hex")) {
+        Some(digits) => from_hexadecimal(digits.as_str()?)?,
+        None => object.get(key)?.as_str()?.as_bytes().to_vec(),
+    };
+    RelPath::new(&bytes).ok()
+}
+
+fn time(time: SystemTime) -> Value {
+    match jiff::Timestamp::try_from(time) {
+        Ok(time) => time.to_string().into(),
+        Err(_) => Value::Null,
+    }
+}
+
+fn timestamp(time: Timestamp) -> Value {
+    match jiff::Timestamp::new(time.seconds, i32::try_from(time.nanoseconds).unwrap_or(0)) {
+        Ok(time) => time.to_string().into(),
+        Err(_) => time.seconds.into(),
+    }
+}
+
+/// A node.
+pub(crate) fn node(report: &ServerReport) -> Object {
+    let mut object = object("node");
+    put(&mut object, "name", report.name.as_str());
+    put(&mut object, "address", report.address.clone());
+    put(&mut object, "cluster", report.cluster.clone());
+    put(&mut object, "status", report.status.to_string());
+    put(&mut object, "started", time(report.started));
+    put(&mut object, "bandwidth", report.bandwidth);
+    put(&mut object, "folders", list(&report.folders, folder));
+    put(&mut object, "nodes", list(&report.nodes, peer));
+    put(&mut object, "workers", list(&report.workers, worker));
+    object
+}
+
+fn list<T>(rows: &[T], object: impl Fn(&T) -> Object) -> Value {
+    let untyped = rows.iter().map(|row| {
+        let mut object = object(row);
+        object.remove("type");
+        Value::Object(object)
+    });
+    untyped.collect::<Vec<_>>().into()
+}
+
+fn worker(worker: &WorkerStatus) -> Object {
+    let mut object = object("worker");
+    put(&mut object, "name", worker.name.as_str());
+    put(&mut object, "state", worker.state.as_str());
+    put(&mut object, "queue", worker.queue);
+    object
+}
+
+/// A peer.
+pub(crate) fn peer(node: &Node) -> Object {
+    let mut object = object("peer");
+    put(
+        &mut object,
+        "name",
+        node.name.as_ref().map(|name| name.as_str()),
+    );
+    put(&mut object, "address", node.address.as_str());
+    put(&mut object, "role", node.role.map(|role| role.as_str()));
+    put(&mut object, "status", node.status.as_str());
+    if let NodeStatus::Unreachable { reason } = &node.status {
+        put(&mut object, "reason", reason.as_str());
+    }
+    if let Some(link) = &node.link {
+        put(&mut object, "since", time(link.since));
+        put(&mut object, "software", link.software.as_str());
+        let round_trip = link.round_trip.map(|trip| trip.as_secs_f64() * 1000.0);
+        put(&mut object, "round_trip_ms", round_trip);
+        put(&mut object, "bytes_sent", link.counters.wire_sent);
+        put(&mut object, "bytes_received", link.counters.wire_received);
+        let folders = link.folders.as_ref();
+        let names = |names: &Vec<_>| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        put(&mut object, "folders", folders.map(names));
+    }
+    object
+}
+
+/// A folder.
+pub(crate) fn folder(report: &FolderReport) -> Object {
+    let mut object = object("folder");
+    put(&mut object, "name", report.name.as_str());
+    put_root(&mut object, &report.directory);
+    put(&mut object, "mode", report.mode.name());
+    let status = ServerStatus::of_folder(&report.state).to_string();
+    put(&mut object, "status", status);
+    if let FolderState::Halted { reason } = &report.state {
+        put(&mut object, "reason", reason.as_str());
+    }
+    if let Some(detail) = &report.detail {
+        put_detail(&mut object, detail);
+    }
+    object
+}
+
+fn put_detail(object: &mut Object, detail: &FolderStatus) {
+    put(object, "folder", detail.folder.to_string());
+    put(object, "replica", detail.replica.to_string());
+    put(object, "in_sync", detail.in_sync);
+    put(object, "in_sync_at", detail.in_sync_at.map(timestamp));
+    put(object, "paths", detail.paths);
+    put(object, "pending", detail.pending);
+    let progress = &detail.progress;
+    put(
+        object,
+        "progress",
+        json!({"files_done": progress.files_done, "files_total": progress.files_total,
+            "bytes_done": progress.bytes_done, "bytes_total": progress.bytes_total}),
+    );
+    let peers = detail
+        .peers
+        .iter()
+        .map(|peer| json!({"name": peer.name, "is_live": peer.is_live, "in_sync": peer.in_sync}));
+    put(object, "peers", peers.collect::<Vec<_>>());
+    let skipped = detail.skipped.iter().map(|row| {
+        let mut object = Object::new();
+        put_bytes(&mut object, "path", row.path.as_bytes());
+        put(&mut object, "reason", row.reason.to_string());
+        put(&mut object, "kind", row.reason.kind());
+        Value::Object(object)
+    });
+    put(object, "skipped", skipped.collect::<Vec<_>>());
+    put(object, "brake", detail.brake.map(|brake| brake.kind()));
+    put(object, "watched_only", detail.watched_only);
+    put(object, "queue", detail.queue);
+    put(object, "bytes_received", detail.bytes_received);
+    put(object, "bytes_sent", detail.bytes_sent);
+}
+
+/// An event.
+#[must_use]
+pub fn event(record: &FolderEventRecord) -> Object {
+    let event = &record.event;
+    let mut object = object("event");
+    put(&mut object, "time", time(event.time));
+    put(&mut object, "name", event.name.as_str());
+    put(&mut object, "source", event.source.as_str());
+    let folder = record.folder.as_ref().map(|folder| folder.as_str());
+    put(&mut object, "folder", folder);
+    put_bytes(&mut object, "path", event.path.as_bytes());
+    if let Some(source) = &event.source_path {
+        put_bytes(&mut object, "source_path", source.as_bytes());
+    }
+    put(&mut object, "is_directory", event.is_directory);
+    put(&mut object, "network_source", event.network_source.clone());
+    object
+}
+
+/// What was settled.
+pub(crate) fn resolution(resolution: &Resolution) -> Object {
+    let mut object = object("resolution");
+    put_bytes(&mut object, "path", resolution.path.as_bytes());
+    put_bytes(&mut object, "copy", resolution.copy.as_bytes());
+    let kept = match resolution.kept {
+        Keep::Winner => "winner",
+        Keep::Copy => "copy",
+        Keep::Both => "both",
+    };
+    put(&mut object, "kept", kept);
+    object
+}
+
+/// What was restored.
+pub(crate) fn restoration(restoration: &Restoration) -> Object {
+    let mut object = object("restoration");
+    put_bytes(&mut object, "path", restoration.path.as_bytes());
+    put(&mut object, "revision", restoration.revision.0);
+    put(&mut object, "size", restoration.size);
+    object
+}
+
+/// Which folders something was done to.
+pub(crate) fn done_to(kind: &str, folders: &[crate::settings::FolderName]) -> Object {
+    let mut object = object(kind);
+    let names = folders.iter().map(ToString::to_string);
+    put(&mut object, "folders", names.collect::<Vec<_>>());
+    object
+}
+
+/// The last line of an answer.
+pub(crate) fn done() -> Object {
+    object("done")
+}
+
+/// Why something was not done.
+pub(crate) fn error(kind: &str, message: &str, hint: Option<String>, exit_code: u8) -> Object {
+    let mut object = object("error");
+    put(&mut object, "kind", kind);
+    put(&mut object, "message", message);
+    put(&mut object, "hint", hint);
+    put(&mut object, "exit_code", exit_code);
+    object
+}

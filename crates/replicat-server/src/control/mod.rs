@@ -1,0 +1,129 @@
+//! The local socket: how commands on the same host talk to a node.
+//!
+//! Goals: one line of JSON asks, lines of JSON answer, the last of which says `done` or `error`; what is answered is what
+//! the command prints with `--json`, so that there is one format; nobody but the user of the node may connect.
+//! Non-goals: other hosts.
+
+pub mod client;
+pub mod json;
+pub(crate) mod service;
+
+use replicat_core::path::RelPath;
+use serde::{Deserialize, Serialize};
+
+/// What a node is asked to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Command {
+    /// How it stands: a `node`.
+    Status,
+    /// Its peers: a `peer` for each.
+    Nodes,
+    /// Its folders: a `folder` for each.
+    Folders,
+    /// What happened: an `event` for each.
+    Events {
+        /// Whether to go on with what happens from now on.
+        follow: bool,
+    },
+    /// Pauses a folder, or all.
+    Pause {
+        /// Its name.
+        folder: Option<String>,
+    },
+    /// Lets a folder, or all, go on.
+    Resume {
+        /// Its name.
+        folder: Option<String>,
+    },
+    /// Looks at paths anew.
+    Rescan {
+        /// The name of the folder; all if it is left out.
+        folder: Option<String>,
+        /// The paths; everything if there are none.
+        paths: Vec<PathText>,
+    },
+    /// Releases the brake of a folder, or of all.
+    Approve {
+        /// Its name.
+        folder: Option<String>,
+    },
+    /// Settles a conflict: a `resolution`.
+    Resolve {
+        /// The name of the folder.
+        folder: String,
+        /// The path at which it arose.
+        path: PathText,
+        /// `winner`, `copy` or `both`.
+        keep: String,
+    },
+    /// Brings a version back: a `restoration`.
+    Restore {
+        /// The name of the folder.
+        folder: String,
+        /// The path.
+        path: PathText,
+        /// Which version; the latest in the trash if it is left out.
+        revision: Option<u32>,
+    },
+}
+
+/// A path as JSON has it: text, or its bytes in hexadecimal if they are none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum PathText {
+    /// A path that is text.
+    Text(String),
+    /// One that is not.
+    Bytes {
+        /// Two digits for each byte.
+        hex: String,
+    },
+}
+
+impl From<&RelPath> for PathText {
+    fn from(path: &RelPath) -> Self {
+        match std::str::from_utf8(path.as_bytes()) {
+            Ok(text) => Self::Text(text.to_owned()),
+            Err(_) => Self::Bytes {
+                hex: json::hexadecimal(path.as_bytes()),
+            },
+        }
+    }
+}
+
+impl PathText {
+    /// The path that it stands for, if it can be one.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn path(&self) -> Result<RelPath, String> {
+        let bytes = match self {
+            Self::Text(text) => text.clone().into_bytes(),
+            Self::Bytes { hex } => json::from_hexadecimal(hex)
+                .ok_or_else(|| format!("{hex:?} is no text of hexadecimal digits"))?,
+        };
+        RelPath::new(&bytes).map_err(|error| error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_lines_of_json() {
+        let line = r#"{"command":"rescan","folder":"site","paths":["a/b",{"hex":"636166e9"}]}"#;
+        let command: Command = serde_json::from_str(line).unwrap();
+        assert_eq!(serde_json::to_string(&command).unwrap(), line);
+        let Command::Rescan { paths, .. } = command else {
+            panic!("another command");
+        };
+        assert_eq!(paths[1].path().unwrap().as_bytes(), b"caf\xe9");
+        assert_eq!(PathText::from(&paths[1].path().unwrap()), paths[1]);
+        let outside = PathText::Text("../x".to_owned());
+        assert!(outside.path().is_err());
+        let unknown = r#"{"command":"status","x":1}"#;
+        assert!(serde_json::from_str::<Command>(unknown).is_err());
+    }
+}

@@ -1,0 +1,211 @@
+//! How a server is put together and started.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use replicat_net::{
+    ClusterKey, Endpoint, EndpointConfig, Events, Identity, NodeName, RateLimiter, Role,
+};
+use tokio::sync::watch;
+
+use super::error::ServerError;
+use super::folders::{Common, FolderTable};
+use super::hub::Hub;
+use super::peers::Peers;
+use super::{Inner, ReplicatServer, bandwidth, register};
+use crate::control::service;
+use crate::settings::{FolderName, FolderSettings, NodeSettings, Settings};
+use crate::storage::ChangeHandler;
+use crate::workers::Workers;
+
+/// How long a certificate that a node issues itself is valid; it is renewed long before.
+const CERTIFICATE_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Puts a server together, see [`ReplicatServer::builder`].
+#[derive(Default)]
+pub struct ServerBuilder {
+    settings: Settings,
+    handlers: Vec<Arc<dyn ChangeHandler>>,
+    identity: Option<Identity>,
+}
+
+impl ServerBuilder {
+    /// Takes all settings, in place of those given before.
+    #[must_use]
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// The name of the node.
+    #[must_use]
+    pub fn name(mut self, name: NodeName) -> Self {
+        self.settings.name = Some(name);
+        self
+    }
+
+    /// Where to listen, `host:port`; port 0 takes a free one.
+    #[must_use]
+    pub fn address(mut self, address: impl Into<String>) -> Self {
+        self.settings.address = Some(address.into());
+        self
+    }
+
+    /// The secret that all nodes of the cluster share.
+    #[must_use]
+    pub fn cluster_key(mut self, key: ClusterKey) -> Self {
+        self.settings.cluster_key = Some(key);
+        self
+    }
+
+    /// A folder to keep in sync, all else about it by default.
+    #[must_use]
+    pub fn folder(mut self, name: FolderName, directory: impl Into<PathBuf>) -> Self {
+        self.settings
+            .set_folder(FolderSettings::new(name, directory));
+        self
+    }
+
+    /// A node to dial.
+    #[must_use]
+    pub fn node(mut self, name: NodeName, address: impl Into<String>) -> Self {
+        self.settings.set_node(NodeSettings {
+            name: Some(name),
+            address: address.into(),
+        });
+        self
+    }
+
+    /// Who is told of changes in all folders, from the first on.
+    #[must_use]
+    pub fn change_handler(mut self, handler: Arc<dyn ChangeHandler>) -> Self {
+        self.handlers.push(handler);
+        self
+    }
+
+    /// An identity that was given to this node, in place of one that the cluster key issues.
+    #[must_use]
+    pub fn identity(mut self, identity: Identity) -> Self {
+        self.identity = Some(identity);
+        self
+    }
+
+    /// Starts the server. A folder that cannot be opened is halted, and the others go on; if there is only one, that
+    /// is an error.
+    ///
+    /// # Errors
+    /// If the settings cannot be used, the address is taken, or the only folder cannot be opened.
+    pub async fn start(self) -> Result<ReplicatServer, ServerError> {
+        self.settings.check()?;
+        let (identity, key) = self.own_identity()?;
+        let limiter = RateLimiter::unlimited();
+        let (endpoint, events) = bind(&self.settings, identity.clone(), &limiter).await?;
+        let hub = Arc::new(Hub::default());
+        let common = Common {
+            cluster: identity.cluster_id(),
+            node: identity.name().clone(),
+            role: identity.role(),
+            durability: self.settings.durability,
+            handlers: self.handlers,
+            hub: Arc::clone(&hub),
+        };
+        let folders = open_folders(common, &self.settings).await?;
+        let workers = Workers::default();
+        let peers = Peers::new(
+            identity.name().clone(),
+            endpoint.clone(),
+            Arc::clone(&folders) as Arc<_>,
+            Arc::clone(&hub),
+            workers.clone(),
+        );
+        let (limit, limits) = watch::channel(self.settings.bandwidth()?);
+        let inner = Arc::new(Inner {
+            identity,
+            key,
+            endpoint,
+            folders,
+            peers,
+            hub,
+            workers,
+            limiter,
+            limit,
+            settings: Mutex::new(self.settings),
+            started: SystemTime::now(),
+            stopped: watch::channel(false).0,
+            socket: Mutex::new(None),
+        });
+        start_workers(&inner, events, limits)?;
+        register(&inner);
+        Ok(ReplicatServer { inner })
+    }
+
+    fn own_identity(&self) -> Result<(Identity, Option<ClusterKey>), ServerError> {
+        if let Some(identity) = &self.identity {
+            return Ok((identity.clone(), self.settings.cluster_key.clone()));
+        }
+        let key = self.settings.load_cluster_key()?;
+        let identity = Identity::issue(
+            &key.authority()?,
+            self.settings.node_name(),
+            Role::ReadWrite,
+            SystemTime::now(),
+            CERTIFICATE_LIFETIME,
+        )?;
+        Ok((identity, Some(key)))
+    }
+}
+
+async fn bind(
+    settings: &Settings,
+    identity: Identity,
+    limiter: &RateLimiter,
+) -> Result<(Endpoint, Events), ServerError> {
+    let config = EndpointConfig {
+        listen: settings.listen_address(),
+        advertised: settings.advertise.clone(),
+        limiter: limiter.clone(),
+        ..EndpointConfig::default()
+    };
+    Ok(Endpoint::bind(identity, config).await?)
+}
+
+/// Opens all folders, on a thread that may wait for disks.
+async fn open_folders(
+    common: Common,
+    settings: &Settings,
+) -> Result<Arc<FolderTable>, ServerError> {
+    let wanted = settings.folders.clone();
+    let opened = tokio::task::spawn_blocking(move || {
+        let table = FolderTable::new(common);
+        let is_only = wanted.len() == 1;
+        for folder in wanted {
+            match table.start(folder) {
+                Err(error) if is_only => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(Arc::new(table))
+    });
+    opened.await.map_err(|error| ServerError::System {
+        action: "open the folders",
+        source: std::io::Error::other(error),
+    })?
+}
+
+fn start_workers(
+    inner: &Arc<Inner>,
+    events: Events,
+    limits: watch::Receiver<Option<replicat_net::BandwidthLimit>>,
+) -> Result<(), ServerError> {
+    let settings = inner.settings();
+    if let Some(path) = &settings.control_socket {
+        let service = service::start(path, Arc::downgrade(inner), &inner.workers)?;
+        inner.keep_socket(service);
+    }
+    tokio::spawn(Arc::clone(&inner.peers).follow(events));
+    let (limiter, workers) = (inner.limiter.clone(), inner.workers.clone());
+    tokio::spawn(bandwidth::follow(limiter, limits, workers));
+    inner.peers.dial(&settings.nodes);
+    Ok(())
+}

@@ -1,0 +1,346 @@
+//! The folders of a node.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
+
+use replicat_core::entry::Timestamp;
+use replicat_core::id::FolderId;
+use replicat_core::path::RelPath;
+use replicat_engine::event::ItemKind;
+use replicat_engine::live::{
+    ChangeAction, ChangeOrigin, FolderEvent, FolderMode, FolderState, Listener, PathChange,
+};
+use replicat_engine::options::Durability;
+use replicat_net::{ClusterId, NodeName, Role};
+
+use super::error::ServerError;
+use super::hub::{FolderEventRecord, Hub};
+use super::status::FolderReport;
+use crate::link::{Folders, Replica};
+use crate::settings::{FolderName, FolderSettings, folder_id};
+use crate::storage::{ChangeHandler, DirTreeMap, Event, EventName, FilesystemTracker};
+
+/// What all folders of a node have in common.
+pub(crate) struct Common {
+    pub(crate) cluster: ClusterId,
+    pub(crate) node: NodeName,
+    pub(crate) role: Role,
+    pub(crate) durability: Durability,
+    pub(crate) handlers: Vec<Arc<dyn ChangeHandler>>,
+    pub(crate) hub: Arc<Hub>,
+}
+
+/// The folders of a node, by id.
+pub(crate) struct FolderTable {
+    common: Common,
+    rows: RwLock<BTreeMap<FolderId, Arc<FolderRow>>>,
+}
+
+/// One folder of a node.
+pub(crate) struct FolderRow {
+    pub(crate) settings: FolderSettings,
+    running: RwLock<Running>,
+    states: Mutex<States>,
+}
+
+/// Whether a folder runs.
+enum Running {
+    Open {
+        tracker: Arc<FilesystemTracker>,
+        replica: Arc<dyn Replica>,
+    },
+    Failed {
+        reason: String,
+    },
+}
+
+/// What a folder held at the last two times when that was asked and had changed.
+#[derive(Default)]
+struct States {
+    previous: DirTreeMap,
+    current: DirTreeMap,
+}
+
+impl FolderTable {
+    pub(crate) fn new(common: Common) -> Self {
+        Self {
+            common,
+            rows: RwLock::default(),
+        }
+    }
+
+    /// Opens a folder. One that cannot be opened is kept, halted, and the reason is returned as well.
+    pub(crate) fn start(&self, settings: FolderSettings) -> Result<(), ServerError> {
+        let id = folder_id(self.common.cluster, &settings.name);
+        let opened = self.open(&settings);
+        let (running, outcome) = match opened {
+            Ok(running) => (running, Ok(())),
+            Err(error) => {
+                let reason = reason(&error);
+                tracing::error!(folder = %settings.name, reason, "the folder is halted");
+                (Running::Failed { reason }, Err(error))
+            }
+        };
+        let row = FolderRow {
+            settings,
+            running: RwLock::new(running),
+            states: Mutex::default(),
+        };
+        let mut rows = self.rows.write().unwrap_or_else(PoisonError::into_inner);
+        rows.insert(id, Arc::new(row));
+        outcome
+    }
+
+    fn open(&self, settings: &FolderSettings) -> Result<Running, ServerError> {
+        let common = &self.common;
+        let mut live = settings.live(common.cluster, &common.node, common.durability)?;
+        live.mode = self.mode(settings);
+        let listener = FolderListener {
+            node: common.node.clone(),
+            folder: settings.name.clone(),
+            hub: Arc::clone(&common.hub),
+        };
+        let tracker =
+            FilesystemTracker::open(live, common.handlers.clone(), Some(Arc::new(listener)));
+        let tracker = tracker.map_err(|source| ServerError::Folder {
+            folder: settings.name.clone(),
+            source,
+        })?;
+        let replica = Arc::new(tracker.folder().clone());
+        Ok(Running::Open {
+            tracker: Arc::new(tracker),
+            replica,
+        })
+    }
+
+    /// A node that may only receive does not try to send.
+    fn mode(&self, settings: &FolderSettings) -> FolderMode {
+        match (self.common.role, settings.mode) {
+            (Role::ReadOnly, FolderMode::ReadWrite) => FolderMode::ReceiveOnly,
+            (_, mode) => mode,
+        }
+    }
+
+    /// Opens a folder that could not be opened before.
+    pub(crate) fn retry(&self, row: &FolderRow) -> Result<(), ServerError> {
+        if row.tracker().is_some() {
+            return Ok(());
+        }
+        let opened = self.open(&row.settings);
+        let mut running = row.running.write().unwrap_or_else(PoisonError::into_inner);
+        match opened {
+            Ok(open) => {
+                *running = open;
+                Ok(())
+            }
+            Err(error) => {
+                *running = Running::Failed {
+                    reason: reason(&error),
+                };
+                Err(error)
+            }
+        }
+    }
+
+    /// Stops a folder, and forgets it.
+    pub(crate) fn stop(&self, name: &FolderName) {
+        let id = folder_id(self.common.cluster, name);
+        let mut rows = self.rows.write().unwrap_or_else(PoisonError::into_inner);
+        let row = rows.remove(&id);
+        drop(rows);
+        if let Some(tracker) = row.and_then(|row| row.tracker()) {
+            tracker.stop();
+        }
+    }
+
+    /// All folders, by name.
+    pub(crate) fn all(&self) -> Vec<Arc<FolderRow>> {
+        let rows = self.rows.read().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<_> = rows.values().map(Arc::clone).collect();
+        all.sort_by(|one, other| one.settings.name.cmp(&other.settings.name));
+        all
+    }
+
+    /// A folder by its name.
+    pub(crate) fn named(&self, name: &str) -> Result<Arc<FolderRow>, ServerError> {
+        let all = self.all();
+        let known = || all.iter().map(|row| row.settings.name.clone()).collect();
+        let found = all.iter().find(|row| row.settings.name.as_str() == name);
+        found
+            .map(Arc::clone)
+            .ok_or_else(|| ServerError::UnknownFolder {
+                folder: name.to_owned(),
+                known: known(),
+            })
+    }
+
+    /// The folder that a path of this machine lies in, and where.
+    pub(crate) fn holding(&self, path: &Path) -> Option<(Arc<FolderRow>, RelPath)> {
+        self.all().into_iter().find_map(|row| {
+            let inside = row.inside(path)?;
+            Some((row, inside))
+        })
+    }
+}
+
+fn reason(error: &ServerError) -> String {
+    match error.hint() {
+        Some(hint) => format!("{error}; {hint}"),
+        None => error.to_string(),
+    }
+}
+
+impl Folders for FolderTable {
+    fn replica(&self, folder: FolderId) -> Option<Arc<dyn Replica>> {
+        let rows = self.rows.read().unwrap_or_else(PoisonError::into_inner);
+        let row = rows.get(&folder)?;
+        let running = row.running.read().unwrap_or_else(PoisonError::into_inner);
+        match &*running {
+            Running::Open { replica, .. } => Some(Arc::clone(replica)),
+            Running::Failed { .. } => None,
+        }
+    }
+
+    fn offered(&self) -> Vec<(FolderId, FolderName, FolderMode)> {
+        let rows = self.all();
+        let open = rows.iter().filter(|row| row.tracker().is_some());
+        open.map(|row| {
+            let name = row.settings.name.clone();
+            let id = folder_id(self.common.cluster, &name);
+            (id, name, self.mode(&row.settings))
+        })
+        .collect()
+    }
+}
+
+impl FolderRow {
+    /// The tracker, if the folder could be opened.
+    pub(crate) fn tracker(&self) -> Option<Arc<FilesystemTracker>> {
+        let running = self.running.read().unwrap_or_else(PoisonError::into_inner);
+        match &*running {
+            Running::Open { tracker, .. } => Some(Arc::clone(tracker)),
+            Running::Failed { .. } => None,
+        }
+    }
+
+    /// How it stands.
+    pub(crate) fn report(&self) -> FolderReport {
+        let running = self.running.read().unwrap_or_else(PoisonError::into_inner);
+        let (state, detail) = match &*running {
+            Running::Open { tracker, .. } => {
+                let status = tracker.status();
+                (status.state.clone(), Some(status))
+            }
+            Running::Failed { reason } => {
+                let reason = reason.clone();
+                (FolderState::Halted { reason }, None)
+            }
+        };
+        FolderReport {
+            name: self.settings.name.clone(),
+            directory: self.settings.directory.clone(),
+            mode: self.settings.mode,
+            state,
+            detail,
+        }
+    }
+
+    /// What it holds now, and what it held before that.
+    pub(crate) fn states(&self) -> (DirTreeMap, DirTreeMap) {
+        let now = self.tracker().map(|tracker| tracker.snapshot());
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(now) = now
+            && now != states.current
+        {
+            states.previous = std::mem::replace(&mut states.current, now);
+        }
+        (states.previous.clone(), states.current.clone())
+    }
+
+    /// The path within the folder of a path of this machine, if it lies there.
+    fn inside(&self, path: &Path) -> Option<RelPath> {
+        let root = self.settings.directory.canonicalize().ok()?;
+        let whole = resolved(path)?;
+        let inside = whole.strip_prefix(root).ok()?;
+        RelPath::new(inside.as_os_str().as_encoded_bytes()).ok()
+    }
+}
+
+/// A path with its directory, as far as it exists, free of symbolic links.
+fn resolved(path: &Path) -> Option<PathBuf> {
+    let whole = std::path::absolute(path).ok()?;
+    let above = whole.ancestors().skip(1);
+    for directory in above {
+        if let Ok(found) = directory.canonicalize() {
+            return Some(found.join(whole.strip_prefix(directory).ok()?));
+        }
+    }
+    Some(whole)
+}
+
+/// Passes on what a folder tells.
+struct FolderListener {
+    node: NodeName,
+    folder: FolderName,
+    hub: Arc<Hub>,
+}
+
+impl Listener for FolderListener {
+    fn event(&self, event: FolderEvent) {
+        let folder = &self.folder;
+        match event {
+            FolderEvent::Changed(change) => self.hub.push(FolderEventRecord {
+                folder: Some(folder.clone()),
+                event: self.translate(change),
+            }),
+            FolderEvent::Conflict { path, copy } => {
+                tracing::warn!(%folder, ?path, ?copy, "a conflict was kept as a copy");
+            }
+            FolderEvent::State(FolderState::Halted { reason }) => {
+                tracing::error!(%folder, reason, "the folder is halted");
+            }
+            FolderEvent::State(state) => {
+                tracing::info!(%folder, ?state, "the folder is in another state");
+            }
+            FolderEvent::Warning(warning) => tracing::warn!(%folder, "{warning}"),
+        }
+    }
+}
+
+impl FolderListener {
+    fn translate(&self, change: PathChange) -> Event {
+        let (source, network_source) = match change.origin {
+            ChangeOrigin::Here => (self.node.to_string(), None),
+            ChangeOrigin::Elsewhere { node, through } => (node, Some(through)),
+        };
+        let (name, source_path) = match change.action {
+            ChangeAction::Created => (EventName::Create, None),
+            ChangeAction::Updated => (EventName::Write, None),
+            ChangeAction::Deleted => (EventName::Remove, None),
+            ChangeAction::Renamed { from } => (EventName::TrackerRename, Some(from)),
+        };
+        Event {
+            source,
+            name,
+            path: change.path,
+            source_path,
+            time: system_time(change.time),
+            is_directory: change.kind == ItemKind::Directory,
+            network_source,
+        }
+    }
+}
+
+fn system_time(time: Timestamp) -> SystemTime {
+    let seconds = Duration::from_secs(time.seconds.unsigned_abs());
+    let whole = match time.seconds >= 0 {
+        true => SystemTime::UNIX_EPOCH.checked_add(seconds),
+        false => SystemTime::UNIX_EPOCH.checked_sub(seconds),
+    };
+    let nanoseconds = Duration::from_nanos(time.nanoseconds.into());
+    whole
+        .and_then(|whole| whole.checked_add(nanoseconds))
+        .unwrap_or(SystemTime::UNIX_EPOCH)
+}

@@ -1,0 +1,132 @@
+//! A server as the whole purpose of a process: it runs until it is told to stop.
+
+use std::path::PathBuf;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::systemd::Systemd;
+use super::{ReplicatServer, ServerError};
+use crate::settings::{Settings, SettingsError, set_global_settings};
+
+/// What a serving process has beside its settings.
+#[derive(Default)]
+pub struct ServeOptions {
+    /// Reads the settings anew on SIGHUP; without it, the signal does nothing.
+    pub reload: Option<Box<dyn Fn() -> Result<Settings, SettingsError> + Send + Sync>>,
+    /// Where the service manager listens: what `NOTIFY_SOCKET` says.
+    pub notify_socket: Option<PathBuf>,
+    /// Is called with the server once it has started.
+    pub started: Option<Box<dyn FnOnce(&ReplicatServer) + Send>>,
+}
+
+/// Starts a node and serves until SIGTERM or SIGINT, or until [`ReplicatServer::shutdown`] of another handle. The
+/// settings become the [`global_settings`](crate::global_settings).
+///
+/// ```no_run
+/// use replicat_server::{Settings, bootstrap_and_serve};
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), replicat_server::ServerError> {
+/// let settings = Settings::from_file("/etc/replicat.toml".as_ref())?;
+/// bootstrap_and_serve(settings).await
+/// # }
+/// ```
+///
+/// # Errors
+/// If the node cannot be started.
+pub async fn bootstrap_and_serve(settings: Settings) -> Result<(), ServerError> {
+    serve(settings, ServeOptions::default()).await
+}
+
+/// As [`bootstrap_and_serve`], with what a serving process may have beside its settings.
+///
+/// # Errors
+/// If the node cannot be started.
+pub async fn serve(settings: Settings, options: ServeOptions) -> Result<(), ServerError> {
+    // Before all else, so that an early signal is not lost.
+    let mut signals = Signals::new()?;
+    let systemd = Systemd::new(options.notify_socket);
+    set_global_settings(settings.clone());
+    let server = ReplicatServer::builder().settings(settings).start().await?;
+    if let Some(started) = options.started {
+        started(&server);
+    }
+    systemd.tell(&format!("READY=1\nSTATUS={}", server.status()));
+    loop {
+        let next = tokio::select! {
+            next = signals.next() => next,
+            () = server.stopped() => Told::Stop,
+        };
+        match next {
+            Told::Stop => break,
+            Told::Reload => {
+                systemd.tell("RELOADING=1");
+                reload(&server, options.reload.as_deref()).await;
+                systemd.tell(&format!("READY=1\nSTATUS={}", server.status()));
+            }
+        }
+    }
+    systemd.tell("STOPPING=1\nSTATUS=finishing what was begun");
+    tracing::info!("the node stops");
+    server.shutdown().await;
+    Ok(())
+}
+
+type Read = dyn Fn() -> Result<Settings, SettingsError> + Send + Sync;
+
+/// Settings that cannot be used change nothing.
+async fn reload(server: &ReplicatServer, read: Option<&Read>) {
+    let Some(read) = read else {
+        return;
+    };
+    let settings = match read() {
+        Ok(settings) => settings,
+        Err(error) => {
+            tracing::error!(%error, "the settings were not read anew");
+            return;
+        }
+    };
+    match server.reload(settings.clone()).await {
+        Ok(()) => {
+            set_global_settings(settings);
+            tracing::info!("the settings were read anew");
+        }
+        Err(error) => tracing::error!(%error, "the settings were not taken"),
+    }
+}
+
+/// What a signal tells.
+enum Told {
+    Stop,
+    Reload,
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, ServerError> {
+        let listen = |kind| {
+            signal(kind).map_err(|source| ServerError::System {
+                action: "prepare for signals",
+                source,
+            })
+        };
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hang_up: listen(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Told {
+        tokio::select! {
+            _ = self.terminate.recv() => Told::Stop,
+            _ = self.interrupt.recv() => Told::Stop,
+            _ = self.hang_up.recv() => Told::Reload,
+        }
+    }
+}

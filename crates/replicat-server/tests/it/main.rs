@@ -1,0 +1,6 @@
+//! Nodes in one process, with real directories and links.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // The helpers of a test may panic as the test itself may.
+
+mod cluster;
+mod topology;
