@@ -108,7 +108,7 @@ async fn handshake(
     tcp: TcpStream,
     who: &mut Option<PeerIdentity>,
 ) -> Result<(), Failure> {
-    tune(&tcp, shared.config.dead_after).map_err(ConnectError::Broken)?;
+    tune(&tcp).map_err(ConnectError::Broken)?;
     let mut stream = tls_server(tcp, &shared.tls)
         .await
         .map_err(Failure::from_tls)?;

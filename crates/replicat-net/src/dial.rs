@@ -146,7 +146,7 @@ fn refused(shared: &Shared, stream: Stream, refusal: Refusal) -> ConnectError {
 
 async fn open(shared: &Shared, address: &str) -> Result<Stream, ConnectError> {
     let tcp = dial(address, shared.config.handshake_deadline).await?;
-    tune(&tcp, shared.config.dead_after).map_err(ConnectError::Broken)?;
+    tune(&tcp).map_err(ConnectError::Broken)?;
     tls_client(tcp, &shared.tls).await
 }
 

@@ -76,7 +76,7 @@ pub enum ConnectError {
         whose: &'static str,
     },
     /// The other side does not speak this protocol.
-    #[error("what answers there is not a replicat node, or one of another protocol")]
+    #[error("the other end is not a replicat node, or speaks another protocol")]
     NotReplicat,
     /// The TLS handshake failed otherwise.
     #[error("no encrypted connection: {0}")]

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use socket2::SockRef;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
@@ -41,12 +40,10 @@ pub(crate) async fn dial(address: &str, share: Duration) -> Result<TcpStream, Co
     Err(failed)
 }
 
-/// Small frames leave at once, and a peer that the network lost is noticed while we write.
-pub(crate) fn tune(stream: &TcpStream, dead_after: Duration) -> std::io::Result<()> {
-    stream.set_nodelay(true)?;
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    SockRef::from(stream).set_tcp_user_timeout(Some(dead_after))?;
-    Ok(())
+/// Small frames leave at once. There is no TCP_USER_TIMEOUT: on Linux it would also end a connection
+/// whose peer is alive and takes nothing for a while, as one does whose disk is busy.
+pub(crate) fn tune(stream: &TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)
 }
 
 pub(crate) async fn tls_client(tcp: TcpStream, tls: &Tls) -> Result<Stream, ConnectError> {

@@ -1,7 +1,7 @@
 //! Back-pressure, and the independence of lanes.
 
 use std::num::NonZeroU64;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use replicat_net::{EndpointConfig, RateLimiter, TrySendError};
@@ -47,6 +47,39 @@ async fn a_receiver_that_waits_stops_the_sender_and_no_other_lane() {
         assert_eq!(frame.len(), FRAME_BYTES);
     }
     sending.await.unwrap();
+}
+
+/// A peer that takes nothing for longer than a silent one is endured is busy, not dead. The timeout of
+/// the operating system for unacknowledged data, which we set once, could not tell the two apart.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receiver_may_wait_longer_than_a_silent_peer_may() {
+    let dead_after = Duration::from_millis(500);
+    let mut pair = Pair::new(EndpointConfig {
+        queue_bytes_max: QUEUE_BYTES,
+        ping_interval: Duration::from_millis(50),
+        dead_after,
+        ..config()
+    })
+    .await;
+    let bulk = pair.to_a.bulk(0);
+    let sending = tokio::spawn(async move {
+        let frame = Bytes::from(vec![7; FRAME_BYTES]);
+        for _ in 0..FRAMES {
+            bulk.send(frame.clone()).await.unwrap();
+        }
+    });
+    let (ours, theirs) = (pair.to_a.control(), pair.to_b.control());
+    let started = Instant::now();
+    while started.elapsed() < 5 * dead_after {
+        ours.send("ping".into()).await.unwrap();
+        patiently(theirs.recv()).await.unwrap();
+    }
+    let receiver = pair.to_b.bulk(0);
+    for _ in 0..FRAMES {
+        patiently(receiver.recv()).await.unwrap();
+    }
+    sending.await.unwrap();
+    assert!(pair.a.events.try_recv().is_none());
 }
 
 /// A connection that the network holds up holds at most a queue of frames.

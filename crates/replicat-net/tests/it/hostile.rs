@@ -230,6 +230,22 @@ async fn a_bulk_connection_needs_the_id_of_the_link() {
     }
 }
 
+/// A process that takes the name of a connected node is refused, and the connected one is asked
+/// whether it still lives.
+#[tokio::test]
+async fn a_process_that_takes_the_name_of_another_makes_us_look_for_that() {
+    let (mut a, authority) = listening(config()).await;
+    let (mut first, _link) = linked(&mut a, &authority).await;
+    let mut second = RawNode::connect(&authority, &a.address()).await;
+    let another = Greeting {
+        instance: vec![7; 16],
+        ..greeting()
+    };
+    assert_eq!(second.greet(another).await.refusal.unwrap().code, 3);
+    let (kind, nonce) = first.read_frame().await;
+    assert_eq!((kind, nonce.len()), (PING, 8));
+}
+
 /// The peer lost its link without our noticing, and greets anew: the old link makes way. A greeting
 /// that was under way before does not.
 #[tokio::test]

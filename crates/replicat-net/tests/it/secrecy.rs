@@ -75,3 +75,29 @@ async fn no_plaintext_is_on_the_wire() {
         );
     }
 }
+
+/// Whoever can reach the port and has no certificate is not told a byte of what follows TLS.
+#[tokio::test]
+async fn whoever_has_no_certificate_gets_nothing() {
+    let authority = authority();
+    let mut a = TestNode::start(&authority, "a").await;
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(authority.certificate()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"replicat/1".to_vec()];
+    let name = format!("{}.replicat.invalid", authority.cluster_id());
+    let tcp = TcpStream::connect(a.address()).await.unwrap();
+    let mut stream = tokio_rustls::TlsConnector::from(Arc::new(config))
+        .connect(name.try_into().unwrap(), tcp)
+        .await
+        .unwrap();
+    let mut told = Vec::new();
+    assert!(patiently(stream.read_to_end(&mut told)).await.is_err());
+    assert_eq!(told, b"");
+    a.refused().await;
+}
