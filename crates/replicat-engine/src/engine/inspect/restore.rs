@@ -103,7 +103,8 @@ impl Looked {
         }
     }
 
-    /// Replaces what is at `path`, which goes to the trash, by the file at `by`, which is moved there.
+    /// Replaces what is at `path`, which goes to the trash, by the file at `by`, which is moved there. At no moment is
+    /// there nothing at `path`.
     pub(super) fn replace(&mut self, path: &RelPath, by: &RelPath) -> Result<(), SyncError> {
         let Some(source) = self.fingerprint(by)? else {
             return Err(SyncError::UnknownPath {
@@ -111,15 +112,21 @@ impl Looked {
                 path: by.clone(),
             });
         };
-        self.remove(path)?;
-        self.change(
-            path,
-            None,
-            Action::Rename {
-                from: by.clone(),
-                expected: source,
-            },
-        )
+        let expected = self.fingerprint(path)?;
+        let adopted = (self.local.hands.as_ref()).map(|hands| hands.applier.adopt(by, &source));
+        match (expected, adopted) {
+            (Some(_), Some(Ok(staged))) => {
+                self.change(path, expected, Action::Put(Box::new(staged)))?;
+                self.remove(by)
+            }
+            // Nothing is replaced, or the file cannot have two names.
+            _ => {
+                self.remove(path)?;
+                let from = by.clone();
+                let expected = source;
+                self.change(path, None, Action::Rename { from, expected })
+            }
+        }
     }
 
     /// Makes of a conflict copy a file like any other.
