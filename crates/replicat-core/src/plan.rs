@@ -276,12 +276,15 @@ impl<S: Store> Replica<S> {
     ) -> Result<Option<Source>, StoreError> {
         let mut best: Option<Source> = None;
         for path in self.store().by_content(content, SOURCES_LOOKED_AT_MAX)? {
+            if path == *wanted_at {
+                continue;
+            }
             let record = self.record(&path)?;
             let held = self.storage_state(&path, &record)?;
             let (Some(held), Some(local)) = (held, &record.local) else {
                 continue;
             };
-            if path == *wanted_at || held.payload.content() != Some(content) {
+            if held.payload.content() != Some(content) {
                 continue;
             }
             let fate = match record.entry.shown().filter(Shown::is_live) {

@@ -5,6 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use foldhash::fast::RandomState;
 use replicat_core::path::{PATH_BYTES_MAX, RelPath};
 
 use crate::error::Fault;
@@ -18,10 +19,10 @@ const CACHED_BYTES_MAX: usize = 4 << 20;
 /// The directories met lately.
 #[derive(Default)]
 struct Cache {
-    ids: HashMap<RelPath, DirectoryId>,
-    paths: HashMap<DirectoryId, RelPath>,
+    ids: HashMap<RelPath, DirectoryId, RandomState>,
+    paths: HashMap<DirectoryId, RelPath, RandomState>,
     /// Directories known to have no number. Forgotten whenever one is given.
-    unnumbered: HashSet<RelPath>,
+    unnumbered: HashSet<RelPath, RandomState>,
     bytes: usize,
 }
 
@@ -59,6 +60,18 @@ impl Directories {
         *self.cache() = Cache::default();
     }
 
+    /// What is remembered of `directory`; `Some(None)`: that it has no number.
+    fn answer(&self, directory: &RelPath) -> Option<Option<DirectoryId>> {
+        if directory.is_root() {
+            return Some(Some(ROOT));
+        }
+        let cache = self.cache();
+        if let Some(id) = cache.ids.get(directory) {
+            return Some(Some(*id));
+        }
+        cache.unnumbered.contains(directory).then_some(None)
+    }
+
     fn remembered(&self, directory: &RelPath) -> Option<DirectoryId> {
         if directory.is_root() {
             return Some(ROOT);
@@ -85,8 +98,8 @@ impl Directories {
         rows: &impl Rows,
         directory: &RelPath,
     ) -> Result<Option<DirectoryId>, Fault> {
-        if self.cache().unnumbered.contains(directory) {
-            return Ok(None);
+        if let Some(found) = self.answer(directory) {
+            return Ok(found);
         }
         let (mut id, unknown) = self.climb(directory);
         for path in unknown.into_iter().rev() {

@@ -11,9 +11,9 @@ use crate::error::Fault;
 use crate::format::bytes::Input;
 use crate::format::keys::{self, Place};
 use crate::format::rows::encode_history;
-use crate::format::v1::{decode_record, encode_record};
+use crate::format::v1::encode_record;
 use crate::history::{HISTORY_ROWS_MAX, HistoryRow};
-use crate::overlay::{Overlay, RecordsByDirectory, directory_of};
+use crate::overlay::{Held, HeldDirectories, HeldDirectory, Overlay, directory_of};
 use crate::replicas::Replicas;
 use crate::summary::Summary;
 use crate::tables::{Direction, Name, OpenTables, Rows};
@@ -23,8 +23,8 @@ const GAP_ROWS_MIN: usize = 8;
 
 /// A row to write; `None`: it goes.
 type Row = (Vec<u8>, Option<Vec<u8>>);
-/// The path and the new record that a row was made from.
-type Origin<'a> = (RelPath, Option<&'a Record>);
+/// What a row was made from: the directory, the name in it, and the record.
+type Origin<'a> = (&'a RelPath, &'a [u8], &'a Held);
 /// A row of an order to write. `None` sorts first, so that a row given to another path stays.
 type OrderRow = (Name, Vec<u8>, Option<Vec<u8>>);
 
@@ -59,27 +59,17 @@ struct Batch<'a, 'txn> {
 impl Batch<'_, '_> {
     fn row(&mut self, table: Name, key: &[u8], value: Option<&[u8]>) -> Result<(), Fault> {
         match value {
-            Some(value) => self.tables.put(table, key, value)?,
-            None => self.tables.remove(table, key)?,
-        };
-        Ok(())
+            Some(value) => self.tables.put(table, key, value),
+            None => self.tables.remove(table, key),
+        }
     }
 
-    fn records(&mut self, records: &RecordsByDirectory) -> Result<(), Fault> {
+    fn records(&mut self, records: &HeldDirectories) -> Result<(), Fault> {
         let (entries, origins) = self.encode(records)?;
-        let old = self.write_sorted(Name::Entries, &entries)?;
+        self.write_sorted(Name::Entries, &entries)?;
         let mut orders = Vec::with_capacity(2 * entries.len());
-        for (((key, _), (path, new)), old) in entries.iter().zip(&origins).zip(old) {
-            let old = old.map(|row| decode_record(&row, &self.summary.replicas));
-            let replicas = &mut self.summary.replicas;
-            compare(
-                &mut orders,
-                path,
-                key,
-                old.transpose()?.as_ref(),
-                *new,
-                replicas,
-            );
+        for ((key, _), origin) in entries.iter().zip(&origins) {
+            compare(&mut orders, key, origin, &mut self.summary.replicas);
         }
         self.orders(orders)
     }
@@ -87,54 +77,50 @@ impl Batch<'_, '_> {
     /// The rows of the entries in key order, and what they were made from.
     fn encode<'r>(
         &mut self,
-        records: &'r RecordsByDirectory,
+        records: &'r HeldDirectories,
     ) -> Result<(Vec<Row>, Vec<Origin<'r>>), Fault> {
+        let mut directories: Vec<&HeldDirectory> = records.values().collect();
+        // So that new directories are numbered as they lie.
+        directories.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         let mut rows = Vec::new();
-        for (directory, names) in records {
+        for HeldDirectory { path, names } in directories {
             let next = &mut self.summary.totals.next_directory;
-            let id = self
-                .directories
-                .find_or_number(self.tables, next, directory)?;
-            for (name, record) in names {
-                let place = Place {
-                    directory: id,
-                    name,
-                };
+            let directory = self.directories.find_or_number(self.tables, next, path)?;
+            for (name, held) in names {
                 let replicas = &mut self.summary.replicas;
                 let encode = |record: &Record| encode_record(record, replicas);
-                let row = (place.key(), record.as_ref().map(encode));
-                rows.push((row, (path_in(directory, name)?, record.as_ref())));
+                let place = Place { directory, name };
+                let row = (place.key(), held.record.as_ref().map(encode));
+                rows.push((row, (path, &name[..], held)));
             }
         }
         rows.sort_unstable_by(|((a, _), _), ((b, _), _)| a.cmp(b));
         Ok(rows.into_iter().unzip())
     }
 
-    /// Writes sorted rows; what was there before.
-    fn write_sorted(&mut self, table: Name, rows: &[Row]) -> Result<Vec<Option<Vec<u8>>>, Fault> {
-        let mut old = Vec::with_capacity(rows.len());
+    /// Writes sorted rows.
+    fn write_sorted(&mut self, table: Name, rows: &[Row]) -> Result<(), Fault> {
+        let mut rest = rows;
         // Rows that are written one by one before it is worth looking for a gap again.
         let mut single = 0_usize;
-        while let Some((key, value)) = rows.get(old.len()) {
-            let Some(value) = value else {
-                old.push(self.tables.remove(table, key)?);
-                continue;
-            };
-            let gap = match single {
-                0 => self.gap(table, &rows[old.len()..])?,
+        while let Some(((key, value), others)) = rest.split_first() {
+            let gap = match (value, single) {
+                (Some(_), 0) => self.gap(table, rest)?,
                 _ => 0,
             };
             if gap < GAP_ROWS_MIN {
-                old.push(self.tables.put(table, key, value)?);
+                self.row(table, key, value.as_deref())?;
                 single = single.checked_sub(1).unwrap_or(GAP_ROWS_MIN);
+                rest = others;
                 continue;
             }
-            let new = rows[old.len()..][..gap].iter();
+            let (new, others) = rest.split_at(gap);
+            let new = new.iter();
             let new = new.filter_map(|(key, value)| Some((&key[..], value.as_deref()?)));
             self.tables.fill_gap(table, new)?;
-            old.resize(old.len() + gap, None);
+            rest = others;
         }
-        Ok(old)
+        Ok(())
     }
 
     /// How many of the first rows are new, to be kept, and fall between the same two existing keys.
@@ -229,68 +215,80 @@ fn history_key(prefix: &[u8], sequence: u32) -> Vec<u8> {
     [prefix, &sequence.to_be_bytes()].concat()
 }
 
-fn path_in(directory: &RelPath, name: &[u8]) -> Result<RelPath, Fault> {
-    if name.is_empty() {
-        return Ok(directory.clone());
-    }
-    directory
-        .join(name)
-        .map_err(|error| Fault::damaged(error.to_string()))
+/// Which orders know a path otherwise than before.
+struct Changed {
+    dots: bool,
+    contents: bool,
+    links: bool,
+    copies: bool,
+    pending: bool,
 }
 
-/// Collects the rows of the orders that differ between two records of a path.
-fn compare(
-    rows: &mut Vec<OrderRow>,
-    path: &RelPath,
-    key: &[u8],
-    old: Option<&Record>,
-    new: Option<&Record>,
-    replicas: &mut Replicas,
-) {
-    let before = old.map_or_else(Vec::new, |old| order_keys(path, key, old, replicas));
-    let after = new.map_or_else(Vec::new, |new| order_keys(path, key, new, replicas));
-    for row in &before {
-        if !after.contains(row) {
-            rows.push((row.0, row.1.clone(), None));
+impl Changed {
+    fn between(held: &Held) -> Self {
+        let (old, new) = (held.stored.iter(), held.record.iter());
+        let (old, new) = (|| old.clone(), || new.clone());
+        Self {
+            dots: !old()
+                .flat_map(Record::dots)
+                .eq(new().flat_map(Record::dots)),
+            contents: !(old().flat_map(Record::contents)).eq(new().flat_map(Record::contents)),
+            links: !(old().flat_map(Record::links)).eq(new().flat_map(Record::links)),
+            copies: !(old().flat_map(Record::copies)).eq(new().flat_map(Record::copies)),
+            pending: old().any(|record| record.pending) != new().any(|record| record.pending),
         }
     }
-    for (table, row) in after {
-        if before.contains(&(table, row.clone())) {
-            continue;
-        }
-        let value = match table {
+}
+
+/// Collects the rows of the orders that differ between the two records of a path.
+fn compare(rows: &mut Vec<OrderRow>, key: &[u8], origin: &Origin<'_>, replicas: &mut Replicas) {
+    let (directory, name, held) = *origin;
+    let changed = Changed::between(held);
+    let mut keys = |record: &Option<Record>| {
+        let keys = |record: &Record| {
+            let mut found = order_keys(key, record, &changed, replicas);
+            if record.pending && changed.pending {
+                found.push((Name::Pending, keys::path_in(directory, name)));
+            }
+            found
+        };
+        record.as_ref().map_or_else(Vec::new, keys)
+    };
+    let (before, after) = (keys(&held.stored), keys(&held.record));
+    for row in before.iter().filter(|row| !after.contains(row)) {
+        rows.push((row.0, row.1.clone(), None));
+    }
+    for row in after.into_iter().filter(|row| !before.contains(row)) {
+        let value = match row.0 {
             Name::ByDot => key.to_vec(),
             _ => Vec::new(),
         };
-        rows.push((table, row, Some(value)));
+        rows.push((row.0, row.1, Some(value)));
     }
 }
 
-/// Under which keys of the orders a path is found.
+/// Under which keys a path is found in the orders that changed, all but that of the paths with work to do.
 fn order_keys(
-    path: &RelPath,
     place: &[u8],
     record: &Record,
+    changed: &Changed,
     replicas: &mut Replicas,
 ) -> Vec<(Name, Vec<u8>)> {
     let under = |prefix: &[u8]| [prefix, place].concat();
     let mut found = Vec::with_capacity(3);
-    for dot in record.dots() {
+    for dot in record.dots().filter(|_| changed.dots) {
         let number = replicas.number(dot.replica);
         found.push((Name::ByDot, keys::dot(number, dot.counter).to_vec()));
     }
-    for content in record.contents() {
+    for content in record.contents().filter(|_| changed.contents) {
         found.push((Name::ByContent, under(&keys::content(content))));
     }
-    for link in record.links() {
+    for link in record.links().filter(|_| changed.links) {
         found.push((Name::ByLink, under(&keys::link(link))));
     }
-    for loser in record.copies() {
+    for loser in record.copies().filter(|_| changed.copies) {
         let number = replicas.number(loser.replica);
         found.push((Name::ByCopy, under(&keys::dot(number, loser.counter))));
-    }
-    if record.pending {
-        found.push((Name::Pending, keys::path(path)));
     }
     found
 }

@@ -3,9 +3,10 @@
 //! A bounded batch is held here and written in key order, which fills pages and opens each table once.
 //! While it is held, what the tables say of a path that is here does not count.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
+use foldhash::fast::RandomState;
 use replicat_core::id::{ContentHash, LinkId, ReplicaId};
 use replicat_core::path::RelPath;
 use replicat_core::record::Record;
@@ -27,13 +28,36 @@ pub(crate) fn directory_of(path: &RelPath) -> RelPath {
     path.parent().unwrap_or_else(RelPath::root)
 }
 
-/// Paths with their new records by directory and name; `None`: the record goes.
-pub(crate) type RecordsByDirectory = BTreeMap<RelPath, BTreeMap<Vec<u8>, Option<Record>>>;
+/// The record of one path. `None`: there is none.
+pub(crate) struct Held {
+    /// As the tables have it.
+    pub(crate) stored: Option<Record>,
+    /// As they are to have it.
+    pub(crate) record: Option<Record>,
+}
+
+/// The records of one directory.
+pub(crate) struct HeldDirectory {
+    pub(crate) path: RelPath,
+    pub(crate) names: BTreeMap<Vec<u8>, Held>,
+}
+
+/// Directories by the bytes of their paths.
+pub(crate) type HeldDirectories = HashMap<Box<[u8]>, HeldDirectory, RandomState>;
+
+/// The bytes of a path's directory, and its name in there.
+fn split(path: &RelPath) -> (&[u8], &[u8]) {
+    let bytes = path.as_bytes();
+    match bytes.iter().rposition(|&byte| byte == b'/') {
+        Some(at) => (&bytes[..at], &bytes[at + 1..]),
+        None => (b"", bytes),
+    }
+}
 
 /// Writes that have not reached the tables yet.
 #[derive(Default)]
 pub(crate) struct Overlay {
-    pub(crate) records: RecordsByDirectory,
+    pub(crate) records: HeldDirectories,
     pub(crate) rows: BTreeMap<(Name, Vec<u8>), Option<Vec<u8>>>,
     pub(crate) history: BTreeMap<RelPath, Vec<HistoryRow>>,
     by_dot: BTreeMap<(ReplicaId, u64), RelPath>,
@@ -66,7 +90,8 @@ impl Overlay {
         if self.records.is_empty() {
             return None;
         }
-        self.records.get(&directory_of(path))?.get(path.name())
+        let (directory, name) = split(path);
+        Some(&self.records.get(directory)?.names.get(name)?.record)
     }
 
     /// Whether the tables' word on `path` does not count.
@@ -74,22 +99,54 @@ impl Overlay {
         self.record(path).is_some()
     }
 
-    /// Holds the new record of `path`; an empty one means that the record goes.
-    pub(crate) fn set_record(&mut self, path: &RelPath, record: &Record) {
-        self.unindex(path);
-        let kept = (!record.is_empty()).then(|| record.clone());
-        if let Some(record) = &kept {
+    /// Whether the tables' word on the child `name` of `directory` does not count.
+    pub(crate) fn hides_child(&self, directory: &RelPath, name: &[u8]) -> bool {
+        let held = self.records.get(directory.as_bytes());
+        held.is_some_and(|held| held.names.contains_key(name))
+    }
+
+    /// Holds the first new record of `path`, of which the tables have the record `stored`.
+    pub(crate) fn hold(&mut self, path: &RelPath, stored: Option<Record>, record: Option<&Record>) {
+        let (directory, name) = split(path);
+        let held = Held {
+            stored,
+            record: record.cloned(),
+        };
+        match self.records.get_mut(directory) {
+            Some(directory) => {
+                directory.names.insert(name.to_vec(), held);
+            }
+            None => {
+                let path = directory_of(path);
+                let names = BTreeMap::from([(name.to_vec(), held)]);
+                self.records
+                    .insert(directory.into(), HeldDirectory { path, names });
+            }
+        }
+        self.note(path, record);
+    }
+
+    /// Holds another record of `path`, of which one is held.
+    pub(crate) fn replace(&mut self, path: &RelPath, record: Option<&Record>) {
+        let (directory, name) = split(path);
+        let directory = self.records.get_mut(directory);
+        let held = directory.and_then(|directory| directory.names.get_mut(name));
+        let Some(held) = held else { return };
+        let old = std::mem::replace(&mut held.record, record.cloned());
+        if let Some(old) = old {
+            self.unindex(path, &old);
+        }
+        self.note(path, record);
+    }
+
+    fn note(&mut self, path: &RelPath, record: Option<&Record>) {
+        if let Some(record) = record {
             self.index(path, record);
         }
         self.account(record_bytes(path, record));
-        let names = self.records.entry(directory_of(path)).or_default();
-        names.insert(path.name().to_vec(), kept);
     }
 
-    fn unindex(&mut self, path: &RelPath) {
-        let Some(Some(old)) = self.record(path).cloned() else {
-            return;
-        };
+    fn unindex(&mut self, path: &RelPath, old: &Record) {
         for dot in old.dots() {
             self.by_dot.remove(&(dot.replica, dot.counter));
         }
@@ -151,13 +208,13 @@ impl Overlay {
         after: Option<&[u8]>,
         limit: usize,
     ) -> Children {
-        let Some(names) = self.records.get(directory) else {
+        let Some(held) = self.records.get(directory.as_bytes()) else {
             return Children::new();
         };
         let start: Bound<&[u8]> = Bound::Excluded(after.unwrap_or(b""));
-        names
+        held.names
             .range::<[u8], _>((start, Bound::Unbounded))
-            .filter_map(|(name, record)| Some((name.clone(), record.clone()?)))
+            .filter_map(|(name, held)| Some((name.clone(), held.record.clone()?)))
             .take(limit)
             .collect()
     }
@@ -219,8 +276,13 @@ fn with_key<K: Ord + Copy>(set: &BTreeSet<(K, RelPath)>, key: K, limit: usize) -
         .collect()
 }
 
-/// What a record takes in memory, roughly: extended attributes and link targets can be long.
-fn record_bytes(path: &RelPath, record: &Record) -> usize {
+/// What the record of a path takes in memory, roughly: extended attributes and link targets can be long.
+fn record_bytes(path: &RelPath, record: Option<&Record>) -> usize {
+    let about_path = RECORD_BYTES + 2 * path.as_bytes().len();
+    record.map_or(about_path, |record| about_path + state_bytes(record))
+}
+
+fn state_bytes(record: &Record) -> usize {
     use replicat_core::entry::{Metadata, Payload};
     let state = |payload: &Payload, metadata: &Metadata| {
         let target = match payload {
@@ -241,5 +303,5 @@ fn record_bytes(path: &RelPath, record: &Record) -> usize {
     let stored = base.map_or(0, |base| {
         RECORD_BYTES + state(&base.payload, &base.metadata)
     });
-    RECORD_BYTES + 2 * path.as_bytes().len() + shared + stored
+    shared + stored
 }

@@ -1,6 +1,5 @@
 //! The core's door: [`Store`] fulfilled by the tables and the overlay over them.
 
-use replicat_core::digest::of_entry;
 use replicat_core::id::{ContentHash, LinkId, ReplicaId};
 use replicat_core::path::RelPath;
 use replicat_core::record::Record;
@@ -35,23 +34,28 @@ impl Index {
     }
 
     fn replace_record(&mut self, path: &RelPath, record: &Record) -> Result<(), Fault> {
-        let old = self.find_record(path)?;
-        if old.as_ref() == Some(record) || (old.is_none() && record.is_empty()) {
+        self.usable()?;
+        let record = (!record.is_empty()).then_some(record);
+        if let Some(held) = self.overlay.record(path) {
+            if held.as_ref() == record {
+                return Ok(());
+            }
+            let totals = &mut self.summary.totals;
+            totals.replace(path, held.as_ref(), record);
+            self.overlay.replace(path, record);
+            return self.flush_if_full();
+        }
+        let stored = match self.recent.take(path) {
+            Some(read) => read,
+            None => self.view()?.record(path)?,
+        };
+        if stored.as_ref() == record {
+            self.recent.keep(path, &stored);
             return Ok(());
         }
         let totals = &mut self.summary.totals;
-        if let Some(old) = &old {
-            totals.digest = totals.digest.minus(of_entry(path, &old.entry));
-            totals.records = totals.records.saturating_sub(1);
-            totals.pending = totals.pending.saturating_sub(u64::from(old.pending));
-        }
-        if !record.is_empty() {
-            totals.digest = totals.digest.plus(of_entry(path, &record.entry));
-            totals.records += 1;
-            totals.pending += u64::from(record.pending);
-        }
-        self.recent.forget(path);
-        self.overlay.set_record(path, record);
+        totals.replace(path, stored.as_ref(), record);
+        self.overlay.hold(path, stored, record);
         self.flush_if_full()
     }
 
@@ -62,8 +66,7 @@ impl Index {
         limit: usize,
     ) -> Result<Children, Fault> {
         let held = self.overlay.children(directory, after, limit);
-        let names = self.overlay.records.get(directory);
-        let hidden = |name: &[u8]| names.is_some_and(|names| names.contains_key(name));
+        let hidden = |name: &[u8]| self.overlay.hides_child(directory, name);
         let stored = self.view()?.children(directory, after, limit, hidden)?;
         Ok(merged(held, stored, limit, |a, b| a.0 < b.0))
     }
@@ -88,7 +91,8 @@ impl Index {
         let wanted = |path: &RelPath| {
             let record = match self.overlay.hides(path) {
                 true => None,
-                false => view.record(path)?,
+                // Whoever looks for a content reads what is found next.
+                false => self.find_record(path)?,
             };
             Ok(record.is_some_and(|record| record.contents().any(|found| found == content)))
         };

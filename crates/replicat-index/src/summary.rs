@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, ControlFlow};
 
+use replicat_core::digest::of_entry;
 use replicat_core::id::ReplicaId;
+use replicat_core::path::RelPath;
+use replicat_core::record::Record;
 use replicat_core::store::{Digest, Identity, Member};
 use replicat_core::version::VersionVector;
 
@@ -26,6 +29,25 @@ pub(crate) struct Totals {
     pub(crate) records: u64,
     pub(crate) pending: u64,
     pub(crate) next_directory: DirectoryId,
+}
+
+impl Totals {
+    /// Accounts for a path whose record becomes another.
+    pub(crate) fn replace(&mut self, path: &RelPath, old: Option<&Record>, new: Option<&Record>) {
+        // Most writes are about what the own storage holds, and leave alone what is shared.
+        if old.map(|old| &old.entry) != new.map(|new| &new.entry) {
+            let digest = |record: Option<&Record>| {
+                record.map_or_else(Digest::default, |record| of_entry(path, &record.entry))
+            };
+            self.digest = self.digest.minus(digest(old)).plus(digest(new));
+        }
+        let count = |record: Option<&Record>| {
+            record.map_or((0, 0), |record| (1, u64::from(record.pending)))
+        };
+        let ((fewer, done), (more, pending)) = (count(old), count(new));
+        self.records = self.records.saturating_sub(fewer) + more;
+        self.pending = self.pending.saturating_sub(done) + pending;
+    }
 }
 
 /// Which parts of a summary differ from the tables.

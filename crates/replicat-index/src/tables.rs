@@ -318,21 +318,16 @@ impl<'txn> OpenTables<'txn> {
         ))
     }
 
-    /// Sets a row; the value it had.
-    pub(crate) fn put(
-        &mut self,
-        table: Name,
-        key: &[u8],
-        value: &[u8],
-    ) -> Result<Option<Vec<u8>>, Fault> {
-        let old = self.0[table as usize].insert(key, value)?;
-        Ok(old.map(|old| old.value().to_vec()))
+    /// Sets a row.
+    pub(crate) fn put(&mut self, table: Name, key: &[u8], value: &[u8]) -> Result<(), Fault> {
+        self.0[table as usize].insert(key, value)?;
+        Ok(())
     }
 
-    /// Takes a row away; the value it had.
-    pub(crate) fn remove(&mut self, table: Name, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
-        let old = self.0[table as usize].remove(key)?;
-        Ok(old.map(|old| old.value().to_vec()))
+    /// Takes a row away.
+    pub(crate) fn remove(&mut self, table: Name, key: &[u8]) -> Result<(), Fault> {
+        self.0[table as usize].remove(key)?;
+        Ok(())
     }
 
     /// Inserts rows in ascending order into one gap between existing keys. Pages are filled, where

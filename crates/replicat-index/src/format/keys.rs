@@ -82,8 +82,19 @@ pub(crate) fn manifest_page(content: ContentHash, number: u32) -> [u8; 36] {
 
 /// A path, so that keys sort in path order: a slash below every byte a name can hold.
 pub(crate) fn path(path: &RelPath) -> Vec<u8> {
+    path_in(path, b"")
+}
+
+/// The same of the path of `name` in `directory`. The empty name is the directory itself.
+pub(crate) fn path_in(directory: &RelPath, name: &[u8]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(directory.as_bytes().len() + 1 + name.len());
     let byte = |&byte: &u8| if byte == b'/' { 0 } else { byte };
-    path.as_bytes().iter().map(byte).collect()
+    key.extend(directory.as_bytes().iter().map(byte));
+    if !key.is_empty() && !name.is_empty() {
+        key.push(0);
+    }
+    key.extend_from_slice(name);
+    key
 }
 
 /// The path of such a key.
@@ -114,6 +125,10 @@ mod tests {
         paths.sort();
         let keys: Vec<Vec<u8>> = paths.iter().map(path).collect();
         assert!(keys.is_sorted());
+        for below in paths.iter().filter(|path| !path.is_root()) {
+            let directory = below.parent().unwrap();
+            assert_eq!(path_in(&directory, below.name()), path(below), "{below}");
+        }
         let back: Vec<RelPath> = keys.iter().map(|key| path_of(key).unwrap()).collect();
         assert_eq!(back, paths);
     }
