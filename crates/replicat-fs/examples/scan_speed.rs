@@ -10,7 +10,7 @@ use replicat_core::path::RelPath;
 use replicat_core::record::{Local, Record};
 use replicat_core::store::{Children, StoreError};
 use replicat_fs::filter::Filter;
-use replicat_fs::observe::Tracking;
+use replicat_fs::observe::{AttributesOfFiles, Tracking};
 use replicat_fs::root::Root;
 use replicat_fs::scan::{Baseline, Scan, ScanItem, default_threads};
 
@@ -43,6 +43,7 @@ fn scan(root: &Root, known: &Known) -> Result<Vec<ScanItem>, Error> {
         root,
         filter: &filter,
         tracking: Tracking::of_process(),
+        attributes: AttributesOfFiles::Observed,
         baseline: known,
         sink: &sink,
         threads: default_threads(),

@@ -77,6 +77,16 @@ impl Tracking {
     }
 }
 
+/// Who reads the extended attributes of a changed file, where they are tracked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttributesOfFiles {
+    /// Whoever observes it.
+    Observed,
+    /// Whoever opens it next, to read its content: see [`crate::read::StableFile::attributes`]. Until then its
+    /// metadata says nothing of them.
+    Left,
+}
+
 /// A file that has several names, as its filesystem knows it. Stable only while the filesystem is mounted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkKey {
@@ -229,12 +239,15 @@ pub(crate) fn observe_at(
     directory: BorrowedFd<'_>,
     name: &[u8],
     stat: &Statx,
-    tracking: Tracking,
+    (tracking, attributes): (Tracking, AttributesOfFiles),
     from: Timestamp,
 ) -> Result<Observation, Errno> {
     let kind = kind(stat);
     let fingerprint = fingerprint(stat);
-    let xattrs = xattrs_at(directory, name, kind, tracking)?;
+    let xattrs = match (kind, attributes) {
+        (Kind::File, AttributesOfFiles::Left) => None,
+        _ => xattrs_at(directory, name, kind, tracking)?,
+    };
     let is_linked = kind == Kind::File && stat.stx_nlink > LINKS_SINGLE;
     Ok(Observation {
         kind,
@@ -290,8 +303,9 @@ impl Root {
             Err(error) => return Err(error),
         };
         let directory = parent.directory.as_fd();
+        let tracked = (tracking, AttributesOfFiles::Observed);
         let found = stat_at(directory, parent.name())
-            .and_then(|stat| observe_at(directory, &parent.name, &stat, tracking, from));
+            .and_then(|stat| observe_at(directory, &parent.name, &stat, tracked, from));
         match found {
             Ok(observation) => Ok(Some(observation)),
             Err(Errno::NOENT) => Ok(None),

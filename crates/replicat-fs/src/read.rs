@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
+use replicat_core::entry::Xattr;
 use replicat_core::path::RelPath;
 use replicat_core::record::Fingerprint;
 use rustix::fs::{Advice, SeekFrom, Statx};
@@ -14,8 +15,9 @@ use rustix::io::{Errno, retry_on_intr};
 use thiserror::Error;
 
 use crate::error::FsError;
-use crate::observe::{self, Kind};
+use crate::observe::{self, Kind, Tracking};
 use crate::root::{Root, stat_descriptor};
+use crate::xattrs;
 
 /// How much is read at once, in bytes.
 const READ_BYTES: usize = 1024 * 1024;
@@ -97,6 +99,17 @@ impl StableFile {
     #[must_use]
     pub fn size(&self) -> u64 {
         self.before.stx_size
+    }
+
+    /// Its extended attributes, those that are tracked. Ask [`Self::verify`] before they are believed.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub fn attributes(&self, tracking: Tracking) -> Result<Option<Vec<Xattr>>, ReadError> {
+        match tracking.xattrs {
+            true => Ok(xattrs::read(self.as_fd(), tracking).map_err(|source| self.failed(source))?),
+            false => Ok(None),
+        }
     }
 
     fn failed(&self, source: Errno) -> FsError {

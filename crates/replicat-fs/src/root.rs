@@ -10,6 +10,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use replicat_core::path::RelPath;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, Statx, StatxFlags};
@@ -52,8 +53,8 @@ pub struct Root {
 /// The directory that holds a path, and the path's name in it.
 #[derive(Debug)]
 pub struct Parent {
-    /// The directory, open for reading: its entries can be listed and flushed.
-    pub directory: OwnedFd,
+    /// The directory, open for reading: its entries can be listed and flushed. Neighbours share it.
+    pub directory: Arc<OwnedFd>,
     /// The name in it. One component, never `.` or `..`.
     pub name: Vec<u8>,
 }
@@ -149,8 +150,10 @@ impl Root {
         let directory = self
             .descend(above, READ_DIRECTORY)
             .map_err(|source| self.error("open the directory that holds", path, source))?;
-        let name = name.to_vec();
-        Ok(Parent { directory, name })
+        Ok(Parent {
+            directory: Arc::new(directory),
+            name: name.to_vec(),
+        })
     }
 
     /// What `path` is, itself and not what it may point to; `None` if nothing is there, or only behind a link.
@@ -193,10 +196,16 @@ impl Root {
     /// # Errors
     /// If nothing is there, or it cannot be read.
     pub fn open_file(&self, path: &RelPath) -> Result<OwnedFd, FsError> {
-        let (above, name) = split(path.as_bytes());
-        self.descend(above, NAME_DIRECTORY)
-            .and_then(|directory| open_file_at(directory.as_fd(), name))
+        self.try_open_file(path.as_bytes())
             .map_err(|source| self.error("open for reading", path, source))
+    }
+
+    fn try_open_file(&self, path: &[u8]) -> Result<OwnedFd, Errno> {
+        if path.len() <= PIECE_BYTES_MAX {
+            return open_file_at(self.descriptor(), path);
+        }
+        let (above, name) = split(path);
+        open_file_at(self.descend(above, NAME_DIRECTORY)?.as_fd(), name)
     }
 
     /// Opens the directory at `path`, in pieces that the system can take. Each piece starts at the directory that
@@ -221,7 +230,7 @@ impl Root {
 }
 
 /// Splits a path into the directory above and the name in it.
-fn split(path: &[u8]) -> (&[u8], &[u8]) {
+pub(crate) fn split(path: &[u8]) -> (&[u8], &[u8]) {
     match path.iter().rposition(|&byte| byte == b'/') {
         Some(at) => (&path[..at], &path[at + 1..]),
         None => (b"", path),
@@ -290,11 +299,11 @@ pub(crate) fn open_directory_at(directory: BorrowedFd<'_>, name: &[u8]) -> Resul
     open_beneath(directory, name, READ_DIRECTORY)
 }
 
-/// Opens `name` in `directory` for reading, see [`Root::open_file`].
-pub(crate) fn open_file_at(directory: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, Errno> {
-    match open_beneath(directory, name, READ_FILE | OFlags::NOATIME) {
+/// Opens the file at `path` below `directory` for reading, see [`Root::open_file`].
+pub(crate) fn open_file_at(directory: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd, Errno> {
+    match open_beneath(directory, path, READ_FILE | OFlags::NOATIME) {
         // Only a file's owner may leave its access time alone.
-        Err(Errno::PERM) => open_beneath(directory, name, READ_FILE),
+        Err(Errno::PERM) => open_beneath(directory, path, READ_FILE),
         result => result,
     }
 }

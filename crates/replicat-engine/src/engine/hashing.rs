@@ -4,7 +4,7 @@ use std::io;
 
 use replicat_content::{Chunker, Content, ContentError, Source, Span};
 use replicat_core::path::RelPath;
-use replicat_core::record::Fingerprint;
+use replicat_fs::observe::{Observation, Tracking};
 use replicat_fs::read::{ReadError, StableFile};
 use replicat_fs::root::Root;
 
@@ -32,28 +32,50 @@ impl From<ReadError> for HashError {
     }
 }
 
-/// Reads the file at `path`, which was seen as `expected`, and names its content.
-pub(super) fn hash(
-    chunker: &mut Chunker,
-    buffer: &mut Vec<u8>,
-    root: &Root,
-    path: &RelPath,
-    expected: &Fingerprint,
-) -> Result<Content, HashError> {
-    let file = StableFile::open_expected(root, path, expected)?;
-    let content = if file.size() <= SMALL_BYTES_MAX {
-        // One byte more than expected, so that a file that grew is noticed.
-        buffer.resize(usize::try_from(file.size()).unwrap_or(0) + 1, 0);
-        let read = file.read_at(0, buffer)?;
-        if read as u64 != file.size() {
-            return Err(HashError::Changed);
+/// Reads files one after the other, with memory that serves for all of them.
+pub(super) struct Hasher<'root> {
+    root: &'root Root,
+    /// What is read beside the content, if the scan left that.
+    attributes: Option<Tracking>,
+    chunker: Chunker,
+    buffer: Vec<u8>,
+}
+
+impl<'root> Hasher<'root> {
+    pub(super) fn new(root: &'root Root, attributes: Option<Tracking>) -> Self {
+        Self {
+            root,
+            attributes,
+            chunker: Chunker::default(),
+            buffer: Vec::new(),
         }
-        Content::of_bytes(&buffer[..read])
-    } else {
-        read_long(chunker, &file)?
-    };
-    file.verify()?;
-    Ok(content)
+    }
+
+    /// Reads the file at `path`, which was observed, and names its content.
+    pub(super) fn hash(
+        &mut self,
+        path: &RelPath,
+        observed: &mut Observation,
+    ) -> Result<Content, HashError> {
+        let file = StableFile::open_expected(self.root, path, &observed.fingerprint)?;
+        if let Some(tracking) = self.attributes {
+            observed.metadata.xattrs = file.attributes(tracking)?;
+        }
+        let content = if file.size() <= SMALL_BYTES_MAX {
+            // A file that grew meanwhile does not look as it did.
+            let size = usize::try_from(file.size()).unwrap_or(0);
+            self.buffer.resize(size.max(self.buffer.len()), 0);
+            let read = file.read_at(0, &mut self.buffer[..size])?;
+            if read != size {
+                return Err(HashError::Changed);
+            }
+            Content::of_bytes(&self.buffer[..size])
+        } else {
+            read_long(&mut self.chunker, &file)?
+        };
+        file.verify()?;
+        Ok(content)
+    }
 }
 
 fn read_long(chunker: &mut Chunker, file: &StableFile) -> Result<Content, HashError> {

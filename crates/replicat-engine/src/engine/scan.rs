@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use replicat_content::{Chunker, Content};
+use replicat_content::Content;
 use replicat_core::entry::Payload;
 use replicat_core::id::{ContentHash, LinkId, ReplicaId};
 use replicat_core::observe::{Found, Observed, Present};
@@ -17,14 +17,14 @@ use replicat_core::path::RelPath;
 use replicat_core::record::Record;
 use replicat_core::store::{Children, Store, StoreError};
 use replicat_fs::filter::IGNORE_FILE_NAME;
-use replicat_fs::observe::{Kind, LinkKey, Observation};
+use replicat_fs::observe::{AttributesOfFiles, Kind, LinkKey, Observation, Tracking};
 use replicat_fs::root::Root;
 use replicat_fs::scan::{Baseline, Scan, ScanError, ScanItem, ScanReport};
 use replicat_index::{Durability, IndexError, Reader};
 
 use super::departures::Departures;
 use super::failure::scan_failed;
-use super::hashing::{HashError, hash};
+use super::hashing::{HashError, Hasher};
 use super::local::LocalReplica;
 use super::{brakes, clock, skipping};
 use crate::error::SyncError;
@@ -158,7 +158,7 @@ fn walk(
     let (tell, told) = bounded::<Told>(CHANNEL_ITEMS);
     std::thread::scope(|threads| {
         if files == Files::Read {
-            spawn_readers(threads, &root, &reading, &tell, around);
+            spawn_readers(threads, (&root, Some(tracking)), &reading, &tell, around);
         }
         drop(reading);
         let root = &root;
@@ -166,10 +166,15 @@ fn walk(
             let sink = |item: ScanItem| pass_on(item, files, &to_read, &tell, around.cancellation);
             let threads = around.threads;
             let (filter, baseline, sink) = (&filter, &known, &sink);
+            let attributes = match files {
+                Files::Read => AttributesOfFiles::Left,
+                Files::Held => AttributesOfFiles::Observed,
+            };
             let scan = Scan {
                 root,
                 filter,
                 tracking,
+                attributes,
                 baseline,
                 sink,
                 threads,
@@ -193,7 +198,7 @@ fn walk(
 
 fn spawn_readers<'scope>(
     threads: &'scope std::thread::Scope<'scope, '_>,
-    root: &Arc<Root>,
+    (root, attributes): (&Arc<Root>, Option<Tracking>),
     reading: &Receiver<ToRead>,
     tell: &Sender<Told>,
     around: &Surroundings<'_>,
@@ -201,7 +206,10 @@ fn spawn_readers<'scope>(
     for _ in 0..around.threads.get() {
         let (root, reading, tell) = (Arc::clone(root), reading.clone(), tell.clone());
         let cancellation = around.cancellation.clone();
-        threads.spawn(move || read_all(&root, &reading, &tell, &cancellation));
+        threads.spawn(move || {
+            let hasher = Hasher::new(&root, attributes);
+            read_all(hasher, &reading, &tell, &cancellation);
+        });
     }
 }
 
@@ -239,24 +247,16 @@ fn pass_on(
 
 /// Reads and names the files that come, until no more do.
 fn read_all(
-    root: &Root,
+    mut hasher: Hasher<'_>,
     files: &Receiver<ToRead>,
     tell: &Sender<Told>,
     cancellation: &Cancellation,
 ) {
-    let mut chunker = Chunker::default();
-    let mut buffer = Vec::new();
-    for (path, observation) in files {
+    for (path, mut observation) in files {
         if cancellation.is_cancelled() {
             continue;
         }
-        let told = match hash(
-            &mut chunker,
-            &mut buffer,
-            root,
-            &path,
-            &observation.fingerprint,
-        ) {
+        let told = match hasher.hash(&path, &mut observation) {
             Ok(content) => Told::Changed(path, observation, Some(content)),
             Err(HashError::Changed) => Told::Skipped(path, SkipReason::Changing),
             Err(HashError::Unreadable(error)) => Told::Skipped(path, skipping::of_fs(&error)),
@@ -412,7 +412,7 @@ impl Intake {
         let (to_read, reading) = bounded::<ToRead>(CHANNEL_ITEMS);
         let (tell, told) = bounded::<Told>(CHANNEL_ITEMS);
         std::thread::scope(|threads| {
-            spawn_readers(threads, &root, &reading, &tell, around);
+            spawn_readers(threads, (&root, None), &reading, &tell, around);
             drop((reading, tell));
             threads.spawn(move || {
                 // A failed send says that nobody reads any more.

@@ -25,7 +25,7 @@ pub enum Durability {
     None,
 }
 
-/// The directories that a batch touches.
+/// The directories that a batch touches, or so many of them that the whole filesystem is flushed.
 #[derive(Clone, Debug, Default)]
 pub struct Touched {
     directories: BTreeSet<RelPath>,
@@ -41,7 +41,7 @@ impl Touched {
             match &change.action {
                 Action::Rename { from, .. } => touched.add_parent(from),
                 Action::MakeDirectory(_) | Action::SetMetadata(_) => {
-                    touched.directories.insert(change.path.clone());
+                    touched.add(|| Some(change.path.clone()));
                 }
                 _ => {}
             }
@@ -51,11 +51,20 @@ impl Touched {
 
     /// Takes in the directories that other changes touch.
     pub fn merge(&mut self, other: Self) {
-        self.directories.extend(other.directories);
+        for directory in other.directories {
+            self.add(|| Some(directory));
+        }
     }
 
     fn add_parent(&mut self, path: &RelPath) {
-        self.directories.extend(path.parent());
+        self.add(|| path.parent());
+    }
+
+    /// More directories than are flushed one by one need not be known.
+    fn add(&mut self, directory: impl FnOnce() -> Option<RelPath>) {
+        if self.directories.len() <= FSYNC_FILES_MAX {
+            self.directories.extend(directory());
+        }
     }
 }
 

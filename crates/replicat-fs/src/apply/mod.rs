@@ -32,13 +32,16 @@ use crate::apply::error::{ApplyError, Obstacle};
 use crate::apply::verify::{OwnChanges, matches_expected};
 use crate::error::FsError;
 use crate::observe::fingerprint;
-use crate::root::{Parent, Root, stat_at};
+use crate::root::{Parent, Root, split, stat_at};
 use crate::stage::{Staged, Staging};
 use crate::state::STATE_DIRECTORY;
 use crate::trash::{Trash, TrashId};
 
 pub use batch::{Durability, FSYNC_FILES_MAX, Touched};
 pub use change::{Action, Applied, Change, Displaced, Outcome};
+
+/// The path of a directory, and the directory.
+type Neighbour = (Vec<u8>, Arc<OwnedFd>);
 
 /// Makes changes to one root.
 #[derive(Debug)]
@@ -49,7 +52,7 @@ pub struct Applier {
     durability: Durability,
     own_changes: OwnChanges,
     /// The directory of the change before, within one commit: neighbours need not be looked up from the root again.
-    neighbour: Mutex<Option<(RelPath, OwnedFd)>>,
+    neighbour: Mutex<Option<Neighbour>>,
 }
 
 /// Where a displaced file is going to be, decided before anything is displaced.
@@ -102,7 +105,7 @@ impl Applier {
         *self.neighbour() = None;
     }
 
-    fn neighbour(&self) -> MutexGuard<'_, Option<(RelPath, OwnedFd)>> {
+    fn neighbour(&self) -> MutexGuard<'_, Option<Neighbour>> {
         self.neighbour
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -195,17 +198,17 @@ impl Applier {
     }
 
     fn parent(&self, path: &RelPath) -> Result<Parent, ApplyError> {
-        let above = path.parent().unwrap_or_else(RelPath::root);
-        let held = match &*self.neighbour() {
-            Some((directory, held)) if *directory == above => held.try_clone().ok(),
-            _ => None,
-        };
-        if let Some(directory) = held {
-            let name = path.name().to_vec();
-            return Ok(Parent { directory, name });
+        let (above, name) = split(path.as_bytes());
+        if let Some((directory, held)) = &*self.neighbour()
+            && directory == above
+        {
+            return Ok(Parent {
+                directory: Arc::clone(held),
+                name: name.to_vec(),
+            });
         }
         let parent = self.look_up_parent(path)?;
-        *self.neighbour() = parent.directory.try_clone().ok().map(|held| (above, held));
+        *self.neighbour() = Some((above.to_vec(), Arc::clone(&parent.directory)));
         Ok(parent)
     }
 

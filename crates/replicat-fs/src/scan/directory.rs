@@ -264,8 +264,9 @@ impl<'progress, 'scan> Worker<'progress, 'scan> {
         record: Option<&Record>,
     ) -> Result<bool, ScanError> {
         let name = path.name();
-        let tracking = self.progress.scan.tracking;
-        let observation = match observe_at(here.descriptor, name, stat, tracking, here.from) {
+        let scan = self.progress.scan;
+        let tracked = (scan.tracking, scan.attributes);
+        let observation = match observe_at(here.descriptor, name, stat, tracked, here.from) {
             Ok(observation) => observation,
             Err(Errno::NOENT) => {
                 self.absent(here, name, record)?;

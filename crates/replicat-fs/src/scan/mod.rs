@@ -25,7 +25,7 @@ use thiserror::Error;
 
 use crate::error::FsError;
 use crate::filter::{DirectoryFilter, Filter};
-use crate::observe::{Observation, SpecialKind, Tracking, device};
+use crate::observe::{AttributesOfFiles, Observation, SpecialKind, Tracking, device};
 use crate::root::{Root, stat_descriptor};
 use stack::Stack;
 
@@ -133,6 +133,8 @@ pub struct Scan<'a> {
     pub filter: &'a Filter,
     /// Which metadata is looked at.
     pub tracking: Tracking,
+    /// Who reads the extended attributes of changed files.
+    pub attributes: AttributesOfFiles,
     /// What is known.
     pub baseline: &'a dyn Baseline,
     /// Who is told.

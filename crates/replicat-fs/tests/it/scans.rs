@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use replicat_core::entry::Timestamp;
 use replicat_core::record::Fingerprint;
-use replicat_fs::observe::{Kind, Observation, is_racy};
+use replicat_fs::observe::{AttributesOfFiles, Kind, Observation, is_racy};
 use replicat_fs::root::Root;
 use replicat_fs::scan::{Scan, ScanError, ScanItem, default_threads};
 use rustix::fs::{CWD, FileType, Mode};
@@ -222,6 +222,7 @@ fn scan<'a>(scenery: &'a Scenery, sink: &'a replicat_fs::scan::Sink<'a>) -> Scan
         root: &scenery.root,
         filter: &scenery.filter,
         tracking: TRACKING,
+        attributes: AttributesOfFiles::Observed,
         baseline: &scenery.memory,
         sink,
         threads: default_threads(),

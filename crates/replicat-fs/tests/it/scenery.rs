@@ -14,7 +14,7 @@ use replicat_core::path::RelPath;
 use replicat_core::record::{Fingerprint, Local, Record};
 use replicat_core::store::{Children, StoreError};
 use replicat_fs::filter::Filter;
-use replicat_fs::observe::Tracking;
+use replicat_fs::observe::{AttributesOfFiles, Tracking};
 use replicat_fs::root::Root;
 use replicat_fs::scan::{Baseline, Scan, ScanItem, ScanReport};
 use tempfile::TempDir;
@@ -136,6 +136,7 @@ impl Scenery {
             root: &self.root,
             filter: &self.filter,
             tracking: TRACKING,
+            attributes: AttributesOfFiles::Observed,
             baseline: &self.memory,
             sink: &sink,
             threads: NonZeroUsize::new(3).unwrap(),

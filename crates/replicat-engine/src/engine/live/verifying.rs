@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Sender;
 use replicat_core::path::RelPath;
 use replicat_fs::filter::Filter;
-use replicat_fs::observe::Tracking;
+use replicat_fs::observe::{AttributesOfFiles, Tracking};
 use replicat_fs::root::Root;
 use replicat_fs::scan::{Scan, ScanItem};
 use replicat_index::Reader;
@@ -73,6 +73,8 @@ impl Verification {
                 root: &root,
                 filter: &filter,
                 tracking,
+                // Nobody reads what looks changed.
+                attributes: AttributesOfFiles::Left,
                 baseline: &Known(reader),
                 sink: &sink,
                 threads: std::num::NonZeroUsize::MIN,
