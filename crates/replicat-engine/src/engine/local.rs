@@ -60,7 +60,7 @@ pub(super) struct LocalReplica {
 /// What it takes to change files of a root.
 pub(super) struct Hands {
     pub(super) staging: Staging,
-    pub(super) applier: Applier,
+    pub(super) applier: Arc<Applier>,
     pub(super) trash: Arc<Trash>,
     /// Locks the root.
     pub(super) state: StateDirectory,
@@ -467,7 +467,7 @@ fn hands(root: &Arc<Root>, state: StateDirectory, options: &SyncOptions) -> Resu
     let applier = Applier::new(staging.fork()?, Some(Arc::clone(&trash)), durability);
     Ok(Hands {
         staging,
-        applier,
+        applier: Arc::new(applier),
         trash,
         state,
         calls,

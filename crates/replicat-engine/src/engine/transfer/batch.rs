@@ -6,15 +6,17 @@ use replicat_core::plan::{Step, Task};
 use replicat_core::record::{Base, Fingerprint, Record};
 use replicat_fs::apply::error::ApplyError;
 use replicat_fs::apply::{Action, Applied, Change, Displaced, Outcome, Touched};
+use replicat_fs::observe;
 use replicat_fs::stage::Staged;
 
+use super::committing::Group;
 use super::{Work, item};
 use crate::engine::{clock, failure, skipping};
 use crate::error::SyncError;
 use crate::event::{PlanItem, SyncEvent};
 
 /// How many changes are made durable together.
-const CHANGES_MAX: usize = 2000;
+const CHANGES_MAX: usize = 4096;
 /// How many bytes are made durable together.
 const BYTES_MAX: u64 = 256 << 20;
 /// A file stamped this recently may change again without a new timestamp, in microseconds.
@@ -31,12 +33,34 @@ pub(super) struct Batch {
     /// There is something to record, if not to change.
     pub(super) dirty: bool,
     /// What is to be told once it is recorded.
-    told: Vec<PlanItem>,
+    pub(super) told: Vec<PlanItem>,
 }
 
 impl Batch {
     pub(super) fn is_empty(&self) -> bool {
         self.changes.is_empty()
+    }
+
+    /// The group to commit, and what is to be told then; `None` if there is nothing to change or to record.
+    pub(super) fn close(self) -> Option<(Group, Vec<PlanItem>)> {
+        let Self {
+            steps,
+            changes,
+            mut touched,
+            dirty,
+            told,
+            ..
+        } = self;
+        if changes.is_empty() && told.is_empty() && !dirty {
+            return None;
+        }
+        touched.merge(Touched::by(&changes));
+        let group = Group {
+            steps,
+            changes,
+            touched,
+        };
+        Some((group, told))
     }
 }
 
@@ -97,13 +121,14 @@ impl Work<'_> {
         self.batch.changes.push(change(&step, action));
         self.batch.steps.push(*step);
         if self.batch.changes.len() >= CHANGES_MAX || self.batch.bytes >= BYTES_MAX {
-            self.flush()?;
+            self.hand_over()?;
         }
         Ok(())
     }
 
     /// Makes a change of a directory at once, because others depend on it; it becomes durable with the group.
     pub(super) fn do_now(&mut self, step: &Step) -> Result<(), SyncError> {
+        self.await_committed()?;
         let Some(hands) = &self.target.hands else {
             return self.pretend(step);
         };
@@ -123,6 +148,7 @@ impl Work<'_> {
 
     /// Makes a change at once; what the path has then, `None` if it could not be made.
     pub(super) fn apply_now(&mut self, change: Change) -> Result<Option<Fingerprint>, SyncError> {
+        self.await_committed()?;
         let Some(hands) = &self.target.hands else {
             return Ok(Some(Fingerprint::default()));
         };
@@ -138,54 +164,7 @@ impl Work<'_> {
         }
     }
 
-    /// Makes the group durable, then real, then durable again, then known.
-    pub(super) fn flush(&mut self) -> Result<(), SyncError> {
-        let Some(hands) = &self.target.hands else {
-            return Ok(());
-        };
-        let Batch {
-            steps,
-            changes,
-            mut touched,
-            dirty,
-            told,
-            ..
-        } = std::mem::take(&mut self.batch);
-        if changes.is_empty() && told.is_empty() && !dirty {
-            return Ok(());
-        }
-        touched.merge(Touched::by(&changes));
-        hands
-            .applier
-            .flush(&changes)
-            .map_err(|error| self.flush_failed(error))?;
-        let results = hands.applier.commit(changes);
-        let flushed = hands.applier.flush_directories(&touched);
-        for (step, result) in steps.iter().zip(results) {
-            self.take_result(step, result)?;
-        }
-        flushed.map_err(|error| self.flush_failed(error))?;
-        self.target.commit()?;
-        for item in told.into_iter().chain(std::mem::take(&mut self.batch.told)) {
-            self.around.reporter.event(&SyncEvent::Item(item));
-        }
-        Ok(())
-    }
-
-    fn flush_failed(&self, error: ApplyError) -> SyncError {
-        if failure::is_disk_full(&error) {
-            return SyncError::DiskFull {
-                root: self.target.given.clone(),
-            };
-        }
-        SyncError::Io {
-            action: "flush",
-            path: self.target.given.clone(),
-            source: std::io::Error::other(error),
-        }
-    }
-
-    fn take_result(
+    pub(super) fn take_result(
         &mut self,
         step: &Step,
         result: Result<Applied, ApplyError>,
@@ -290,12 +269,8 @@ impl Work<'_> {
 
     /// What is at `path` now.
     pub(super) fn fingerprint_of(&self, path: &RelPath) -> Option<Fingerprint> {
-        let found = self
-            .target
-            .root
-            .observe(path, self.target.tracking)
-            .ok()??;
-        Some(found.fingerprint)
+        let found = self.target.root.stat(path).ok()??;
+        Some(observe::fingerprint(&found))
     }
 
     /// Notes that the directory above `path` got a new time by what was done there.
@@ -305,6 +280,7 @@ impl Work<'_> {
 
     /// Describes the root itself, which cannot be replaced.
     pub(super) fn describe_root(&mut self, step: &Step) -> Result<(), SyncError> {
+        self.await_committed()?;
         let Some(hands) = &self.target.hands else {
             return self.pretend(step);
         };

@@ -4,6 +4,7 @@
 //! flush, rename, flush, record. A step whose precondition no longer holds is left, and its path is looked at again.
 
 mod batch;
+mod committing;
 mod content;
 mod history;
 mod item;
@@ -13,7 +14,7 @@ mod parting;
 mod recipe;
 mod staging;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
@@ -31,6 +32,7 @@ use crate::error::SyncError;
 use crate::event::{Progress, SyncEvent};
 use crate::report::SkipReason;
 use batch::Batch;
+use committing::{Committed, Committer, Group};
 pub(super) use content::Neighbour;
 use staging::{BuildError, Builder, Built, Job};
 
@@ -93,10 +95,31 @@ pub(super) fn transfer(
             threads.spawn(move || builder.work(&to_build, &built));
         }
         drop((to_build, built));
-        let mut work = Work::new(target, &sources, around, progress, jobs, finished);
+        let committer = start_committer(threads, target);
+        let channels = (jobs, finished, committer);
+        let mut work = Work::new(target, &sources, around, progress, channels);
         work.run()?;
         Ok(work.done)
     })
+}
+
+/// Starts the thread that commits, where there is anything to commit.
+fn start_committer<'scope>(
+    threads: &'scope std::thread::Scope<'scope, '_>,
+    target: &LocalReplica,
+) -> Committer {
+    let Some(hands) = &target.hands else {
+        return Committer::Here;
+    };
+    let (groups, to_commit) = unbounded::<Group>();
+    let (tell, committed) = unbounded::<Committed>();
+    let applier = Arc::clone(&hands.applier);
+    threads.spawn(move || committing::work(&applier, &to_commit, &tell));
+    Committer::Beside {
+        groups,
+        committed,
+        under_way: None,
+    }
 }
 
 fn builders(
@@ -129,10 +152,11 @@ struct Work<'run> {
     progress: &'run mut Progress,
     jobs: Sender<Job>,
     finished: Receiver<Built>,
+    committer: Committer,
     /// Files that are being built.
     building: usize,
     /// The paths that wait to be built or changed, and those that failed: none is taken up twice.
-    taken: BTreeSet<RelPath>,
+    taken: HashSet<RelPath>,
     /// Contents that were linked into staging because what held them had to go.
     secured: HashMap<ContentHash, Staged>,
     /// The paths of files that were given one more name, to live on under: one each.
@@ -173,8 +197,7 @@ impl<'run> Work<'run> {
         sources: &'run Sources,
         around: &'run Surroundings<'run>,
         progress: &'run mut Progress,
-        jobs: Sender<Job>,
-        finished: Receiver<Built>,
+        (jobs, finished, committer): (Sender<Job>, Receiver<Built>, Committer),
     ) -> Self {
         Self {
             target,
@@ -183,8 +206,9 @@ impl<'run> Work<'run> {
             progress,
             jobs,
             finished,
+            committer,
             building: 0,
-            taken: BTreeSet::new(),
+            taken: HashSet::new(),
             secured: HashMap::new(),
             adopted: BTreeSet::new(),
             batch: Batch::default(),
@@ -199,7 +223,7 @@ impl<'run> Work<'run> {
     fn run(&mut self) -> Result<(), SyncError> {
         for _ in 0..PASSES_MAX {
             let before = self.done.steps;
-            self.move_trees()?;
+            self.prepare_trees()?;
             self.pass(Pass::Forward)?;
             self.finish_building()?;
             self.pass(Pass::Backward)?;
@@ -330,14 +354,10 @@ impl<'run> Work<'run> {
     }
 
     fn take_built(&mut self) -> Result<(), SyncError> {
-        while self.building > 0 {
-            let waits = self.building >= JOBS_AHEAD_MAX;
-            let built = if waits {
-                self.finished.recv().ok()
-            } else {
-                self.finished.try_recv().ok()
-            };
-            let Some(built) = built else { break };
+        while self.building >= JOBS_AHEAD_MAX {
+            self.await_any()?;
+        }
+        while let Ok(built) = self.finished.try_recv() {
             self.built(built)?;
         }
         Ok(())
@@ -345,10 +365,7 @@ impl<'run> Work<'run> {
 
     fn finish_building(&mut self) -> Result<(), SyncError> {
         while self.building > 0 {
-            let Ok(built) = self.finished.recv() else {
-                break;
-            };
-            self.built(built)?;
+            self.await_any()?;
         }
         self.flush()
     }

@@ -2,22 +2,26 @@
 
 use replicat_core::path::RelPath;
 use replicat_core::plan::{Planned, Step, Task};
-use replicat_core::record::Fingerprint;
+use replicat_core::record::{Fingerprint, Record};
 use replicat_core::store::Store;
 use replicat_fs::apply::{Action, Change, Displaced};
 use replicat_fs::stage::Staged;
 
-use super::{PAGE_ROWS, Patience, Work};
+use super::{PAGE_ROWS, Pass, Patience, Work};
 use crate::error::SyncError;
 use crate::event::{ItemChange, ItemKind, PlanItem};
 
+/// How many new directories are made before the files in them are taken up.
+const DIRECTORIES_AHEAD_MAX: usize = 65_536;
 /// How many paths of one content are looked at.
 const SAME_CONTENT_LOOKED_AT_MAX: usize = 16;
 
 impl Work<'_> {
-    /// Renames the directories that were renamed elsewhere.
-    pub(super) fn move_trees(&mut self) -> Result<(), SyncError> {
+    /// Renames the directories that were renamed elsewhere, and then makes those that are new: while files are committed
+    /// that need none, the next are planned.
+    pub(super) fn prepare_trees(&mut self) -> Result<(), SyncError> {
         let mut cursor: Option<RelPath> = None;
+        let mut new = Vec::new();
         while !self.is_cancelled() {
             let page = self
                 .target
@@ -28,18 +32,34 @@ impl Work<'_> {
             let Some(last) = page.last() else { break };
             cursor = Some(last.clone());
             for path in page {
-                self.move_tree(&path)?;
+                let record = self.target.replica.record(&path);
+                let record = record.map_err(|error| self.target.failed(error))?;
+                if record.local.is_none() && record.entry.is_directory() {
+                    new.push(path);
+                } else {
+                    self.move_tree(&path, record)?;
+                }
             }
+            // What is not made ahead is made when its turn comes.
+            new.truncate(DIRECTORIES_AHEAD_MAX);
+        }
+        self.make_directories(&new)
+    }
+
+    fn make_directories(&mut self, new: &[RelPath]) -> Result<(), SyncError> {
+        let root = std::sync::Arc::clone(&self.target.root);
+        let filter = self.target.filter.clone();
+        let mut scope = filter.paths(&root);
+        for path in new {
+            if self.is_cancelled() {
+                break;
+            }
+            self.take_up(Pass::Forward, path, &mut scope)?;
         }
         Ok(())
     }
 
-    fn move_tree(&mut self, from: &RelPath) -> Result<(), SyncError> {
-        let record = self
-            .target
-            .replica
-            .record(from)
-            .map_err(|error| self.target.failed(error))?;
+    fn move_tree(&mut self, from: &RelPath, record: Record) -> Result<(), SyncError> {
         let is_directory = record
             .held_payload()
             .is_some_and(|held| held.is_directory());
@@ -195,7 +215,7 @@ impl Work<'_> {
             return Ok(());
         };
         if !self.secured.contains_key(&content)
-            && let Some(staged) = self.adopt(&step.path, &expected)
+            && let Some(staged) = self.adopt(&step.path, &expected)?
         {
             self.secured.insert(content, staged);
         }
@@ -203,11 +223,18 @@ impl Work<'_> {
     }
 
     /// One more name for a file of the root, in staging; `None` if that cannot be had, or was before.
-    pub(super) fn adopt(&mut self, path: &RelPath, expected: &Fingerprint) -> Option<Staged> {
-        let hands = self.target.hands.as_ref()?;
+    pub(super) fn adopt(
+        &mut self,
+        path: &RelPath,
+        expected: &Fingerprint,
+    ) -> Result<Option<Staged>, SyncError> {
+        self.await_committed()?;
+        let Some(hands) = &self.target.hands else {
+            return Ok(None);
+        };
         if !self.adopted.insert(path.clone()) {
-            return None;
+            return Ok(None);
         }
-        hands.applier.adopt(path, expected).ok()
+        Ok(hands.applier.adopt(path, expected).ok())
     }
 }

@@ -1,6 +1,6 @@
 //! A transfer that goes on for as long as its root is kept in sync, a little at a time.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -12,6 +12,7 @@ use replicat_core::store::Store;
 use replicat_fs::stage::Staged;
 
 use super::batch::Batch;
+use super::committing::Committer;
 use super::content::Sources;
 use super::staging::{Built, Job};
 use super::{JOBS_AHEAD_MAX, PAGE_ROWS, Pass, Patience, Transferred, Work, builders};
@@ -61,7 +62,7 @@ enum Position {
 #[derive(Default)]
 struct Kept {
     building: usize,
-    taken: BTreeSet<RelPath>,
+    taken: HashSet<RelPath>,
     secured: HashMap<ContentHash, Staged>,
     adopted: BTreeSet<RelPath>,
     batch: Batch,
@@ -180,6 +181,8 @@ impl Ongoing {
             progress: &mut self.progress,
             jobs,
             finished,
+            // Between two whiles of work the index may be written at any time.
+            committer: Committer::Here,
             building: kept.building,
             taken: kept.taken,
             secured: kept.secured,
@@ -277,7 +280,7 @@ impl Work<'_> {
             Position::Rest => Position::Rest,
             Position::Trees => {
                 walk.steps_before = self.done.steps;
-                self.move_trees()?;
+                self.prepare_trees()?;
                 Position::Forward(None)
             }
             Position::Forward(cursor) => match self.page(Pass::Forward, cursor.as_ref())? {

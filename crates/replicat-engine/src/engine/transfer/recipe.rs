@@ -73,7 +73,7 @@ impl Work<'_> {
             found.map_err(|error| work.target.failed(error))
         };
         let mut target = find(self)?;
-        if target.is_none() && (self.building > 0 || !self.batch.is_empty()) {
+        if target.is_none() && (self.building > 0 || self.has_changes_ahead()) {
             // The group's first file may be under way.
             self.finish_building()?;
             target = find(self)?;
@@ -110,7 +110,7 @@ impl Work<'_> {
         if *fate == Fate::Stays || self.is_carried(&step.path)? {
             return Ok(Some(source));
         }
-        let Some(staged) = self.adopt(path, fingerprint) else {
+        let Some(staged) = self.adopt(path, fingerprint)? else {
             return Ok(Some(source));
         };
         self.done.reused += size;
