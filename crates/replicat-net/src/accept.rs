@@ -8,9 +8,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 
 use crate::certificate::Certificate;
-use crate::error::{ConnectError, LinkEnd};
+use crate::error::ConnectError;
 use crate::event::Event;
-use crate::exchange::{NewLink, await_greeting, describe, instance, link_id};
+use crate::exchange::{Control, NewLink, await_greeting, describe, instance, link_id};
 use crate::gate::Pass;
 use crate::greeting::{Greeting, Refusal, RefusalCode, write_greeting};
 use crate::link::{LinkCore, LinkId, Order, Side};
@@ -120,23 +120,20 @@ async fn handshake(
     }
     let greeting = await_greeting(&mut stream).await?;
     match greeting.lane {
-        0 => control(shared, stream, &certificate, &greeting).await,
+        0 => control(shared, stream, &certificate, &greeting),
         _ => bulk(shared, stream, &certificate, &greeting).await,
     }
 }
 
 /// A connection that is to become a link.
-async fn control(
+fn control(
     shared: &Arc<Shared>,
-    mut stream: Stream,
+    stream: Stream,
     certificate: &Certificate,
     greeting: &Greeting,
 ) -> Result<(), Failure> {
     match settle(shared, &stream, certificate, greeting) {
-        Ok((link, reply)) => match write_greeting(&mut stream, reply).await {
-            Ok(()) => link.start(shared, stream),
-            Err(error) => link.abandon(shared, LinkEnd::Lost(error.to_string())),
-        },
+        Ok((link, reply)) => link.start(shared, Control::Greeting(stream, reply)),
         Err(refusal) => return Err(Failure::Refusing(Box::new(stream), refusal)),
     }
     Ok(())

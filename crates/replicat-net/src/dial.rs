@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::certificate::Certificate;
 use crate::error::ConnectError;
 use crate::event::Event;
-use crate::exchange::{NewLink, describe, greet};
+use crate::exchange::{Control, NewLink, describe, greet};
 use crate::greeting::{Greeting, Refusal, RefusalCode};
 use crate::link::{LinkCore, LinkId, Side};
 use crate::name::NodeName;
@@ -181,7 +181,7 @@ async fn link(
     match settled {
         Ok(link) => {
             let core = link.core.clone();
-            link.start(shared, stream);
+            link.start(shared, Control::Greeted(stream));
             Ok(core)
         }
         Err(refusal) => Err(ConnectError::Refused(refusal)),

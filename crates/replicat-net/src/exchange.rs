@@ -131,18 +131,18 @@ impl NewLink {
         Self { core, orders }
     }
 
-    /// Runs the link on its control connection, once it is in the registry.
-    pub(crate) fn start(self, shared: &Arc<Shared>, control: Stream) {
+    /// Runs the link on its control connection, once it is in the registry. From here on its task
+    /// sees to it that it leaves the registry.
+    pub(crate) fn start(self, shared: &Arc<Shared>, control: Control) {
         let supervisor = Supervisor::new(shared.clone(), self.core, self.orders);
         shared.tasks.spawn(supervisor.run(control));
     }
+}
 
-    /// Takes a link out of the registry again whose control connection broke before it ran.
-    pub(crate) fn abandon(self, shared: &Shared, end: crate::error::LinkEnd) {
-        self.core.stop(end);
-        for lane in &self.core.lanes {
-            lane.close();
-        }
-        shared.registry.remove(&self.core);
-    }
+/// The control connection of a new link.
+pub(crate) enum Control {
+    /// Both have greeted.
+    Greeted(Stream),
+    /// This greeting is to be sent first.
+    Greeting(Stream, Greeting),
 }

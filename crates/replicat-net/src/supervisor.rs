@@ -7,10 +7,12 @@ use bytes::BytesMut;
 use tokio::io::split;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::error::LinkEnd;
+use crate::exchange::Control;
 use crate::frame::Close;
+use crate::greeting::write_greeting;
 use crate::link::{LinkCore, Order};
 use crate::reader::{FrameReader, ReadEnd, lost};
 use crate::shared::Shared;
@@ -58,10 +60,15 @@ impl Supervisor {
     }
 
     /// Runs the link, beginning with its control connection, until it is down.
-    pub(crate) async fn run(mut self, control: Stream) {
+    pub(crate) async fn run(mut self, control: Control) {
         self.core.lanes[0].want();
-        self.attach(0, control);
-        let end = self.serve().await;
+        let end = match self.greeted(control).await {
+            Ok(stream) => {
+                self.attach(0, stream);
+                self.serve().await
+            }
+            Err(end) => end,
+        };
         self.core.end.get_or_init(|| end);
         self.tasks.shutdown().await;
         for lane in &self.core.lanes {
@@ -69,6 +76,20 @@ impl Supervisor {
         }
         self.core.stopped.cancel();
         self.shared.registry.remove(&self.core);
+    }
+
+    /// The control connection, once this node has greeted on it.
+    async fn greeted(&self, control: Control) -> Result<Stream, LinkEnd> {
+        let (mut stream, greeting) = match control {
+            Control::Greeted(stream) => return Ok(stream),
+            Control::Greeting(stream, greeting) => (stream, greeting),
+        };
+        let deadline = self.shared.config.handshake_deadline;
+        match timeout(deadline, write_greeting(&mut stream, greeting)).await {
+            Ok(Ok(())) => Ok(stream),
+            Ok(Err(error)) => Err(lost(&error)),
+            Err(_) => Err(LinkEnd::Silent(deadline)),
+        }
     }
 
     async fn serve(&mut self) -> LinkEnd {
