@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod breakage;
 mod fixture;
 mod flow;
 mod hostile;
