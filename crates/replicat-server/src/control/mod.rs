@@ -123,7 +123,7 @@ mod tests {
         assert_eq!(PathText::from(&paths[1].path().unwrap()), paths[1]);
         let outside = PathText::Text("../x".to_owned());
         assert!(outside.path().is_err());
-        let unknown = r#"{"command":"status","x":1}"#;
+        let unknown = r#"{"command":"pause","folder":null,"x":1}"#;
         assert!(serde_json::from_str::<Command>(unknown).is_err());
     }
 }
