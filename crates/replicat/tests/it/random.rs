@@ -6,12 +6,14 @@
 
 mod history;
 mod ledger;
+mod live;
 mod step;
 
 use history::{History, run, shrink};
 use step::{Random, Step};
 
 const HISTORIES: u64 = 30;
+const LIVE_HISTORIES: u64 = 5;
 
 fn number(name: &str, default: u64) -> u64 {
     let text = std::env::var(name).unwrap_or_default();
@@ -29,6 +31,17 @@ fn random_histories_end_equal_and_lose_nothing() {
             let least = shrink(history);
             panic!("seed {seed} fails: {failure:.2000}\nas does: {least:#?}");
         }
+    }
+}
+
+/// The same over running nodes; `REPLICAT_TEST_LIVE_HISTORIES` says how many.
+#[test]
+fn random_histories_over_running_nodes() {
+    let first = number("REPLICAT_TEST_SEED", 1);
+    let count = number("REPLICAT_TEST_LIVE_HISTORIES", LIVE_HISTORIES);
+    for seed in first..first + count {
+        eprintln!("seed {seed}");
+        live::play_live(seed);
     }
 }
 

@@ -100,7 +100,7 @@ fn sync(world: &World, roots: &[usize]) {
     assert!(outcome.in_sync(), "not in sync: {outcome:#?}");
 }
 
-fn change(world: &World, ledger: &mut Ledger, step: &Step) -> std::io::Result<()> {
+pub(super) fn change(world: &World, ledger: &mut Ledger, step: &Step) -> std::io::Result<()> {
     let at = |root: &usize, path: &String| world.path(*root, path);
     match step {
         Step::Write(root, path, number) => write(ledger, &at(root, path), *number),
