@@ -150,7 +150,7 @@ fn s46_access_control_lists() {
 
 #[test]
 fn s47_a_sparse_file_stays_sparse() {
-    const SIZE: u64 = 256 << 20;
+    const SIZE: u64 = 64 << 20;
     World::each(|world| {
         let path = world.path(0, "sparse");
         let file = fs::File::create(&path).unwrap();
