@@ -5,7 +5,6 @@ use crate::id::ContentHash;
 use crate::path::RelPath;
 use crate::record::{Base, Fingerprint, Local, Record};
 use crate::replica::{Draft, Now, Replica};
-use crate::resolve::Shown;
 use crate::settle::withdrawal;
 use crate::store::{Store, StoreError};
 use crate::version::{Context, Dot, Hlc};
@@ -90,14 +89,8 @@ impl<S: Store> Replica<S> {
             return Ok(false);
         }
         let draft = Draft {
-            hlc: Hlc(before.hlc.0 + 1),
-            base: before.payload.substance(),
-            payload: before.payload,
-            context: before.context,
-            metadata: before.metadata,
-            stamps: before.stamps,
-            carry: None,
             conflict_of: None,
+            ..draft_again(before)
         };
         self.announce(now, path, draft)?;
         Ok(true)
@@ -128,23 +121,21 @@ impl<S: Store> Replica<S> {
             .entry
             .shown()
             .is_some_and(|shown| payload == *shown.payload() && agrees(shown.metadata()));
-        let mut before = self.storage_state(path, &record)?;
+        let before = self.storage_state(path, &record)?;
         let as_before = (before.as_ref())
             .is_some_and(|before| payload == before.payload && agrees(&before.metadata));
         if as_shown || as_before {
-            if !self.came_from_elsewhere(path, &payload, &fingerprint)? {
-                let base = before.filter(|_| !as_shown).map(Box::new);
-                record.local = Some(Local {
-                    fingerprint,
-                    racy,
-                    base,
-                });
-                self.write(path, record)?;
-                return Ok(Observed::Nothing);
+            let base = before.filter(|_| !as_shown).map(Box::new);
+            record.local = Some(Local {
+                fingerprint,
+                racy,
+                base,
+            });
+            self.write(path, record)?;
+            if self.is_known_elsewhere(path, &payload, &fingerprint)? {
+                self.note_arrival(now, path, payload.leaf_substance())?;
             }
-            if as_shown {
-                before = self.embodied(path, &record.entry)?;
-            }
+            return Ok(Observed::Nothing);
         }
         let lost = before
             .as_ref()
@@ -153,8 +144,16 @@ impl<S: Store> Replica<S> {
         let mut draft = draft_of_change(now, before, payload, metadata, changed, touched);
         match &record.local {
             None => self.acknowledge_absence(path, &record, &mut draft)?,
-            Some(old) if self.moved_away(path, old, lost.as_ref())?.is_some() => draft.base = None,
-            Some(_) => {}
+            Some(old) => {
+                if let Some(to) = self.moved_away(path, old, lost.as_ref())? {
+                    draft.base = None;
+                    self.note_arrival(
+                        now,
+                        &to,
+                        lost.as_ref().and_then(|lost| lost.payload.leaf_substance()),
+                    )?;
+                }
+            }
         }
         let seen = self.announce_found(now, path, record, draft, Some((fingerprint, racy)))?;
         self.withdraw_copies(now, path, lost)?;
@@ -180,6 +179,9 @@ impl<S: Store> Replica<S> {
             (None, Some(old)) => self.moved_away(path, old, Some(&before))?,
             (moved_to, _) => moved_to,
         };
+        if let Some(to) = &moved_to {
+            self.note_arrival(now, to, before.payload.leaf_substance())?;
+        }
         let lost = moved_to.is_none().then(|| before.clone());
         let draft = Draft {
             hlc: now.hlc().max(Hlc(before.hlc.0 + 1)),
@@ -224,20 +226,17 @@ impl<S: Store> Replica<S> {
         Ok(None)
     }
 
-    /// Whether a file that is found at `path` was known at another one, where it is still to be: then a user moved it here,
-    /// where replicat was to put an equal one, or to take one away. That is told, lest both places lose it.
-    fn came_from_elsewhere(
+    /// Whether a file that is found at `path` was known at another one, where it is still to be.
+    fn is_known_elsewhere(
         &self,
         path: &RelPath,
         payload: &Payload,
-        fingerprint: &Fingerprint,
+        found: &Fingerprint,
     ) -> Result<bool, StoreError> {
-        let Some(content) = payload.leaf_substance() else {
+        let linked = matches!(payload, Payload::File { link: Some(_), .. });
+        let Some(content) = payload.leaf_substance().filter(|_| !linked) else {
             return Ok(false);
         };
-        if matches!(payload, Payload::File { link: Some(_), .. }) {
-            return Ok(false);
-        }
         for other in self
             .store()
             .by_content(content, SAME_CONTENT_LOOKED_AT_MAX)?
@@ -245,14 +244,42 @@ impl<S: Store> Replica<S> {
             let record = self.record(&other)?;
             let same = record.local.as_ref().is_some_and(|local| {
                 let known = local.fingerprint;
-                (known.inode, known.birth) == (fingerprint.inode, fingerprint.birth)
+                (known.inode, known.birth) == (found.inode, found.birth)
             });
-            let shows = |shown: Shown<'_>| shown.payload().substance() == Some(content);
-            if other != *path && same && record.entry.shown().is_some_and(shows) {
+            let shown = record.entry.shown();
+            let stays = shown.is_some_and(|shown| shown.payload().substance() == Some(content));
+            if other != *path && same && stays {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// A user moved a file to `path`, which was to hold an equal one anyway, or to lose it: that is told, lest somebody who
+    /// takes away what was there before does so unaware. Of what nobody was told yet, nobody can.
+    fn note_arrival(
+        &mut self,
+        now: Now,
+        path: &RelPath,
+        content: Option<ContentHash>,
+    ) -> Result<(), StoreError> {
+        let record = self.record(path)?;
+        let Some(held) = self.storage_state(path, &record)? else {
+            return Ok(());
+        };
+        if content.is_none() || held.payload.leaf_substance() != content {
+            return Ok(());
+        }
+        let identity = self.identity();
+        let told = identity.published.last().copied().unwrap_or_default();
+        let told = told.max(identity.confirmed);
+        let is_untold = |dot: Dot| dot.replica == identity.replica && dot.counter > told;
+        let mut embodied =
+            (record.entry.versions().iter()).filter(|version| held.embodies(version));
+        if embodied.any(|version| is_untold(version.dot)) {
+            return Ok(());
+        }
+        self.announce_kept(now, path, draft_again(held))
     }
 
     /// What is found where the storage held nothing, as the entry says, is made in knowledge of the deletion.
@@ -381,6 +408,20 @@ impl<S: Store> Replica<S> {
             }) => Ok(Some((**base).clone())),
             Some(Local { base: None, .. }) => self.embodied(path, &record.entry),
         }
+    }
+}
+
+/// An event that changes nothing, on top of what the storage holds.
+fn draft_again(held: Base) -> Draft {
+    Draft {
+        hlc: Hlc(held.hlc.0 + 1),
+        base: held.payload.substance(),
+        payload: held.payload,
+        context: held.context,
+        metadata: held.metadata,
+        stamps: held.stamps,
+        carry: None,
+        conflict_of: held.conflict_of,
     }
 }
 

@@ -17,6 +17,8 @@ pub enum Renewal {
     Copied,
     /// Its state was restored from the past: dots it used since may stand for other events at other replicas.
     Restored,
+    /// It was evicted, and nobody waits for it under its old identity.
+    Evicted,
 }
 
 impl<S: Store> Replica<S> {
@@ -39,6 +41,8 @@ impl<S: Store> Replica<S> {
         self.store_mut().set_member(id, &member)?;
         self.set_identity(fresh)?;
         if reason == Renewal::Restored {
+            // Nobody goes on under the old identity, so that nobody need wait for it.
+            self.evict(old.replica)?;
             let known = Dot {
                 counter: old.confirmed,
                 replica: old.replica,

@@ -118,7 +118,12 @@ impl<S: Store> Replica<S> {
     }
 
     /// Announces that what the storage holds stays. The storage embodies that event too, if it held what it repeats.
-    fn announce_kept(&mut self, now: Now, path: &RelPath, draft: Draft) -> Result<(), StoreError> {
+    pub(crate) fn announce_kept(
+        &mut self,
+        now: Now,
+        path: &RelPath,
+        draft: Draft,
+    ) -> Result<(), StoreError> {
         let (replaced, substance) = (draft.context.clone(), draft.payload.substance());
         let before = self.storage_state(path, &self.record(path)?)?;
         let held = before.filter(|before| before.payload.substance() == substance);

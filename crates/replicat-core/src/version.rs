@@ -92,6 +92,14 @@ impl VersionVector {
         }
     }
 
+    /// Covers no more than `other` covers.
+    pub fn intersect(&mut self, other: &Self) {
+        for (replica, counter) in &mut self.0 {
+            *counter = other.get(*replica).min(*counter);
+        }
+        self.0.retain(|(_, counter)| *counter > 0);
+    }
+
     /// The highest dots, ordered by replica.
     pub fn iter(&self) -> impl Iterator<Item = Dot> {
         self.0

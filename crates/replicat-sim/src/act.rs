@@ -47,6 +47,11 @@ impl User<'_> {
             }
             Act::Rename(from, to) => self.rename(&path(from), &path(to)),
             Act::Swap(one, other) => self.swap(&path(one), &path(other)),
+            Act::PutBack(at) => {
+                if let Some(content) = self.oracle.last_lost(self.replica, &path(at)) {
+                    self.replace(&path(at), content);
+                }
+            }
             Act::EditCopy(number, content) => {
                 if let Some(copy) = self.copy(number) {
                     self.write(&copy, content);

@@ -39,6 +39,8 @@ enum Crowding {
     Loose,
     /// Few files, mostly written, renamed and deleted, so that moves and edits meet.
     Tight,
+    /// Two or three files at the root, mostly renamed to each other's places.
+    Crossing,
 }
 
 /// The history of `seed`.
@@ -48,19 +50,12 @@ pub fn history(seed: u64, shape: Shape) -> History {
     let few = random.u8(0..10) < 8;
     let most = if few { 3 } else { 5 }.min(shape.replicas_max.max(2));
     let replicas = random.u8(2..=most);
-    let crowding = if random.u8(0..3) == 0 {
-        Crowding::Tight
-    } else {
-        Crowding::Loose
+    let crowding = match random.u8(0..9) {
+        0..=2 => Crowding::Tight,
+        3 => Crowding::Crossing,
+        _ => Crowding::Loose,
     };
-    let focus_size = if crowding == Crowding::Tight {
-        2
-    } else {
-        random.usize(1..=6)
-    };
-    let focus = (0..focus_size)
-        .map(|_| random.u8(0..paths::COUNT))
-        .collect();
+    let focus = focus(&mut random, crowding);
     let faults = random.bool();
     let mut generator = Generator {
         random,
@@ -75,6 +70,18 @@ pub fn history(seed: u64, shape: Shape) -> History {
         replicas,
         salt: seed ^ 0x5eed_5a17,
         operations,
+    }
+}
+
+/// The paths that a history is about.
+fn focus(random: &mut fastrand::Rng, crowding: Crowding) -> Vec<u8> {
+    match crowding {
+        Crowding::Crossing => (0..random.u8(2..=3)).collect(),
+        Crowding::Tight => (0..2).map(|_| random.u8(0..paths::COUNT)).collect(),
+        Crowding::Loose => {
+            let size = random.usize(1..=6);
+            (0..size).map(|_| random.u8(0..paths::COUNT)).collect()
+        }
     }
 }
 
@@ -117,7 +124,7 @@ impl Generator {
     }
 
     fn path(&mut self) -> u8 {
-        if self.random.u8(0..8) == 0 {
+        if self.crowding != Crowding::Crossing && self.random.u8(0..8) == 0 {
             return self.random.u8(0..paths::COUNT);
         }
         self.focus[self.random.usize(0..self.focus.len())]
@@ -145,7 +152,11 @@ impl Generator {
             75 => Op::Duplicate(replica, other),
             76..=85 => Op::Apply(replica, 0, self.random.u8(1..5)),
             86..=87 => Op::Apply(replica, self.random.u8(1..4), self.random.u8(1..3)),
-            88 => Op::NoteApplied(replica),
+            88 => match self.random.u8(0..4) {
+                0 => Op::NoteApplied(replica),
+                1 if self.faults => Op::Evict(replica, self.random.u8(0..8)),
+                _ => Op::Forget(replica),
+            },
             89..=90 => Op::Round,
             91 => Op::Partition(replica, other),
             92 => Op::Clock(replica, self.clock()),
@@ -200,7 +211,15 @@ impl Generator {
                 _ => Act::Rewrite(path),
             };
         }
-        match self.random.u8(0..40) {
+        if self.crowding == Crowding::Crossing && self.random.u8(0..8) > 0 {
+            return match self.random.u8(0..10) {
+                0..=6 => Act::Rename(path, self.path()),
+                7 => Act::Write(path, self.content()),
+                8 => Act::Delete(path),
+                _ => Act::PutBack(path),
+            };
+        }
+        match self.random.u8(0..41) {
             0..=9 => Act::Write(path, self.content()),
             10..=13 => Act::Replace(path, self.content()),
             14 => Act::Rewrite(path),
@@ -216,6 +235,7 @@ impl Generator {
             35 => Act::Swap(path, self.path()),
             36..=37 => Act::EditCopy(self.random.u8(0..3), self.content()),
             38 => Act::DeleteCopy(self.random.u8(0..3)),
+            39 => Act::PutBack(path),
             _ => Act::RenameCopy(self.random.u8(0..3), self.path()),
         }
     }

@@ -46,6 +46,9 @@ struct Run {
     /// Go on after failures, up to so many.
     #[arg(long, default_value_t = 1)]
     failures: usize,
+    /// Only say which seeds fail, without cutting their histories down.
+    #[arg(long)]
+    brief: bool,
 }
 
 #[derive(Debug, Args)]
@@ -120,7 +123,11 @@ fn run_many(task: &Run) -> ExitCode {
     report_speed(finished.load(Ordering::Relaxed), begun.elapsed(), threads);
     let failures = failures.into_inner().unwrap_or_default();
     for (seed, what) in &failures {
-        report_failure(*seed, what, task.replicas);
+        if task.brief {
+            println!("FAILED: seed {seed}: {what}");
+        } else {
+            report_failure(*seed, what, task.replicas);
+        }
     }
     if failures.is_empty() {
         ExitCode::SUCCESS

@@ -39,6 +39,10 @@ pub enum Op {
     Apply(u8, u8, u8),
     /// The replica notes that it has applied what it knows.
     NoteApplied(u8),
+    /// The replica forgets the deletions that everybody has applied.
+    Forget(u8),
+    /// The replica evicts the n-th one that it has heard of.
+    Evict(u8, u8),
     /// Everybody scans, exchanges, settles and applies once.
     Round,
     /// The replica's index is remembered, for [`Op::RestoreIndex`] and [`Op::RestoreAll`].
@@ -96,4 +100,6 @@ pub enum Act {
     DeleteCopy(u8),
     /// Rename the n-th conflict copy onto a path.
     RenameCopy(u8, u8),
+    /// Write again what was last overwritten or deleted at a path.
+    PutBack(u8),
 }

@@ -1,6 +1,6 @@
 //! The naive oracle: what users did, and what therefore has to be true in the end. It knows nothing of versions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use replicat_core::path::RelPath;
 
@@ -27,6 +27,10 @@ struct Fate {
     written_at: Vec<RelPath>,
     /// A user replaced or deleted it somewhere, or power failed before it was durable.
     may_vanish: bool,
+    /// Where users replaced or deleted it.
+    lost_by: BTreeSet<u8>,
+    /// More than users' acts, or not only those of one replica, took it away.
+    is_contested: bool,
     /// A user deleted it, at this path.
     deleted_at: Option<RelPath>,
     /// Who deleted it.
@@ -40,28 +44,45 @@ struct Fate {
 pub struct Oracle {
     fates: BTreeMap<Content, Fate>,
     touches: Vec<(u8, RelPath, Touch)>,
+    /// What was last replaced or deleted, by replica and path.
+    last_lost: BTreeMap<(u8, RelPath), Content>,
+    everything_may_return: bool,
 }
 
 impl Oracle {
     /// A user wrote `content` at `path`.
     pub fn wrote(&mut self, replica: u8, path: &RelPath, content: Content) {
         self.touched(replica, path, Touch::Written);
-        self.fates
-            .entry(content)
-            .or_default()
-            .written_at
-            .push(path.clone());
+        let fate = self.fates.entry(content).or_default();
+        fate.written_at.push(path.clone());
+        // Who alone took it away and writes it again wants to keep it.
+        if fate.lost_by.iter().eq(&[replica]) && !fate.is_contested {
+            fate.may_vanish = false;
+        }
+    }
+
+    /// What was last replaced or deleted at `path` of a replica.
+    #[must_use]
+    pub fn last_lost(&self, replica: u8, path: &RelPath) -> Option<Content> {
+        self.last_lost.get(&(replica, path.clone())).copied()
+    }
+
+    fn lost_at(&mut self, replica: u8, path: &RelPath, content: Content) {
+        let fate = self.fates.entry(content).or_default();
+        fate.may_vanish = true;
+        fate.lost_by.insert(replica);
+        self.last_lost.insert((replica, path.clone()), content);
     }
 
     /// A user overwrote `content` at `path`.
-    pub fn replaced(&mut self, _replica: u8, _path: &RelPath, content: Content) {
-        self.fates.entry(content).or_default().may_vanish = true;
+    pub fn replaced(&mut self, replica: u8, path: &RelPath, content: Content) {
+        self.lost_at(replica, path, content);
     }
 
     /// A user deleted `content` at `path`.
     pub fn deleted(&mut self, replica: u8, path: &RelPath, content: Content) {
+        self.lost_at(replica, path, content);
         let fate = self.fates.entry(content).or_default();
-        fate.may_vanish = true;
         fate.may_return |= fate.deleted_at.is_some();
         fate.deleted_at = Some(path.clone());
         fate.deleted_by = replica;
@@ -72,6 +93,15 @@ impl Oracle {
         let own = |fate: &&mut Fate| fate.deleted_at.is_some() && fate.deleted_by == replica;
         let forgotten = self.fates.values_mut().filter(own);
         forgotten.for_each(|fate| fate.may_return = true);
+        // What is written again is then not known to replace the deletion that was told before.
+        let lost = |fate: &&mut Fate| fate.lost_by.contains(&replica);
+        let contested = self.fates.values_mut().filter(lost);
+        contested.for_each(|fate| fate.is_contested = true);
+    }
+
+    /// Deletions are forgotten, and somebody who does not know of them comes back: whatever there was may return.
+    pub fn forgot_everything(&mut self) {
+        self.everything_may_return = true;
     }
 
     /// A disk was copied: what is deleted from one of the two before its next scan may return from the other.
@@ -108,7 +138,8 @@ impl Oracle {
         let changed = moved.filter_map(|(_, node)| node.kind.content());
         for content in changed.chain(tree.staging.iter().copied()) {
             if !others.iter().any(|other| other.holds(content)) {
-                self.fates.entry(content).or_default().may_vanish = true;
+                let fate = self.fates.entry(content).or_default();
+                (fate.may_vanish, fate.is_contested) = (true, true);
             }
         }
         for node in after.tree().nodes.values() {
@@ -151,6 +182,9 @@ impl Oracle {
     /// The first content that was deleted for good and exists on `disk` all the same.
     #[must_use]
     pub fn returned(&self, disk: &Disk) -> Option<Content> {
+        if self.everything_may_return {
+            return None;
+        }
         self.fates
             .iter()
             .filter(|(content, fate)| self.is_gone_for_good(fate) && disk.holds(**content))

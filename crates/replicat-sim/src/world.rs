@@ -150,6 +150,8 @@ impl World {
                 let replica = self.number(replica);
                 self.nodes[replica].replica_mut().note_applied()?;
             }
+            Op::Forget(replica) => self.forget(self.number(replica))?,
+            Op::Evict(replica, number) => self.evict(self.number(replica), number)?,
             Op::Round => drop(self.round()?),
             _ => self.dispatch_fault(op)?,
         }
@@ -188,6 +190,23 @@ impl World {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Forgets what everybody has applied; what is said on open sessions may be older.
+    pub(crate) fn forget(&mut self, replica: usize) -> Result<(), Failure> {
+        let known = self.known_by_peers(replica);
+        self.nodes[replica].replica_mut().forget(&known)?;
+        self.commit(replica)
+    }
+
+    fn evict(&mut self, replica: usize, number: u8) -> Result<(), Failure> {
+        let members = self.nodes[replica].store().members()?;
+        let (id, _) = members[usize::from(number) % members.len()];
+        if self.nodes[replica].replica_mut().evict(id)? {
+            // Who was evicted brings back what was deleted meanwhile.
+            self.oracle.forgot_everything();
+        }
+        self.commit(replica)
     }
 
     fn plan_event(&mut self, replica: u8, after: u8, event: Event) {

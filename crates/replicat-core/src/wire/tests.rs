@@ -62,8 +62,8 @@ fn full_version() -> Version {
     }
 }
 
-fn messages() -> Vec<Message> {
-    let knowledge: crate::version::VersionVector = [dot(1, 2), dot(3, 4)].into_iter().collect();
+/// An entry of a version of each kind, and an empty one.
+fn full_entries() -> Vec<(RelPath, Entry)> {
     let mut gone = full_version();
     gone.dot = dot(1, 1);
     gone.payload = Payload::Tombstone {
@@ -78,7 +78,12 @@ fn messages() -> Vec<Message> {
     bare.stamps = Stamps::all(bare.hlc);
     (bare.base, bare.carry, bare.conflict_of) = (None, Some(Carry::Copy(dot(0, 0))), None);
     let entry = Entry::from_stored(vec![full_version(), gone, bare]);
-    let entries = vec![(path("a/b"), entry), (RelPath::root(), Entry::default())];
+    vec![(path("a/b"), entry), (RelPath::root(), Entry::default())]
+}
+
+fn messages() -> Vec<Message> {
+    let knowledge: crate::version::VersionVector = [dot(1, 2), dot(3, 4)].into_iter().collect();
+    let entries = full_entries();
     let content = ContentHash([3; 32]);
     vec![
         Message::Hello(Hello {

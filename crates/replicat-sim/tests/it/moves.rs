@@ -169,3 +169,28 @@ fn an_edit_carried_twice_that_lost_has_one_copy() {
         ],
     );
 }
+
+/// A file seen in passing at one path went back to the other, unseen; elsewhere it was moved to the first, and here something
+/// else took its place. The file was known at neither, though it stood.
+#[test]
+fn a_file_moved_back_where_it_was_known_all_along_stays() {
+    check(
+        2,
+        1748470414,
+        &[
+            User(0, Write(1, 1)),
+            Scan(0),
+            Exchange(0, 1, 0),
+            Apply(1, 0, 2),
+            User(0, Rename(1, 0)),
+            User(1, Rename(1, 0)),
+            UserAfter(1, 7, Rename(0, 1)),
+            Exchange(0, 1, 7),
+            Scan(1),
+            Exchange(1, 0, 0),
+            Apply(0, 0, 2),
+            UserAfter(1, 6, MakeDirectory(0)),
+            Exchange(0, 1, 0),
+        ],
+    );
+}

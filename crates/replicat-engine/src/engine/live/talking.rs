@@ -308,6 +308,7 @@ impl Owner {
     fn fail_session(&mut self, number: PeerNumber, error: SessionError) {
         let renewal = match &error {
             SessionError::Restored => Some(Renewal::Restored),
+            SessionError::Evicted => Some(Renewal::Evicted),
             SessionError::SameReplica(_) => Some(Renewal::Copied),
             _ => None,
         };
