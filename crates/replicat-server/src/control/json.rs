@@ -123,7 +123,7 @@ pub(crate) fn peer(node: &Node) -> Object {
     put(&mut object, "address", node.address.as_str());
     put(&mut object, "role", node.role.map(|role| role.as_str()));
     put(&mut object, "status", node.status.as_str());
-    if let NodeStatus::Unreachable { reason } = &node.status {
+    if let NodeStatus::Unreachable { reason } | NodeStatus::Refused { reason } = &node.status {
         put(&mut object, "reason", reason.as_str());
     }
     if let Some(link) = &node.link {

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use replicat_core::path::RelPath;
-use replicat_net::{Endpoint, Event as NetEvent, Events, Link, NodeName, PeerAddress};
+use replicat_net::{
+    ConnectError, Endpoint, Event as NetEvent, Events, Link, NodeName, PeerAddress, RefusalCode,
+};
 
 use super::hub::{FolderEventRecord, Hub};
 use super::status::{LinkStatus, Node, NodeStatus};
@@ -28,7 +30,7 @@ pub(crate) struct Peers {
 struct State {
     dialled: Vec<PeerAddress>,
     /// Why the last attempt at an address failed.
-    failures: BTreeMap<String, String>,
+    failures: BTreeMap<String, NodeStatus>,
     /// The last one that was turned away, and why.
     refused: Option<String>,
     connected: BTreeMap<NodeName, Connected>,
@@ -43,6 +45,29 @@ fn address_of(node: &NodeSettings) -> PeerAddress {
     PeerAddress {
         name: node.name.clone(),
         address: node.address_with_port(),
+    }
+}
+
+/// How a peer stands after an attempt failed.
+fn failed(reason: &ConnectError) -> NodeStatus {
+    let text = reason.to_string();
+    let is_refusal = matches!(
+        reason,
+        ConnectError::OtherCluster
+            | ConnectError::Expired { .. }
+            | ConnectError::NotReplicat
+            | ConnectError::Certificate(_)
+            | ConnectError::Refused(_)
+            | ConnectError::RefusedByPeer(_)
+    );
+    let is_passing = matches!(
+        reason,
+        ConnectError::Refused(refusal) | ConnectError::RefusedByPeer(refusal)
+            if matches!(refusal.code, RefusalCode::Duplicate | RefusalCode::UnknownLink)
+    );
+    match is_refusal && !is_passing {
+        true => NodeStatus::Refused { reason: text },
+        false => NodeStatus::Unreachable { reason: text },
     }
 }
 
@@ -110,7 +135,7 @@ impl Peers {
                 }
                 NetEvent::DialFailed {
                     address, reason, ..
-                } => self.dial_failed(address, reason.to_string()),
+                } => self.dial_failed(address, &reason),
                 NetEvent::Refused {
                     address,
                     peer,
@@ -151,13 +176,14 @@ impl Peers {
     }
 
     /// What goes wrong again and again is told once.
-    fn dial_failed(&self, address: String, reason: String) {
+    fn dial_failed(&self, address: String, reason: &ConnectError) {
+        let status = failed(reason);
         let mut state = self.lock();
-        if state.failures.get(&address) == Some(&reason) {
+        if state.failures.get(&address) == Some(&status) {
             return;
         }
-        tracing::warn!(address, reason, "cannot reach a node; trying on");
-        state.failures.insert(address, reason);
+        tracing::warn!(address, %reason, "cannot reach a node; trying on");
+        state.failures.insert(address, status);
     }
 
     /// How they stand: those that are dialled in the order of the settings, then the others.
@@ -192,15 +218,12 @@ impl Peers {
 
 impl State {
     fn absent(&self, peer: &PeerAddress) -> Node {
-        let reason = self.failures.get(&peer.address).cloned();
+        let failure = self.failures.get(&peer.address).cloned();
         Node {
             name: peer.name.clone(),
             address: peer.address.clone(),
             role: None,
-            status: match reason {
-                Some(reason) => NodeStatus::Unreachable { reason },
-                None => NodeStatus::Connecting,
-            },
+            status: failure.unwrap_or(NodeStatus::Connecting),
             link: None,
         }
     }

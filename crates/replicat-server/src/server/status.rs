@@ -118,6 +118,11 @@ pub enum NodeStatus {
         /// Why.
         reason: String,
     },
+    /// One of the two refuses the other, and will again until somebody changes something.
+    Refused {
+        /// Why.
+        reason: String,
+    },
 }
 
 impl NodeStatus {
@@ -128,6 +133,7 @@ impl NodeStatus {
             Self::Connected => "connected",
             Self::Connecting => "connecting",
             Self::Unreachable { .. } => "unreachable",
+            Self::Refused { .. } => "refused",
         }
     }
 }

@@ -79,7 +79,9 @@ pub enum SettingsError {
 }
 
 impl SettingsError {
-    pub(crate) fn invalid(field: &str, value: &str, problem: String) -> Self {
+    /// A field cannot have this value.
+    #[must_use]
+    pub fn invalid(field: &str, value: &str, problem: String) -> Self {
         Self::Invalid {
             field: field.to_owned(),
             value: format!("{value:?}"),

@@ -23,7 +23,8 @@ use serde::{Deserialize, Serialize};
 
 pub use error::SettingsError;
 pub use global::{global_settings, set_global_settings};
-pub use text::FolderName;
+pub use replicat_net::NodeNameError;
+pub use text::{FolderName, FolderNameError, parse_durability, parse_mode};
 
 /// The name of a folder whose name nobody gave.
 pub const DEFAULT_FOLDER: &str = "default";

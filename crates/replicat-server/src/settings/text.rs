@@ -153,8 +153,11 @@ macro_rules! words {
             }
         }
 
-        /// The value that a word stands for; if none, which words there are.
-        pub(crate) fn $parse(word: &str) -> Result<$type, String> {
+        /// The value that a word stands for.
+        ///
+        /// # Errors
+        /// Which words there are, if it is none of them.
+        pub fn $parse(word: &str) -> Result<$type, String> {
             match word {
                 $($word => Ok($value),)+
                 other => Err(format!("{other:?} is none of {}", [$($word),+].join(", "))),

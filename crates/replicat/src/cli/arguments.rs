@@ -7,6 +7,10 @@ use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::help;
+use super::live_arguments::{
+    AskArguments, DemoArguments, EventsArguments, KeyArguments, KeygenArguments,
+    OneFolderArguments, RescanArguments, ServeArguments, SocketArguments,
+};
 
 /// Make any number of directories equal, and keep them so.
 #[derive(Debug, Parser)]
@@ -28,8 +32,26 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Make directories equal
     Sync(SyncArguments),
-    /// Show how a root stands, without scanning it
-    Status(RootArguments),
+    /// Keep folders in sync with other nodes, live
+    Serve(ServeArguments),
+    /// Make the secret that all nodes of a cluster share
+    Keygen(KeygenArguments),
+    /// Show three nodes at work, in a temporary place
+    Demo(DemoArguments),
+    /// Show how the node that runs here stands; or, with DIR, how a root does, without scanning it
+    Status(StatusArguments),
+    /// List the peers of the node that runs here
+    Nodes(AskArguments),
+    /// List the folders of the node that runs here
+    Folders(AskArguments),
+    /// List what changed in the folders of the node that runs here
+    Events(EventsArguments),
+    /// Pause a folder of the node that runs here
+    Pause(OneFolderArguments),
+    /// Let a folder go on that was paused or halted
+    Resume(OneFolderArguments),
+    /// Have the node that runs here look at a folder anew
+    Rescan(RescanArguments),
     /// List the conflicts that nobody has resolved
     Conflicts(RootArguments),
     /// Resolve a conflict: keep the winner, the copy, or both
@@ -50,9 +72,12 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 #[command(after_help = help::SYNC)]
 pub(crate) struct SyncArguments {
-    /// The directories: two or more, new or known, in any order
+    /// The directories: two or more, new or known, in any order; or one and replicat://HOST:PORT/FOLDER
     #[arg(required = true, num_args = 2.., value_name = "DIR")]
     pub(crate) roots: Vec<PathBuf>,
+    /// To take part in the cluster of a folder of another host
+    #[command(flatten)]
+    pub(crate) key: KeyArguments,
     #[command(flatten)]
     pub(crate) scope: ScopeArguments,
     #[command(flatten)]
@@ -168,6 +193,18 @@ pub(crate) enum DurabilityChoice {
     Group,
     /// The last seconds: nothing is flushed
     None,
+}
+
+/// Of `replicat status`.
+#[derive(Debug, Args)]
+pub(crate) struct StatusArguments {
+    /// The directory [default: the current one if it is a root, else the node that runs here]
+    #[arg(value_name = "DIR")]
+    pub(crate) root: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) socket: SocketArguments,
+    #[command(flatten)]
+    pub(crate) look: LookArguments,
 }
 
 /// Of the commands that look at one root.

@@ -3,8 +3,10 @@
 use std::io;
 use std::path::PathBuf;
 
+use replicat::control::client::ClientError;
 use replicat::error::{ExitCode, SyncError};
 use replicat::options::PatternError;
+use replicat::{ClusterKeyError, ServerError, SettingsError};
 
 use super::json;
 use super::output::{Format, Output};
@@ -26,6 +28,28 @@ pub(crate) enum Failure {
     Outside { path: PathBuf, root: PathBuf },
     /// A path cannot be one of a root.
     Path { path: PathBuf, problem: String },
+    /// A node could not be started, or not do as it was told.
+    Server(ServerError),
+    /// A node that was asked did not answer, or refused.
+    Client(ClientError),
+    /// No node runs here.
+    NoNode,
+    /// Several nodes run here, and none was named.
+    ManyNodes(Vec<PathBuf>),
+    /// No cluster key could be made.
+    Key(ClusterKeyError),
+    /// The file of a new cluster key cannot be written.
+    KeyFile { path: PathBuf, source: io::Error },
+    /// What was to be shown could not be.
+    Demo(io::Error),
+    /// Asynchronous work cannot run.
+    Runtime(io::Error),
+    /// A sync with another host was not understood.
+    Remote { problem: String, hint: &'static str },
+    /// A sync with another host could not be done.
+    Unreachable { node: String, reason: String },
+    /// A folder stopped by itself.
+    Halted(String),
     /// Signals cannot be caught.
     Signals(io::Error),
     /// Standard output cannot be written.
@@ -38,6 +62,24 @@ impl From<SyncError> for Failure {
     }
 }
 
+impl From<SettingsError> for Failure {
+    fn from(error: SettingsError) -> Self {
+        Self::Server(error.into())
+    }
+}
+
+impl From<ServerError> for Failure {
+    fn from(error: ServerError) -> Self {
+        Self::Server(error)
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        Self::Client(error)
+    }
+}
+
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         Self::Output(error)
@@ -45,9 +87,20 @@ impl From<io::Error> for Failure {
 }
 
 impl Failure {
-    fn kind(&self) -> &'static str {
+    fn kind(&self) -> &str {
         match self {
             Self::Sync(error) => error.kind(),
+            Self::Server(error) => error.kind(),
+            Self::Client(ClientError::Refused { kind, .. }) => kind,
+            Self::Client(_) => "node",
+            Self::NoNode => "no-node",
+            Self::ManyNodes(_) => "many-nodes",
+            Self::Key(_) | Self::KeyFile { .. } => "key",
+            Self::Demo(_) => "demo",
+            Self::Runtime(_) => "runtime",
+            Self::Remote { .. } => "remote",
+            Self::Unreachable { .. } => "unreachable",
+            Self::Halted(_) => "halted",
             Self::Patterns { .. } => "patterns",
             Self::Pattern(_) => "pattern",
             Self::NoRoot { .. } => "no-root",
@@ -61,6 +114,24 @@ impl Failure {
     fn message(&self) -> String {
         match self {
             Self::Sync(error) => sentence(&error.to_string()),
+            Self::Server(error) => sentence(&error.to_string()),
+            Self::Client(error) => sentence(&error.to_string()),
+            Self::NoNode => "no node runs here".to_owned(),
+            Self::ManyNodes(sockets) => {
+                let names: Vec<_> = sockets.iter().map(|path| root_text(path)).collect();
+                format!("several nodes run here: {}", names.join(", "))
+            }
+            Self::Key(error) => error.to_string(),
+            Self::KeyFile { path, source } => {
+                format!("could not write the key to {}: {source}", root_text(path))
+            }
+            Self::Demo(source) => format!("the demonstration failed: {source}"),
+            Self::Runtime(source) => format!("could not start: {source}"),
+            Self::Remote { problem, .. } => sentence(problem),
+            Self::Unreachable { node, reason } => {
+                format!("could not reach {}: {}", sentence(node), sentence(reason))
+            }
+            Self::Halted(reason) => format!("the folder stopped: {}", sentence(reason)),
             Self::Patterns { path, source } => {
                 format!(
                     "could not read the patterns in {}: {source}",
@@ -83,6 +154,24 @@ impl Failure {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Sync(error) => error.hint().map(|hint| sentence(&hint)),
+            Self::Server(error) => error.hint().map(|hint| sentence(&hint)),
+            Self::Client(ClientError::Refused { hint, .. }) => {
+                hint.as_ref().map(|hint| sentence(hint))
+            }
+            Self::NoNode => Some(
+                "start one with `replicat serve`, or name its socket with --node-socket".to_owned(),
+            ),
+            Self::ManyNodes(_) => Some("name one with --node-socket".to_owned()),
+            Self::Remote { hint, .. } => Some((*hint).to_owned()),
+            Self::Unreachable { .. } => {
+                Some("see that the node runs there, and that both have the same cluster key".into())
+            }
+            Self::Client(_)
+            | Self::Key(_)
+            | Self::KeyFile { .. }
+            | Self::Demo(_)
+            | Self::Runtime(_)
+            | Self::Halted(_) => None,
             Self::Patterns { .. } => Some("name a file with a pattern on each line".to_owned()),
             Self::NoRoot { .. } => Some(
                 "name a path in a directory that was synced, or its root with --root".to_owned(),
@@ -95,6 +184,16 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Sync(error) => error.exit_code(),
+            Self::Server(error) => error.exit_code(),
+            Self::Client(ClientError::Refused { exit_code, .. }) => exit_code_of(*exit_code),
+            Self::NoNode | Self::ManyNodes(_) | Self::Remote { .. } => ExitCode::Usage,
+            Self::Client(_)
+            | Self::Key(_)
+            | Self::KeyFile { .. }
+            | Self::Demo(_)
+            | Self::Runtime(_)
+            | Self::Unreachable { .. }
+            | Self::Halted(_) => ExitCode::Fatal,
             Self::Patterns { .. }
             | Self::Pattern(_)
             | Self::NoRoot { .. }
@@ -134,6 +233,19 @@ impl Failure {
         json::put(&mut object, "exit_code", self.exit_code() as u8);
         object
     }
+}
+
+/// The exit code that a node says.
+fn exit_code_of(number: u8) -> ExitCode {
+    let known = [
+        ExitCode::InSync,
+        ExitCode::Conflicts,
+        ExitCode::Usage,
+        ExitCode::Incomplete,
+        ExitCode::Braked,
+    ];
+    let found = known.into_iter().find(|code| *code as u8 == number);
+    found.unwrap_or(ExitCode::Fatal)
 }
 
 #[cfg(test)]

@@ -45,6 +45,49 @@ pub(crate) fn rules(
     Ok(rules)
 }
 
+/// The rules of a node's folder as lines of a file of patterns, in the same order as [`rules`].
+pub(crate) fn lines(
+    matches: &ArgMatches,
+    variable: impl Fn(&str) -> Option<OsString>,
+) -> Result<Vec<String>, Failure> {
+    let mut lines = Vec::new();
+    for source in sources(matches) {
+        match source {
+            Source::Pattern(action, pattern) => lines.push(line(action, &pattern)),
+            Source::File(path) => lines.extend(read_lines(&path)?),
+        }
+    }
+    let text = |name: &str| variable(name).map(|value| value.to_string_lossy().into_owned());
+    for (name, action) in [
+        ("REPLICAT_INCLUDE", FilterAction::Include),
+        ("REPLICAT_EXCLUDE", FilterAction::Exclude),
+    ] {
+        let patterns = text(name).unwrap_or_default();
+        let patterns = patterns.lines().filter(|line| !line.is_empty());
+        lines.extend(patterns.map(|pattern| line(action, pattern)));
+    }
+    match variable("REPLICAT_EXCLUDE_FROM") {
+        Some(path) if !path.is_empty() => lines.extend(read_lines(Path::new(&path))?),
+        _ => {}
+    }
+    Ok(lines)
+}
+
+fn line(action: FilterAction, pattern: &str) -> String {
+    match action {
+        FilterAction::Include => format!("+ {pattern}"),
+        FilterAction::Exclude => format!("- {pattern}"),
+    }
+}
+
+fn read_lines(path: &Path) -> Result<Vec<String>, Failure> {
+    let text = fs::read_to_string(path).map_err(|source| Failure::Patterns {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(text.lines().map(str::to_owned).collect())
+}
+
 /// The sources of rules in the order of the command line.
 fn sources(matches: &ArgMatches) -> Vec<Source> {
     let mut sources = Vec::new();

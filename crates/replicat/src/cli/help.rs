@@ -6,6 +6,8 @@ Examples:
   replicat sync -n -i laptop backup      show what that would do, and do nothing
   replicat sync laptop backup /mnt/usb   three, or any number
   replicat sync --watch laptop backup    stay, and keep them equal
+  replicat demo                          three nodes at work, in a temporary place
+  replicat serve --directory site        keep a folder in sync with other nodes, live
   replicat conflicts laptop              what needs a decision
   replicat history laptop/notes.txt      the versions of a file
   replicat restore laptop/notes.txt      bring back what was deleted or overwritten
@@ -33,6 +35,18 @@ A file changed in two places keeps both versions: the later one at its path, the
 as name.conflict-NODE-DATE.ext. What a sync deletes or overwrites goes to the root's trash.
 Patterns common to all roots belong in a `.replicatignore` file (gitignore syntax), which is synced.
 Ctrl-C at any moment leaves every file whole; the next sync carries on.";
+
+pub(crate) const SERVE: &str = "\
+Examples:
+  replicat keygen --output key                       one key for all nodes of a cluster
+  replicat serve --name a --directory /srv/site --address 0.0.0.0:8787 --cluster-key-file key
+  replicat serve --name b --directory /srv/site --cluster-key-file key --node a=10.0.0.1:8787
+  replicat serve --directory site=/srv/site --directory home=/srv/home ...
+  replicat serve --config /etc/replicat.toml         all of it from a file; flags go before it
+  replicat status                                    how it stands
+  replicat events --follow                           what it does
+
+A node stops at SIGTERM or Ctrl-C when what it began is finished, and reads its settings anew at SIGHUP.";
 
 pub(crate) const RESOLVE: &str = "\
 Examples:

@@ -5,18 +5,25 @@
 //! Non-goals: deciding anything about files.
 
 mod arguments;
+mod ask;
+mod demo;
 mod failure;
 mod filters;
 mod help;
 mod interrupt;
 mod itemize;
 mod json;
+mod live_arguments;
 mod look;
 mod look_json;
 mod look_text;
+mod node_text;
 mod output;
 mod progress;
+mod remote;
 mod reporter;
+mod serve;
+mod socket;
 mod sync;
 mod target;
 mod terminal;
@@ -39,7 +46,7 @@ pub(crate) fn run() -> process::ExitCode {
         Ok(arguments) => arguments,
         Err(error) => error.exit(),
     };
-    show_diagnostics();
+    show_diagnostics(&arguments.command);
     let output = Output;
     let format = format(&arguments.command);
     let code = match dispatch(&arguments.command, &matches, output) {
@@ -56,11 +63,16 @@ pub(crate) fn run() -> process::ExitCode {
     process::ExitCode::from(code as u8)
 }
 
-/// Shows on standard error what the parts note: warnings, or what `REPLICAT_LOG` asks for.
-fn show_diagnostics() {
+/// Shows on standard error what the parts note: warnings, of a node also what it does, or what `REPLICAT_LOG` asks for.
+fn show_diagnostics(command: &Command) {
     let wanted = EnvFilter::try_from_env("REPLICAT_LOG");
+    let usual = match command {
+        Command::Serve(_) => "warn,replicat_server=info,replicat_net=info",
+        Command::Demo(_) => "error",
+        _ => "warn",
+    };
     tracing_subscriber::fmt()
-        .with_env_filter(wanted.unwrap_or_else(|_| EnvFilter::new("warn")))
+        .with_env_filter(wanted.unwrap_or_else(|_| EnvFilter::new(usual)))
         .with_writer(std::io::stderr)
         .without_time()
         .init();
@@ -75,9 +87,15 @@ fn command_line() -> clap::Command {
 fn format(command: &Command) -> Format {
     Format::by_flag(match command {
         Command::Sync(arguments) => arguments.output.json,
-        Command::Status(arguments)
-        | Command::Conflicts(arguments)
-        | Command::Approve(arguments) => arguments.look.json,
+        Command::Serve(arguments) => arguments.json,
+        Command::Keygen(arguments) => arguments.json,
+        Command::Demo(arguments) => arguments.json,
+        Command::Nodes(arguments) | Command::Folders(arguments) => arguments.json,
+        Command::Events(arguments) => arguments.ask.json,
+        Command::Pause(arguments) | Command::Resume(arguments) => arguments.ask.json,
+        Command::Rescan(arguments) => arguments.ask.json,
+        Command::Status(arguments) => arguments.look.json,
+        Command::Conflicts(arguments) | Command::Approve(arguments) => arguments.look.json,
         Command::History(arguments) | Command::Why(arguments) => arguments.look.json,
         Command::Resolve(arguments) => arguments.look.json,
         Command::Restore(arguments) => arguments.look.json,
@@ -86,11 +104,21 @@ fn format(command: &Command) -> Format {
 }
 
 fn dispatch(command: &Command, matches: &ArgMatches, output: Output) -> Result<ExitCode, Failure> {
+    let matches = matches.subcommand().map_or(matches, |(_, matches)| matches);
     match command {
-        Command::Sync(arguments) => {
-            let matches = matches.subcommand().map_or(matches, |(_, matches)| matches);
-            return sync::run(arguments, matches, output);
+        Command::Sync(arguments) if remote::is_meant(arguments) => {
+            return remote::run(arguments, matches, output);
         }
+        Command::Sync(arguments) => return sync::run(arguments, matches, output),
+        Command::Serve(arguments) => return serve::run(arguments, matches, output),
+        Command::Demo(arguments) => return demo::run(arguments, output),
+        Command::Keygen(arguments) => serve::keygen(arguments, output)?,
+        Command::Nodes(arguments) => ask::nodes(arguments, output)?,
+        Command::Folders(arguments) => ask::folders(arguments, output)?,
+        Command::Events(arguments) => ask::events(arguments, output)?,
+        Command::Pause(arguments) => ask::pause(arguments, output)?,
+        Command::Resume(arguments) => ask::resume(arguments, output)?,
+        Command::Rescan(arguments) => ask::rescan(arguments, output)?,
         Command::Status(arguments) => look::status(arguments, output)?,
         Command::Conflicts(arguments) => look::conflicts(arguments, output)?,
         Command::Resolve(arguments) => look::resolve(arguments, output)?,

@@ -1,0 +1,235 @@
+//! `replicat demo`: three nodes on this machine, in a temporary place.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use replicat::error::ExitCode;
+use replicat::{ClusterKey, FolderSettings, NodeSettings, ReplicatServer, Settings};
+
+use super::failure::Failure;
+use super::live_arguments::DemoArguments;
+use super::output::{Format, Output};
+use super::terminal::root_text;
+use super::{json, serve, socket};
+
+/// The nodes; the first is dialled by the others, and the last knows the second alone.
+const NODES: [&str; 3] = ["ada", "bob", "cyd"];
+/// How many files the first sync has.
+const FIRST_FILES: usize = 200;
+/// How long a step may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often is looked whether a step is done.
+const LOOK_INTERVAL: Duration = Duration::from_millis(1);
+
+/// Shows it, and stays until Ctrl-C.
+pub(crate) fn run(arguments: &DemoArguments, output: Output) -> Result<ExitCode, Failure> {
+    let place = tempfile::Builder::new().prefix("replicat-demo-").tempdir();
+    let place = place.map_err(Failure::Demo)?;
+    let demo = Demo {
+        place: place.path().to_owned(),
+        key: ClusterKey::generate().map_err(Failure::Key)?,
+        format: Format::by_flag(arguments.json),
+        output,
+    };
+    serve::runtime()?.block_on(demo.run(arguments.seconds.map(Duration::from_secs)))?;
+    Ok(ExitCode::InSync)
+}
+
+struct Demo {
+    place: PathBuf,
+    key: ClusterKey,
+    format: Format,
+    output: Output,
+}
+
+impl Demo {
+    async fn run(&self, limit: Option<Duration>) -> Result<(), Failure> {
+        let mut nodes = Vec::new();
+        let shown = tokio::select! {
+            shown = self.show(&mut nodes) => shown,
+            _ = tokio::signal::ctrl_c() => Ok(()),
+        };
+        if shown.is_ok() {
+            tokio::select! {
+                () = rest(limit) => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+        }
+        for node in &nodes {
+            node.shutdown().await;
+        }
+        shown
+    }
+
+    async fn show(&self, nodes: &mut Vec<ReplicatServer>) -> Result<(), Failure> {
+        let place = root_text(&self.place);
+        self.say(
+            "place",
+            &format!("three nodes keep the folder `demo` in {place}"),
+            None,
+        )?;
+        for number in 0..FIRST_FILES {
+            self.write(0, &format!("letters/{number:03}.txt"), "Dear reader")?;
+        }
+        let started = Instant::now();
+        for (at, name) in NODES.iter().enumerate() {
+            let dialled = nodes.last();
+            let server = ReplicatServer::builder()
+                .settings(self.settings(at, name, dialled))
+                .start()
+                .await?;
+            nodes.push(server);
+        }
+        self.reached(FIRST_FILES - 1, "Dear reader", [1, 2]).await?;
+        let first = format!("{FIRST_FILES} files of ada are at bob and cyd");
+        self.say("first-sync", &first, Some(started.elapsed()))?;
+        self.edit(0, "a note of ada's is at bob and cyd").await?;
+        self.edit(2, "a note of cyd's is at bob and ada").await?;
+        self.rename().await?;
+        self.remove().await?;
+        self.say(
+            "ready",
+            &format!("try it: echo hello > {place}/ada/hello; cat {place}/cyd/hello"),
+            None,
+        )?;
+        self.say(
+            "ready",
+            "look at it: replicat status --node-socket demo-ada",
+            None,
+        )?;
+        self.say("ready", "Ctrl-C ends it and removes the directories", None)
+    }
+
+    fn settings(&self, at: usize, name: &str, dialled: Option<&ReplicatServer>) -> Settings {
+        let mut settings = Settings {
+            name: format!("demo-{name}").parse().ok(),
+            address: Some("127.0.0.1:0".to_owned()),
+            cluster_key: Some(self.key.clone()),
+            control_socket: Some(socket::of_node(&format!("demo-{name}"))),
+            ..Settings::default()
+        };
+        let address = dialled.and_then(ReplicatServer::address);
+        settings.nodes.extend(address.map(|address| NodeSettings {
+            name: None,
+            address: address.to_string(),
+        }));
+        let name = "demo".parse().unwrap_or_default();
+        let mut folder = FolderSettings::new(name, self.directory(at));
+        folder.create = true;
+        settings.folders.push(folder);
+        settings
+    }
+
+    fn directory(&self, node: usize) -> PathBuf {
+        self.place.join(NODES[node])
+    }
+
+    fn write(&self, node: usize, path: &str, content: &str) -> Result<(), Failure> {
+        let path = self.directory(node).join(path);
+        let written = path.parent().map_or(Ok(()), fs::create_dir_all);
+        written
+            .and_then(|()| fs::write(path, content))
+            .map_err(Failure::Demo)
+    }
+
+    /// One node writes a file, and the others have it.
+    async fn edit(&self, node: usize, what: &str) -> Result<(), Failure> {
+        let started = Instant::now();
+        let (file, content) = (format!("note-of-{}.txt", NODES[node]), "Hello from here");
+        self.write(node, &file, content)?;
+        let others = (0..NODES.len()).filter(|other| *other != node);
+        for other in others {
+            let path = self.directory(other).join(&file);
+            wait(|| holds(&path, content)).await?;
+        }
+        self.say("edit", what, Some(started.elapsed()))
+    }
+
+    async fn rename(&self) -> Result<(), Failure> {
+        let started = Instant::now();
+        let here = self.directory(1);
+        fs::rename(here.join("letters"), here.join("archive")).map_err(Failure::Demo)?;
+        for other in [0, 2] {
+            let directory = self.directory(other);
+            wait(|| {
+                directory.join("archive/000.txt").exists() && !directory.join("letters").exists()
+            })
+            .await?;
+        }
+        let what = format!(
+            "a directory of {FIRST_FILES} files that bob renamed is renamed at ada and cyd"
+        );
+        self.say("rename", &what, Some(started.elapsed()))
+    }
+
+    async fn remove(&self) -> Result<(), Failure> {
+        let started = Instant::now();
+        let file = "note-of-ada.txt";
+        fs::remove_file(self.directory(1).join(file)).map_err(Failure::Demo)?;
+        for other in [0, 2] {
+            let path = self.directory(other).join(file);
+            wait(|| !path.exists()).await?;
+        }
+        self.say(
+            "delete",
+            "a file that bob deleted is gone at ada and cyd",
+            Some(started.elapsed()),
+        )
+    }
+
+    async fn reached(&self, last: usize, content: &str, nodes: [usize; 2]) -> Result<(), Failure> {
+        for node in nodes {
+            let letters = self.directory(node).join("letters");
+            wait(|| {
+                (0..=last).all(|number| holds(&letters.join(format!("{number:03}.txt")), content))
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    fn say(&self, step: &str, what: &str, took: Option<Duration>) -> Result<(), Failure> {
+        let milliseconds = took.map(|took| took.as_secs_f64() * 1000.0);
+        match self.format {
+            Format::Json => {
+                let mut object = json::object("demo");
+                json::put(&mut object, "step", step);
+                json::put(&mut object, "what", what);
+                json::put(&mut object, "took_ms", milliseconds);
+                self.output.object(&object)?;
+            }
+            Format::Text => {
+                let took = milliseconds.map(|took| format!("{took:>9.1} ms"));
+                let took = took.unwrap_or_else(|| " ".repeat(12));
+                self.output.line(&format!("{took}  {what}"))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn holds(path: &Path, content: &str) -> bool {
+    fs::read(path).is_ok_and(|held| held == content.as_bytes())
+}
+
+/// Waits until a step is done.
+async fn wait(done: impl Fn() -> bool) -> Result<(), Failure> {
+    let started = Instant::now();
+    while !done() {
+        if started.elapsed() > PATIENCE {
+            let source = io::Error::new(io::ErrorKind::TimedOut, "a change did not arrive");
+            return Err(Failure::Demo(source));
+        }
+        tokio::time::sleep(LOOK_INTERVAL).await;
+    }
+    Ok(())
+}
+
+async fn rest(limit: Option<Duration>) {
+    match limit {
+        Some(limit) => tokio::time::sleep(limit).await,
+        None => std::future::pending().await,
+    }
+}

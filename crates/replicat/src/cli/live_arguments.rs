@@ -1,0 +1,173 @@
+//! What the command line accepts of commands that run a node, or talk to one.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::builder::FalseyValueParser;
+
+use super::help;
+
+/// Of `replicat serve`. Its variables are read where its settings are.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = help::SERVE)]
+pub(crate) struct ServeArguments {
+    /// Read settings from FILE: TOML, or JSON if it is named `*.json`
+    #[arg(long, value_name = "FILE", env = "REPLICAT_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) node: NodeArguments,
+    #[command(flatten)]
+    pub(crate) folders: FolderArguments,
+    /// Print one JSON object a line
+    #[arg(long, env = "REPLICAT_JSON", value_parser = FalseyValueParser::new())]
+    pub(crate) json: bool,
+}
+
+/// What a node is, and whom it talks to.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Node")]
+pub(crate) struct NodeArguments {
+    /// Its name, by which the others know it [default: that of the host] [env: REPLICAT_NAME]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Where it listens; without this it only dials [env: REPLICAT_ADDRESS]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) address: Option<String>,
+    /// Where others reach it, if that is not where it listens [env: REPLICAT_ADVERTISE]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) advertise: Option<String>,
+    /// A node to connect to; any number of them [env: REPLICAT_NODE, by white space]
+    #[arg(long, value_name = "NAME=HOST:PORT")]
+    pub(crate) node: Vec<String>,
+    #[command(flatten)]
+    pub(crate) key: KeyArguments,
+    /// Where the manager of the cluster is [env: REPLICAT_MANAGER]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) manager: Option<String>,
+    /// What to show the manager [env: REPLICAT_MANAGER_CREDENTIALS]
+    #[arg(long, value_name = "TOKEN")]
+    pub(crate) manager_credentials: Option<String>,
+    /// Send no more content than this: 512k, 10m, or a timetable such as '08:00,512k 18:00,off' [env: REPLICAT_BWLIMIT]
+    #[arg(long, value_name = "RATE")]
+    pub(crate) bwlimit: Option<String>,
+    #[command(flatten)]
+    pub(crate) socket: SocketArguments,
+}
+
+/// The secret of a cluster.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct KeyArguments {
+    /// The cluster key, from `replicat keygen`; others on this host can see it here [env: REPLICAT_CLUSTER_KEY]
+    #[arg(long, value_name = "KEY", conflicts_with = "cluster_key_file")]
+    pub(crate) cluster_key: Option<String>,
+    /// Read the cluster key from the first line of FILE [env: REPLICAT_CLUSTER_KEY_FILE]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cluster_key_file: Option<PathBuf>,
+}
+
+/// What a node keeps in sync.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Folders")]
+pub(crate) struct FolderArguments {
+    /// A directory to keep in sync, as folder NAME (`default` if left out); any number of them
+    /// [env: REPLICAT_DIRECTORY, one a line]
+    #[arg(long, value_name = "[NAME=]DIR")]
+    pub(crate) directory: Vec<String>,
+    /// Which way changes go in those directories: read-write, send-only, receive-only [env: REPLICAT_MODE]
+    #[arg(long, value_name = "MODE")]
+    pub(crate) mode: Option<String>,
+    /// Create a directory that does not exist
+    #[arg(long, env = "REPLICAT_CREATE", value_parser = FalseyValueParser::new())]
+    pub(crate) create: bool,
+    /// Unite a directory that was part of another folder with this one; nothing is deleted
+    #[arg(long, env = "REPLICAT_JOIN", value_parser = FalseyValueParser::new())]
+    pub(crate) join: bool,
+    /// Leave out what matches PATTERN
+    #[arg(long, value_name = "PATTERN", help = help::EXCLUDE)]
+    pub(crate) exclude: Vec<String>,
+    /// Let what matches PATTERN take part, whatever a later pattern says
+    #[arg(long, value_name = "PATTERN", help = help::INCLUDE)]
+    pub(crate) include: Vec<String>,
+    /// Read patterns from FILE
+    #[arg(long, value_name = "FILE", help = help::EXCLUDE_FROM)]
+    pub(crate) exclude_from: Vec<PathBuf>,
+    /// What a power loss may cost: group (nothing) or none (the last seconds) [env: REPLICAT_DURABILITY]
+    #[arg(long, value_name = "group|none")]
+    pub(crate) durability: Option<String>,
+    /// Keep the state of each directory below DIR instead of in `.replicat` inside it
+    #[arg(long, value_name = "DIR", env = "REPLICAT_STATE_DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+}
+
+/// Which node is meant.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct SocketArguments {
+    /// The local socket of the node, or the node's name [default: the one that runs here]
+    #[arg(long, value_name = "PATH|NAME", env = "REPLICAT_SOCKET")]
+    pub(crate) node_socket: Option<PathBuf>,
+}
+
+/// Of `replicat keygen`.
+#[derive(Debug, Args)]
+pub(crate) struct KeygenArguments {
+    /// Write the key to FILE, which must not exist, for its owner alone to read
+    #[arg(long, short, value_name = "FILE", env = "REPLICAT_OUTPUT")]
+    pub(crate) output: Option<PathBuf>,
+    /// Print a JSON object
+    #[arg(long, env = "REPLICAT_JSON", value_parser = FalseyValueParser::new())]
+    pub(crate) json: bool,
+}
+
+/// Of `replicat demo`.
+#[derive(Debug, Args)]
+pub(crate) struct DemoArguments {
+    /// End after SECONDS instead of at Ctrl-C
+    #[arg(long = "for", value_name = "SECONDS", env = "REPLICAT_FOR")]
+    pub(crate) seconds: Option<u64>,
+    /// Print one JSON object a line
+    #[arg(long, env = "REPLICAT_JSON", value_parser = FalseyValueParser::new())]
+    pub(crate) json: bool,
+}
+
+/// Of commands that ask a node.
+#[derive(Debug, Args)]
+pub(crate) struct AskArguments {
+    #[command(flatten)]
+    pub(crate) socket: SocketArguments,
+    /// Print one JSON object a line
+    #[arg(long, env = "REPLICAT_JSON", value_parser = FalseyValueParser::new())]
+    pub(crate) json: bool,
+}
+
+/// Of `replicat events`.
+#[derive(Debug, Args)]
+pub(crate) struct EventsArguments {
+    /// Go on with what happens from now on, until Ctrl-C
+    #[arg(long, short, env = "REPLICAT_FOLLOW", value_parser = FalseyValueParser::new())]
+    pub(crate) follow: bool,
+    #[command(flatten)]
+    pub(crate) ask: AskArguments,
+}
+
+/// Of `replicat pause` and `replicat resume`.
+#[derive(Debug, Args)]
+pub(crate) struct OneFolderArguments {
+    /// The name of a folder [default: all]
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: Option<String>,
+    #[command(flatten)]
+    pub(crate) ask: AskArguments,
+}
+
+/// Of `replicat rescan`.
+#[derive(Debug, Args)]
+pub(crate) struct RescanArguments {
+    /// The name of a folder [default: all]
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: Option<String>,
+    /// Paths in the folder [default: everything]
+    #[arg(value_name = "PATH", requires = "folder")]
+    pub(crate) paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) ask: AskArguments,
+}

@@ -1,0 +1,206 @@
+//! `replicat serve` and `replicat keygen`.
+
+use std::env;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use clap::ArgMatches;
+use replicat::error::ExitCode;
+use replicat::{
+    ClusterKey, FolderSettings, NodeSettings, ReplicatServer, ServeOptions, Settings, SettingsError,
+};
+
+use super::failure::Failure;
+use super::live_arguments::{KeyArguments, KeygenArguments, ServeArguments};
+use super::output::{Format, Output};
+use super::terminal::{count_text, sentence};
+use super::{filters, json, socket};
+
+/// Serves until it is told to stop.
+pub(crate) fn run(
+    arguments: &ServeArguments,
+    matches: &ArgMatches,
+    output: Output,
+) -> Result<ExitCode, Failure> {
+    let patterns = filters::lines(matches, |name| env::var_os(name))?;
+    let flags = Flags {
+        given: arguments.clone(),
+        patterns,
+    };
+    let settings = flags.settings()?;
+    let format = Format::by_flag(arguments.json);
+    let options = ServeOptions {
+        notify_socket: env::var_os("NOTIFY_SOCKET").map(Into::into),
+        reload: Some(Box::new(move || flags.settings())),
+        started: Some(Box::new(move |server| {
+            // A reader that has gone does not stop a node.
+            let _ = started(server, format, output);
+        })),
+    };
+    runtime()?.block_on(replicat::serve(settings, options))?;
+    Ok(ExitCode::InSync)
+}
+
+/// What asynchronous work runs on.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.enable_all().build().map_err(Failure::Runtime)
+}
+
+/// Tells that a node has started.
+fn started(server: &ReplicatServer, format: Format, output: Output) -> std::io::Result<()> {
+    let address = server.address().map(|address| address.to_string());
+    let name = server.name().as_str();
+    match format {
+        Format::Json => {
+            let mut object = json::object("started");
+            json::put(&mut object, "name", name);
+            json::put(&mut object, "address", address);
+            json::put(&mut object, "cluster", server.cluster_id().to_string());
+            output.object(&object)
+        }
+        Format::Text => {
+            let place = match address {
+                Some(address) => format!("listens on {address}"),
+                None => "only dials".to_owned(),
+            };
+            let folders = count_text(server.folders().len() as u64, "folder");
+            output.line(&format!("node {}: {folders}, {place}", sentence(name)))
+        }
+    }
+}
+
+/// The command line, from which the settings can be made again when they are to be read anew.
+struct Flags {
+    given: ServeArguments,
+    patterns: Vec<String>,
+}
+
+impl Flags {
+    /// The settings: of the file, then of the variables, then of the flags.
+    fn settings(&self) -> Result<Settings, SettingsError> {
+        let given = &self.given;
+        let mut settings = match &given.config {
+            Some(path) => Settings::from_file(path)?,
+            None => Settings::default(),
+        };
+        settings.apply_variables(|name| env::var(name).ok())?;
+        let node = &given.node;
+        if let Some(name) = &node.name {
+            let parsed = name.parse();
+            settings.name = Some(parsed.map_err(|error: replicat::settings::NodeNameError| {
+                SettingsError::invalid("--name", name, error.to_string())
+            })?);
+        }
+        let texts = [
+            (&node.address, &mut settings.address),
+            (&node.advertise, &mut settings.advertise),
+            (&node.manager, &mut settings.manager_address),
+            (&node.manager_credentials, &mut settings.manager_credentials),
+            (&node.bwlimit, &mut settings.bwlimit),
+        ];
+        for (flag, field) in texts {
+            *field = flag.clone().or(field.take());
+        }
+        apply_key(&mut settings, &node.key)?;
+        for node in &node.node {
+            settings.set_node(NodeSettings::parse(node)?);
+        }
+        self.apply_folders(&mut settings)?;
+        self.apply_socket(&mut settings);
+        settings.check()?;
+        Ok(settings)
+    }
+
+    fn apply_folders(&self, settings: &mut Settings) -> Result<(), SettingsError> {
+        let flags = &self.given.folders;
+        if let Some(durability) = &flags.durability {
+            settings.durability = replicat::settings::parse_durability(durability)
+                .map_err(|problem| SettingsError::invalid("--durability", durability, problem))?;
+        }
+        for directory in &flags.directory {
+            settings.set_folder(FolderSettings::parse(directory)?);
+        }
+        let mode = flags.mode.as_ref().map(|word| {
+            replicat::settings::parse_mode(word)
+                .map_err(|problem| SettingsError::invalid("--mode", word, problem))
+        });
+        let mode = mode.transpose()?;
+        for folder in &mut settings.folders {
+            folder.mode = mode.unwrap_or(folder.mode);
+            folder.create |= flags.create;
+            folder.join |= flags.join;
+            folder.state_dir = flags.state_dir.clone().or(folder.state_dir.take());
+            folder.exclude.splice(0..0, self.patterns.iter().cloned());
+        }
+        Ok(())
+    }
+
+    fn apply_socket(&self, settings: &mut Settings) {
+        let wanted = self.given.node.socket.node_socket.as_deref();
+        let own = match wanted.or(settings.control_socket.as_deref()) {
+            Some(path) => socket::find(Some(path)).unwrap_or_else(|_| path.to_owned()),
+            None => socket::of_node(settings.node_name().as_str()),
+        };
+        settings.control_socket = Some(own);
+    }
+}
+
+/// Takes the key that the flags name, in place of any other.
+pub(crate) fn apply_key(
+    settings: &mut Settings,
+    flags: &KeyArguments,
+) -> Result<(), SettingsError> {
+    if let Some(key) = &flags.cluster_key {
+        let parsed = key.parse();
+        // The value is a secret, mistyped or not: it is not repeated.
+        settings.cluster_key = Some(parsed.map_err(|error: replicat::ClusterKeyError| {
+            SettingsError::invalid("--cluster-key", "what it is", error.to_string())
+        })?);
+    }
+    if let Some(path) = &flags.cluster_key_file {
+        settings.cluster_key = None;
+        settings.cluster_key_file = Some(path.clone());
+    }
+    Ok(())
+}
+
+/// Makes a cluster key.
+pub(crate) fn keygen(arguments: &KeygenArguments, output: Output) -> Result<(), Failure> {
+    let key = ClusterKey::generate().map_err(Failure::Key)?;
+    let text = key.to_text();
+    if let Some(path) = &arguments.output {
+        write_key(path, &text).map_err(|source| Failure::KeyFile {
+            path: path.clone(),
+            source,
+        })?;
+    }
+    let cluster = key.cluster_id().map_err(replicat::ServerError::from)?;
+    match (Format::by_flag(arguments.json), &arguments.output) {
+        (Format::Json, file) => {
+            let mut object = json::object("cluster-key");
+            json::put(&mut object, "cluster", cluster.to_string());
+            if file.is_none() {
+                json::put(&mut object, "key", text.as_str());
+            }
+            output.object(&object)?;
+        }
+        (Format::Text, None) => output.line(&text)?,
+        (Format::Text, Some(_)) => {}
+    }
+    Ok(())
+}
+
+/// A file that is there already may be the key of another cluster: it is not touched.
+fn write_key(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut options = OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    writeln!(file, "{text}")?;
+    file.sync_all()
+}

@@ -1,0 +1,99 @@
+//! Where the local socket of a node is, and which node is meant.
+
+use std::env;
+use std::fs;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use replicat::control::Command;
+use replicat::control::client::{self, ClientError};
+use replicat::control::json::Object;
+
+use super::failure::Failure;
+
+/// What the name of a socket ends in.
+const EXTENSION: &str = "sock";
+
+/// The directories in which sockets are, the one of this user first.
+fn directories() -> Vec<PathBuf> {
+    let user = rustix::process::getuid();
+    let own = env::var_os("XDG_RUNTIME_DIR").filter(|path| !path.is_empty());
+    let mut directories: Vec<_> = own
+        .map(|own| PathBuf::from(own).join("replicat"))
+        .into_iter()
+        .collect();
+    if user.is_root() {
+        directories.push("/run/replicat".into());
+    }
+    directories.push(env::temp_dir().join(format!("replicat-{}", user.as_raw())));
+    directories
+}
+
+/// The socket that a value of `--node-socket` means: a path, or the name of a node.
+fn named(value: &Path) -> PathBuf {
+    let is_name =
+        value.components().count() == 1 && value.extension().is_none_or(|e| e != EXTENSION);
+    if !is_name || value.as_os_str().as_encoded_bytes().contains(&b'/') {
+        return value.to_owned();
+    }
+    let file = format!("{}.{EXTENSION}", value.display());
+    let mut places = directories()
+        .into_iter()
+        .map(|directory| directory.join(&file));
+    let found = places.clone().find(|path| path.exists());
+    found
+        .or_else(|| places.next())
+        .unwrap_or_else(|| value.to_owned())
+}
+
+/// Where a node of this name listens by default.
+pub(crate) fn of_node(name: &str) -> PathBuf {
+    named(Path::new(name))
+}
+
+/// The sockets at which nodes answer.
+fn alive() -> Vec<PathBuf> {
+    let listed = directories()
+        .into_iter()
+        .filter_map(|directory| fs::read_dir(directory).ok());
+    let mut sockets: Vec<_> = listed
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|name| name == EXTENSION))
+        .filter(|path| UnixStream::connect(path).is_ok())
+        .collect();
+    sockets.sort();
+    sockets
+}
+
+/// The socket that is meant: the one that is named, or that of the only node that runs here.
+pub(crate) fn find(wanted: Option<&Path>) -> Result<PathBuf, Failure> {
+    if let Some(value) = wanted {
+        return Ok(named(value));
+    }
+    let mut alive = alive();
+    match alive.len() {
+        0 => Err(Failure::NoNode),
+        1 => Ok(alive.remove(0)),
+        _ => Err(Failure::ManyNodes(alive)),
+    }
+}
+
+/// The folder of a running node whose directory is `root`: the node's socket, and the folder as the node describes it.
+pub(crate) fn serving(root: &Path) -> Option<(PathBuf, Object)> {
+    let root = root.canonicalize().ok()?;
+    let named = env::var_os("REPLICAT_SOCKET").map(|value| named(Path::new(&value)));
+    named.into_iter().chain(alive()).find_map(|socket| {
+        let mut found = None;
+        let asked = client::ask::<ClientError>(&socket, &Command::Folders, |folder| {
+            let directory = folder.get("root").and_then(|root| root.as_str());
+            let directory = directory.map(Path::new).map(Path::canonicalize);
+            if directory.is_some_and(|own| own.is_ok_and(|own| own == root)) {
+                found = Some(folder);
+            }
+            Ok(())
+        });
+        asked.ok()?;
+        found.map(|folder| (socket, folder))
+    })
+}
