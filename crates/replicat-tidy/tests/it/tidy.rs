@@ -26,9 +26,12 @@ const MACHINE_PATHS: [&str; 4] = [
     concat!("/Use", "rs/"),
 ];
 
-/// Code in a directory of tests.
+/// Code in a directory of tests, or named as such beside what it tests.
 fn is_test_path(path: &str) -> bool {
-    path.contains("/tests/") || path.contains("/benches/") || path.starts_with("fuzz/")
+    let placed = ["/tests/", "/benches/"]
+        .iter()
+        .any(|part| path.contains(part));
+    placed || path.starts_with("fuzz/") || path.ends_with("_tests.rs")
 }
 
 /// The files that are tests whole, by their directory or by what declares them.
