@@ -1,12 +1,16 @@
 //! Naming the contents of files that changed.
 
 use std::io;
+use std::sync::Arc;
 
 use replicat_content::{Chunker, Content, ContentError, Source, Span};
 use replicat_core::path::RelPath;
 use replicat_fs::observe::{Observation, Tracking};
 use replicat_fs::read::{ReadError, StableFile};
 use replicat_fs::root::Root;
+
+use super::gleaned::Gleaned;
+use super::local::LocalReplica;
 
 /// Files up to this length are read with one call, in bytes.
 const SMALL_BYTES_MAX: u64 = 256 << 10;
@@ -33,19 +37,33 @@ impl From<ReadError> for HashError {
 }
 
 /// Reads files one after the other, with memory that serves for all of them.
-pub(super) struct Hasher<'root> {
-    root: &'root Root,
+pub(super) struct Hasher {
+    root: Arc<Root>,
     /// What is read beside the content, if the scan left that.
     attributes: Option<Tracking>,
+    /// Where small contents are kept.
+    gleaned: Option<Arc<Gleaned>>,
     chunker: Chunker,
     buffer: Vec<u8>,
 }
 
-impl<'root> Hasher<'root> {
-    pub(super) fn new(root: &'root Root, attributes: Option<Tracking>) -> Self {
+impl Hasher {
+    pub(super) fn of(local: &LocalReplica, attributes: Option<Tracking>) -> Self {
         Self {
-            root,
+            root: Arc::clone(&local.root),
             attributes,
+            gleaned: local.gleaned.clone(),
+            chunker: Chunker::default(),
+            buffer: Vec::new(),
+        }
+    }
+
+    /// Another one, for another thread.
+    pub(super) fn another(&self) -> Self {
+        Self {
+            root: Arc::clone(&self.root),
+            attributes: self.attributes,
+            gleaned: self.gleaned.clone(),
             chunker: Chunker::default(),
             buffer: Vec::new(),
         }
@@ -57,23 +75,28 @@ impl<'root> Hasher<'root> {
         path: &RelPath,
         observed: &mut Observation,
     ) -> Result<Content, HashError> {
-        let file = StableFile::open_expected(self.root, path, &observed.fingerprint)?;
+        let file = StableFile::open_expected(&self.root, path, &observed.fingerprint)?;
         if let Some(tracking) = self.attributes {
             observed.metadata.xattrs = file.attributes(tracking)?;
         }
-        let content = if file.size() <= SMALL_BYTES_MAX {
-            // A file that grew meanwhile does not look as it did.
-            let size = usize::try_from(file.size()).unwrap_or(0);
-            self.buffer.resize(size.max(self.buffer.len()), 0);
-            let read = file.read_at(0, &mut self.buffer[..size])?;
-            if read != size {
-                return Err(HashError::Changed);
-            }
-            Content::of_bytes(&self.buffer[..size])
-        } else {
-            read_long(&mut self.chunker, &file)?
-        };
+        if file.size() > SMALL_BYTES_MAX {
+            let content = read_long(&mut self.chunker, &file)?;
+            file.verify()?;
+            return Ok(content);
+        }
+        // A file that grew meanwhile does not look as it did.
+        let size = usize::try_from(file.size()).unwrap_or(0);
+        self.buffer.resize(size.max(self.buffer.len()), 0);
+        let read = file.read_at(0, &mut self.buffer[..size])?;
+        if read != size {
+            return Err(HashError::Changed);
+        }
         file.verify()?;
+        let bytes = &self.buffer[..size];
+        let content = Content::of_bytes(bytes);
+        if let Some(gleaned) = &self.gleaned {
+            gleaned.keep(content.hash, bytes);
+        }
         Ok(content)
     }
 }

@@ -15,6 +15,7 @@ use replicat_fs::root::Root;
 use replicat_fs::trash::{TrashItem, TrashView};
 use replicat_index::Reader;
 
+use super::gleaned::Gleaned;
 use super::local::LocalReplica;
 use super::transfer::PIECE_BYTES_MAX;
 
@@ -24,6 +25,7 @@ const PATHS_TRIED_MAX: usize = 8;
 /// What a root held at its last commit.
 pub(crate) struct Held {
     root: Arc<Root>,
+    gleaned: Option<Arc<Gleaned>>,
     reader: Reader,
     trash: Option<PathBuf>,
     /// What the trash held when it was first asked for something.
@@ -60,6 +62,7 @@ impl Held {
         let reader = replicat_core::replica::Replica::store(&local.replica).reader();
         Self {
             root: Arc::clone(&local.root),
+            gleaned: local.gleaned.clone(),
             reader,
             trash: (local.hands.as_ref()).map(|hands| hands.state.trash_path()),
             trashed: OnceLock::new(),
@@ -69,7 +72,10 @@ impl Held {
     /// The bytes wanted, if they are held unchanged: at the path that the want names, elsewhere, or in the trash. They are
     /// not verified against the content's name.
     pub(crate) fn read(&self, want: &Want) -> Option<Bytes> {
-        self.read_file(want, &want.path)
+        let gleaned = self.gleaned.as_ref();
+        gleaned
+            .and_then(|gleaned| gleaned.read(want))
+            .or_else(|| self.read_file(want, &want.path))
             .or_else(|| self.read_elsewhere(want))
             .or_else(|| self.read_trash(want))
     }

@@ -22,6 +22,7 @@ use replicat_fs::trash::{Trash, TrashPolicy};
 use replicat_index::{Durability as Commit, Index, IndexError};
 
 use super::failure::Failure;
+use super::gleaned::Gleaned;
 use super::roots::GivenRoot;
 use super::{clock, partners, random_u64, random_u128};
 use crate::error::SyncError;
@@ -55,6 +56,8 @@ pub(super) struct LocalReplica {
     pub(super) skipped: Vec<Skipped>,
     /// Directories that could not be removed once because something was in them.
     pub(super) stubborn: BTreeSet<RelPath>,
+    /// Small contents that scans have read, where they are sent soon.
+    pub(super) gleaned: Option<Arc<Gleaned>>,
 }
 
 /// What it takes to change files of a root.
@@ -352,6 +355,7 @@ impl<'given> Opening<'given> {
             changes: ChangeCounts::default(),
             skipped: Vec::new(),
             stubborn: BTreeSet::new(),
+            gleaned: None,
         };
         local.check_identity(self.outside.is_some())?;
         Ok(local)
@@ -501,6 +505,7 @@ impl LocalReplica {
             changes: ChangeCounts::default(),
             skipped: Vec::new(),
             stubborn: BTreeSet::new(),
+            gleaned: None,
         })
     }
 

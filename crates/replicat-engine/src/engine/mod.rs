@@ -10,6 +10,7 @@ mod departures;
 mod exchange;
 mod failure;
 mod finish;
+mod gleaned;
 mod hashing;
 mod held;
 pub mod inspect;
@@ -24,6 +25,7 @@ mod transfer;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use replicat_core::path::RelPath;
@@ -53,7 +55,10 @@ pub fn sync(
     let given = roots::check(roots, options.missing_root, options.mode == Mode::Apply)?;
     roots::check_state(&given, options.state_dir.as_deref())?;
     let filter = Filter::new(options.rules.clone());
-    let replicas = local::open_all(&given, &filter, options)?;
+    let mut replicas = local::open_all(&given, &filter, options)?;
+    for local in &mut replicas {
+        local.gleaned = Some(Arc::default());
+    }
     let threads = options
         .threads
         .unwrap_or_else(replicat_fs::scan::default_threads);

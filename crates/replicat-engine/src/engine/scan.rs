@@ -17,8 +17,7 @@ use replicat_core::path::RelPath;
 use replicat_core::record::Record;
 use replicat_core::store::{Children, Store, StoreError};
 use replicat_fs::filter::IGNORE_FILE_NAME;
-use replicat_fs::observe::{AttributesOfFiles, Kind, LinkKey, Observation, Tracking};
-use replicat_fs::root::Root;
+use replicat_fs::observe::{AttributesOfFiles, Kind, LinkKey, Observation};
 use replicat_fs::scan::{Baseline, Scan, ScanError, ScanItem, ScanReport};
 use replicat_index::{Durability, IndexError, Reader};
 
@@ -154,11 +153,12 @@ fn walk(
     let root = Arc::clone(&local.root);
     let known = Known(local.replica.store().reader());
     let (filter, tracking) = (local.filter.clone(), local.tracking);
+    let hasher = Hasher::of(local, Some(tracking));
     let (to_read, reading) = bounded::<ToRead>(CHANNEL_ITEMS);
     let (tell, told) = bounded::<Told>(CHANNEL_ITEMS);
     std::thread::scope(|threads| {
         if files == Files::Read {
-            spawn_readers(threads, (&root, Some(tracking)), &reading, &tell, around);
+            spawn_readers(threads, &hasher, &reading, &tell, around);
         }
         drop(reading);
         let root = &root;
@@ -198,18 +198,15 @@ fn walk(
 
 fn spawn_readers<'scope>(
     threads: &'scope std::thread::Scope<'scope, '_>,
-    (root, attributes): (&Arc<Root>, Option<Tracking>),
+    hasher: &Hasher,
     reading: &Receiver<ToRead>,
     tell: &Sender<Told>,
     around: &Surroundings<'_>,
 ) {
     for _ in 0..around.threads.get() {
-        let (root, reading, tell) = (Arc::clone(root), reading.clone(), tell.clone());
+        let (hasher, reading, tell) = (hasher.another(), reading.clone(), tell.clone());
         let cancellation = around.cancellation.clone();
-        threads.spawn(move || {
-            let hasher = Hasher::new(&root, attributes);
-            read_all(hasher, &reading, &tell, &cancellation);
-        });
+        threads.spawn(move || read_all(hasher, &reading, &tell, &cancellation));
     }
 }
 
@@ -247,7 +244,7 @@ fn pass_on(
 
 /// Reads and names the files that come, until no more do.
 fn read_all(
-    mut hasher: Hasher<'_>,
+    mut hasher: Hasher,
     files: &Receiver<ToRead>,
     tell: &Sender<Told>,
     cancellation: &Cancellation,
@@ -408,11 +405,11 @@ impl Intake {
         if files.is_empty() {
             return Ok(());
         }
-        let root = Arc::clone(&local.root);
+        let hasher = Hasher::of(local, None);
         let (to_read, reading) = bounded::<ToRead>(CHANNEL_ITEMS);
         let (tell, told) = bounded::<Told>(CHANNEL_ITEMS);
         std::thread::scope(|threads| {
-            spawn_readers(threads, (&root, None), &reading, &tell, around);
+            spawn_readers(threads, &hasher, &reading, &tell, around);
             drop((reading, tell));
             threads.spawn(move || {
                 // A failed send says that nobody reads any more.
