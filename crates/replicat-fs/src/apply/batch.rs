@@ -49,6 +49,12 @@ impl Touched {
         touched
     }
 
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.directories.is_empty()
+    }
+
     /// Takes in the directories that other changes touch.
     pub fn merge(&mut self, other: Self) {
         for directory in other.directories {

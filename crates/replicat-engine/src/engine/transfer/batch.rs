@@ -146,6 +146,41 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// Makes the changes that wait, because what comes next depends on them. Where nothing new is placed, they become
+    /// durable with the group, as it grows on.
+    pub(super) fn apply_ahead(&mut self) -> Result<(), SyncError> {
+        let is_removal = |change: &Change| matches!(change.action, Action::Remove);
+        let only_removes = self.batch.changes.iter().all(is_removal);
+        if !only_removes || self.batch.told.len() >= CHANGES_MAX {
+            return self.flush();
+        }
+        self.await_committed()?;
+        let Some(hands) = &self.target.hands else {
+            return Ok(());
+        };
+        let steps = std::mem::take(&mut self.batch.steps);
+        let changes = std::mem::take(&mut self.batch.changes);
+        if changes.is_empty() {
+            return Ok(());
+        }
+        self.batch.bytes = 0;
+        self.batch.dirty = true;
+        self.batch.touched.merge(Touched::by(&changes));
+        let applied = hands.applier.commit(changes);
+        for (step, result) in steps.iter().zip(applied) {
+            self.take_result(step, result)?;
+        }
+        Ok(())
+    }
+
+    /// Makes durable what was changed at once and recorded. To be called before anyone else may write the index.
+    pub(super) fn flush_made(&mut self) -> Result<(), SyncError> {
+        match self.batch.touched.is_empty() {
+            true => Ok(()),
+            false => self.flush(),
+        }
+    }
+
     /// Makes a change at once; what the path has then, `None` if it could not be made.
     pub(super) fn apply_now(&mut self, change: Change) -> Result<Option<Fingerprint>, SyncError> {
         self.await_committed()?;

@@ -185,10 +185,10 @@ impl Work<'_> {
             results,
             flushed,
         } = committed;
+        flushed.map_err(|error| self.flush_failed(error))?;
         for (step, result) in steps.iter().zip(results) {
             self.take_result(step, result)?;
         }
-        flushed.map_err(|error| self.flush_failed(error))?;
         self.target.commit()?;
         for item in told.into_iter().chain(std::mem::take(&mut self.batch.told)) {
             self.around.reporter.event(&SyncEvent::Item(item));

@@ -347,7 +347,7 @@ impl<'run> Work<'run> {
             Task::MakeSymlink { .. } | Task::Describe | Task::Remove => self.do_later(step),
             // Whether it is empty is seen by what was done before.
             Task::RemoveDirectory => {
-                self.flush()?;
+                self.apply_ahead()?;
                 self.do_now(&step)
             }
         }

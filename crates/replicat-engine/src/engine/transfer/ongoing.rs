@@ -263,6 +263,7 @@ impl Work<'_> {
                 return Ok(Left::Building);
             }
             if Instant::now() >= until {
+                self.flush_made()?;
                 return Ok(Left::More);
             }
             self.step(walk)?;
