@@ -98,7 +98,7 @@ pub(crate) fn node(report: &ServerReport) -> Object {
 fn list<T>(rows: &[T], object: impl Fn(&T) -> Object) -> Value {
     let untyped = rows.iter().map(|row| {
         let mut object = object(row);
-        object.remove("type");
+        object.shift_remove("type");
         Value::Object(object)
     });
     untyped.collect::<Vec<_>>().into()

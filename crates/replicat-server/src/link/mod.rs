@@ -10,6 +10,7 @@
 mod bulk;
 mod connection;
 mod outbox;
+mod questions;
 mod replica;
 mod requests;
 mod sessions;
@@ -25,11 +26,12 @@ use replicat_engine::live::{FolderMode, PeerNumber};
 use replicat_net::{Link, NodeName, Role};
 
 use crate::settings::FolderName;
-use crate::wire::ControlFrame;
+use crate::wire::{ControlFrame, Standing};
 use crate::workers::{Worker, Workers};
 use bulk::{BulkLane, FolderLookup};
 use connection::FolderConnection;
 use outbox::{Outbox, Outgoing};
+use questions::Questions;
 use sessions::{Sessions, Step};
 
 pub(crate) use replica::Replica;
@@ -69,6 +71,7 @@ pub(crate) struct PeerLink {
     /// The folders that have a session, apart: whoever answers requests waits for no session.
     shared: RwLock<HashSet<FolderId>>,
     outbox: Outbox,
+    questions: Questions,
     bulk: Vec<Arc<BulkLane>>,
     runtime: tokio::runtime::Handle,
 }
@@ -90,6 +93,7 @@ impl PeerLink {
             link,
             folders,
             outbox: Outbox::default(),
+            questions: Questions::default(),
             bulk,
             runtime: tokio::runtime::Handle::current(),
         });
@@ -137,9 +141,33 @@ impl PeerLink {
         self.outbox.push(Outgoing::Offer);
     }
 
+    /// Asks how a folder stands at the peer, once it has taken in all that was said. `None` if no answer comes.
+    pub(crate) async fn ask(&self, folder: FolderId) -> Option<Standing> {
+        let (id, answer) = self.questions.note()?;
+        let question = ControlFrame::Ask { id, folder };
+        self.outbox.push(Outgoing::Frame(question));
+        answer.await.ok()
+    }
+
+    /// Answers such a question, from a thread that may wait.
+    fn answer_question(self: &Arc<Self>, id: u64, folder: FolderId) {
+        let own = Arc::clone(self);
+        self.runtime.spawn_blocking(move || {
+            let absent = Standing {
+                is_online: false,
+                pending: 0,
+            };
+            let replica = own.folders.replica(folder);
+            let standing = replica.map_or(absent, |replica| replica.standing());
+            let answer = ControlFrame::Standing { id, standing };
+            own.outbox.push(Outgoing::Frame(answer));
+        });
+    }
+
     /// The link is down: all that rests on it ends.
     pub(crate) fn end(&self) {
         self.outbox.close();
+        self.questions.close();
         self.bulk.iter().for_each(|bulk| bulk.close());
         let mut sessions = self.sessions();
         let steps = sessions.end();
@@ -191,6 +219,8 @@ impl PeerLink {
                 let steps = sessions.take_offer(folders);
                 self.carry_out(steps);
             }
+            ControlFrame::Ask { id, folder } => self.answer_question(id, folder),
+            ControlFrame::Standing { id, standing } => self.questions.take(id, standing),
             ControlFrame::Close { folder, reason } => {
                 tracing::info!(peer = %self.name(), %folder, reason, "the peer ended a session");
                 let mut sessions = self.sessions();

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use replicat_core::id::ContentHash;
 use replicat_core::message::Want;
-use replicat_engine::live::{Connection, LiveFolder, PeerNumber, Trust};
+use replicat_engine::live::{Connection, FolderState, LiveFolder, PeerNumber, Trust};
 
 use super::sessions::Hearing;
+use crate::wire::Standing;
 
 /// A folder, as its peers see it.
 pub(crate) trait Replica: Send + Sync {
@@ -23,6 +24,8 @@ pub(crate) trait Replica: Send + Sync {
     fn answer(&self, want: &Want) -> Option<Bytes>;
     /// The chunks of a content.
     fn manifest(&self, content: ContentHash) -> Option<Bytes>;
+    /// How it stands once all is taken in that it was told before; waits for that.
+    fn standing(&self) -> Standing;
 }
 
 impl Replica for LiveFolder {
@@ -52,5 +55,18 @@ impl Replica for LiveFolder {
 
     fn manifest(&self, content: ContentHash) -> Option<Bytes> {
         self.manifest(content)
+    }
+
+    fn standing(&self) -> Standing {
+        let status = self.standing();
+        let is_active = |state: &FolderState| {
+            matches!(state, FolderState::Online | FolderState::JoiningCluster)
+        };
+        Standing {
+            is_online: status
+                .as_ref()
+                .is_some_and(|status| is_active(&status.state)),
+            pending: status.map_or(0, |status| status.pending),
+        }
     }
 }

@@ -178,12 +178,11 @@ async fn open_folders(
     let wanted = settings.folders.clone();
     let opened = tokio::task::spawn_blocking(move || {
         let table = FolderTable::new(common);
-        let is_only = wanted.len() == 1;
-        for folder in wanted {
-            match table.start(folder) {
-                Err(error) if is_only => return Err(error),
-                _ => {}
-            }
+        match <[_; 1]>::try_from(wanted) {
+            Ok([only]) => table.start(only)?,
+            Err(several) => several
+                .into_iter()
+                .for_each(|folder| table.start_or_halt(folder)),
         }
         Ok(Arc::new(table))
     });

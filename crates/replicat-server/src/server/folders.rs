@@ -17,7 +17,7 @@ use replicat_net::{ClusterId, NodeName, Role};
 
 use super::error::ServerError;
 use super::hub::{FolderEventRecord, Hub};
-use super::status::FolderReport;
+use super::status::{FolderReport, ServerStatus};
 use crate::link::{Folders, Replica};
 use crate::settings::{FolderName, FolderSettings, folder_id};
 use crate::storage::{ChangeHandler, DirTreeMap, Event, EventName, FilesystemTracker};
@@ -71,6 +71,15 @@ impl FolderTable {
         }
     }
 
+    /// As [`Self::start`], and logs what goes wrong.
+    pub(crate) fn start_or_halt(&self, settings: FolderSettings) {
+        let folder = settings.name.clone();
+        if let Err(error) = self.start(settings) {
+            let reason = reason(&error);
+            tracing::error!(%folder, reason, "the folder is halted, the others go on");
+        }
+    }
+
     /// Opens a folder. One that cannot be opened is kept, halted, and the reason is returned as well.
     pub(crate) fn start(&self, settings: FolderSettings) -> Result<(), ServerError> {
         let id = folder_id(self.common.cluster, &settings.name);
@@ -79,7 +88,6 @@ impl FolderTable {
             Ok(running) => (running, Ok(())),
             Err(error) => {
                 let reason = reason(&error);
-                tracing::error!(folder = %settings.name, reason, "the folder is halted");
                 (Running::Failed { reason }, Err(error))
             }
         };
@@ -291,6 +299,9 @@ impl Listener for FolderListener {
     fn event(&self, event: FolderEvent) {
         let folder = &self.folder;
         match event {
+            // That the root itself is there is no news.
+            FolderEvent::Changed(change)
+                if change.path.is_root() && change.action == ChangeAction::Created => {}
             FolderEvent::Changed(change) => self.hub.push(FolderEventRecord {
                 folder: Some(folder.clone()),
                 event: self.translate(change),
@@ -302,7 +313,8 @@ impl Listener for FolderListener {
                 tracing::error!(%folder, reason, "the folder is halted");
             }
             FolderEvent::State(state) => {
-                tracing::info!(%folder, ?state, "the folder is in another state");
+                let status = ServerStatus::of_folder(&state);
+                tracing::info!(%folder, %status, "the folder is in another state");
             }
             FolderEvent::Warning(warning) => tracing::warn!(%folder, "{warning}"),
         }

@@ -20,14 +20,14 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
 use replicat_core::path::RelPath;
-use replicat_engine::live::LiveFolder;
+use replicat_engine::live::{FolderStatus, LiveFolder};
 use replicat_net::{
     BandwidthLimit, ClusterId, ClusterKey, Endpoint, Identity, NodeName, RateLimiter,
 };
 use tokio::sync::watch;
 
 use crate::control::service::Service;
-use crate::settings::{FolderName, Settings};
+use crate::settings::{FolderName, FolderSettings, Settings};
 use crate::storage::{DirTreeMap, Event, EventName, FilesystemTracker};
 use crate::workers::{WorkerState, WorkerStatus, Workers};
 use folders::{FolderRow, FolderTable};
@@ -363,6 +363,43 @@ impl ReplicatServer {
         Ok(rows.iter().map(|row| row.settings.name.clone()).collect())
     }
 
+    /// Whether a folder is in sync with all connected peers that keep it, and they have it in their directories: each
+    /// is asked, and answers when it has taken in all that it was told. `false` if there is no such peer.
+    ///
+    /// # Errors
+    /// If there is no such folder.
+    pub async fn is_replicated(&self, folder: &str) -> Result<bool, ServerError> {
+        let row = self.inner.folders.named(folder)?;
+        let report = row.report();
+        let in_sync = |status: &FolderStatus| status.in_sync && !status.peers.is_empty();
+        let Some(before) = report.detail.filter(in_sync) else {
+            return Ok(false);
+        };
+        if !self.inner.peers.hold(before.folder, &report.name).await {
+            return Ok(false);
+        }
+        Ok(row.report().detail.as_ref().is_some_and(in_sync))
+    }
+
+    /// Opens one more folder, and offers it to the peers.
+    ///
+    /// # Errors
+    /// If it cannot be opened, or overlaps with another.
+    pub async fn add_folder(&self, folder: FolderSettings) -> Result<(), ServerError> {
+        let mut settings = self.inner.settings();
+        settings.folders.push(folder.clone());
+        settings.check()?;
+        let table = Arc::clone(&self.inner.folders);
+        let opened = tokio::task::spawn_blocking(move || table.start(folder));
+        opened.await.map_err(|error| ServerError::System {
+            action: "open the folder",
+            source: std::io::Error::other(error),
+        })??;
+        self.inner.peers.offer();
+        self.inner.set_settings(settings);
+        Ok(())
+    }
+
     /// Takes other settings: nodes, folders and the limit of bandwidth. The rest needs a new start, and is told of.
     ///
     /// # Errors
@@ -393,10 +430,7 @@ impl ReplicatServer {
             source: std::io::Error::other(error),
         })?;
         inner.peers.offer();
-        *inner
-            .settings
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = settings;
+        inner.set_settings(settings);
         Ok(())
     }
 
@@ -437,8 +471,7 @@ fn swap_folders(table: &FolderTable, old: &Settings, new: &Settings) {
     }
     for folder in &new.folders {
         if !old.folders.contains(folder) {
-            // What is wrong with it is kept, and logged.
-            let _ = table.start(folder.clone());
+            table.start_or_halt(folder.clone());
         }
     }
 }
@@ -447,6 +480,11 @@ impl Inner {
     pub(crate) fn settings(&self) -> Settings {
         let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
         settings.clone()
+    }
+
+    fn set_settings(&self, settings: Settings) {
+        let mut current = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        *current = settings;
     }
 
     fn keep_socket(&self, service: Service) {

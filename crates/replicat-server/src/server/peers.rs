@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+use replicat_core::id::FolderId;
 use replicat_core::path::RelPath;
 use replicat_net::{
     ConnectError, Endpoint, Event as NetEvent, Events, Link, NodeName, PeerAddress, RefusalCode,
@@ -12,7 +13,7 @@ use replicat_net::{
 use super::hub::{FolderEventRecord, Hub};
 use super::status::{LinkStatus, Node, NodeStatus};
 use crate::link::{Folders, PeerLink};
-use crate::settings::NodeSettings;
+use crate::settings::{FolderName, NodeSettings};
 use crate::storage::{Event, EventName};
 use crate::workers::Workers;
 
@@ -112,6 +113,21 @@ impl Peers {
         links.iter().for_each(|link| link.offer());
     }
 
+    /// Whether every peer that keeps a folder has brought all of it to its directory that it was told up to now.
+    pub(crate) async fn hold(&self, folder: FolderId, name: &FolderName) -> bool {
+        let keeps = |link: &Arc<PeerLink>| {
+            let offered = link.offered_by_peer();
+            offered.is_some_and(|names| names.contains(name))
+        };
+        for link in self.links().into_iter().filter(keeps) {
+            match link.ask(folder).await {
+                Some(standing) if standing.is_online && standing.pending == 0 => {}
+                _ => return false,
+            }
+        }
+        true
+    }
+
     fn links(&self) -> Vec<Arc<PeerLink>> {
         let state = self.lock();
         let connected = state.connected.values();
@@ -126,7 +142,7 @@ impl Peers {
             match event {
                 NetEvent::LinkUp(link) => self.up(link),
                 NetEvent::LinkDown { peer, reason } => {
-                    tracing::info!(peer = %peer.name, %reason, "the link is down");
+                    tracing::debug!(peer = %peer.name, %reason, "the link is down");
                     let gone = self.lock().connected.remove(&peer.name);
                     if let Some(gone) = gone {
                         // A folder may take its time to let go.
@@ -153,7 +169,7 @@ impl Peers {
 
     fn up(&self, link: Link) {
         let name = link.peer().name.clone();
-        tracing::info!(peer = %name, address = %link.address(), "the link is up");
+        tracing::debug!(peer = %name, address = %link.address(), "the link is up");
         let link = match PeerLink::start(link, Arc::clone(&self.folders), &self.workers) {
             Ok(link) => link,
             Err(error) => {
@@ -182,7 +198,7 @@ impl Peers {
         if state.failures.get(&address) == Some(&status) {
             return;
         }
-        tracing::warn!(address, %reason, "cannot reach a node; trying on");
+        tracing::debug!(address, %reason, "cannot reach a node; trying on");
         state.failures.insert(address, status);
     }
 

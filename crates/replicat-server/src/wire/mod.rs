@@ -61,6 +61,29 @@ pub(crate) enum ControlFrame {
         /// Why, as one line of text.
         reason: String,
     },
+    /// The sender asks how a folder stands, once all is taken in that it said before.
+    Ask {
+        /// Numbered by the sender.
+        id: u64,
+        /// Which folder.
+        folder: FolderId,
+    },
+    /// The answer.
+    Standing {
+        /// The number of the question.
+        id: u64,
+        /// How the folder stands.
+        standing: Standing,
+    },
+}
+
+/// How a folder stands at a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// It is there, and neither paused nor halted.
+    pub(crate) is_online: bool,
+    /// How many paths are still to be brought to its directory.
+    pub(crate) pending: u64,
 }
 
 /// A folder that a node keeps.
@@ -144,6 +167,15 @@ impl ControlFrame {
                 folder: folder_bytes(*folder),
                 reason: reason.clone(),
             }),
+            Self::Ask { id, folder } => ControlBody::Ask(schema::Ask {
+                id: *id,
+                folder: folder_bytes(*folder),
+            }),
+            Self::Standing { id, standing } => ControlBody::Standing(schema::Standing {
+                id: *id,
+                is_online: standing.is_online,
+                pending: standing.pending,
+            }),
         };
         schema::Control { body: Some(body) }.encode_to_vec().into()
     }
@@ -170,6 +202,17 @@ impl ControlFrame {
             ControlBody::Close(close) => Ok(Self::Close {
                 folder: folder_id(&close.folder)?,
                 reason: printable(&close.reason),
+            }),
+            ControlBody::Ask(ask) => Ok(Self::Ask {
+                id: ask.id,
+                folder: folder_id(&ask.folder)?,
+            }),
+            ControlBody::Standing(standing) => Ok(Self::Standing {
+                id: standing.id,
+                standing: Standing {
+                    is_online: standing.is_online,
+                    pending: standing.pending,
+                },
             }),
         }
     }
@@ -360,6 +403,14 @@ mod tests {
             ControlFrame::Close {
                 folder,
                 reason: "paused".to_owned(),
+            },
+            ControlFrame::Ask { id: 4, folder },
+            ControlFrame::Standing {
+                id: 4,
+                standing: Standing {
+                    is_online: true,
+                    pending: 5,
+                },
             },
         ] {
             assert_eq!(ControlFrame::decode(frame.encode()), Ok(frame));

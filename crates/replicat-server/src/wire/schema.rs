@@ -5,7 +5,7 @@ use bytes::Bytes;
 /// A frame of the control lane.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct Control {
-    #[prost(oneof = "ControlBody", tags = "1, 2, 3")]
+    #[prost(oneof = "ControlBody", tags = "1, 2, 3, 4, 5")]
     pub(super) body: Option<ControlBody>,
 }
 
@@ -17,6 +17,10 @@ pub(super) enum ControlBody {
     Session(Session),
     #[prost(message, tag = "3")]
     Close(Close),
+    #[prost(message, tag = "4")]
+    Ask(Ask),
+    #[prost(message, tag = "5")]
+    Standing(Standing),
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -55,6 +59,24 @@ pub(super) struct Close {
     pub(super) folder: Bytes,
     #[prost(string, tag = "2")]
     pub(super) reason: String,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Ask {
+    #[prost(uint64, tag = "1")]
+    pub(super) id: u64,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(super) folder: Bytes,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Standing {
+    #[prost(uint64, tag = "1")]
+    pub(super) id: u64,
+    #[prost(bool, tag = "2")]
+    pub(super) is_online: bool,
+    #[prost(uint64, tag = "3")]
+    pub(super) pending: u64,
 }
 
 /// A frame of a bulk lane.

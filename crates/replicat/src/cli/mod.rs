@@ -29,6 +29,7 @@ mod target;
 mod terminal;
 mod text;
 
+use std::io::IsTerminal;
 use std::process;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
@@ -73,6 +74,7 @@ fn show_diagnostics(command: &Command) {
     };
     tracing_subscriber::fmt()
         .with_env_filter(wanted.unwrap_or_else(|_| EnvFilter::new(usual)))
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .without_time()
         .init();

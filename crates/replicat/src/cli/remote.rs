@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 use clap::ArgMatches;
 use jiff::tz::TimeZone;
 use replicat::engine::inspect;
-use replicat::error::ExitCode;
+use replicat::error::{ExitCode, SyncError};
 use replicat::live::{FolderState, FolderStatus};
 use replicat::options::{Cancellation, Durability, RootLocation};
 use replicat::report::{BrakeReport, Outcome, RootReport, Statistics, SyncReport};
 use replicat::{
     EventName, FolderEventRecord, FolderName, FolderReport, FolderSettings, NodeName, NodeSettings,
-    NodeStatus, RelPath, ReplicatServer, Settings, SettingsError,
+    NodeStatus, RelPath, ReplicatServer, ServerError, Settings, SettingsError,
 };
 
 use super::arguments::{DurabilityChoice, SyncArguments};
@@ -50,7 +50,8 @@ pub(crate) fn run(
     output: Output,
 ) -> Result<ExitCode, Failure> {
     let meant = Meant::of(arguments)?;
-    let settings = settings(arguments, matches, &meant)?;
+    let settings = settings(arguments, &meant)?;
+    let folder = folder(arguments, matches, &meant)?;
     let cancellation = Cancellation::default();
     interrupt::cancel_on_signals(&cancellation).map_err(Failure::Signals)?;
     let command = RemoteSync {
@@ -60,7 +61,7 @@ pub(crate) fn run(
         output,
         started: Instant::now(),
     };
-    let report = serve::runtime()?.block_on(command.sync(settings))?;
+    let report = serve::runtime()?.block_on(command.sync(settings, folder))?;
     command.print(&report)?;
     Ok(report.exit_code())
 }
@@ -117,11 +118,7 @@ impl Meant {
     }
 }
 
-fn settings(
-    arguments: &SyncArguments,
-    matches: &ArgMatches,
-    meant: &Meant,
-) -> Result<Settings, Failure> {
+fn settings(arguments: &SyncArguments, meant: &Meant) -> Result<Settings, Failure> {
     let mut settings = Settings::default();
     settings.apply_variables(|name| match name {
         "REPLICAT_CLUSTER_KEY" | "REPLICAT_CLUSTER_KEY_FILE" => env::var(name).ok(),
@@ -135,14 +132,26 @@ fn settings(
     };
     let node = NodeSettings::parse(&meant.address)?;
     settings.set_node(NodeSettings { name: None, ..node });
-    settings.set_folder(FolderSettings {
+    Ok(settings)
+}
+
+fn folder(
+    arguments: &SyncArguments,
+    matches: &ArgMatches,
+    meant: &Meant,
+) -> Result<FolderSettings, Failure> {
+    let root = &meant.directory;
+    if !arguments.safety.create && !root.exists() {
+        let root = root.clone();
+        return Err(SyncError::RootMissing { root }.into());
+    }
+    Ok(FolderSettings {
         exclude: filters::lines(matches, |name| env::var_os(name))?,
         state_dir: arguments.place.state_dir.clone(),
         join: arguments.safety.join,
         create: arguments.safety.create,
-        ..FolderSettings::new(meant.folder.clone(), &meant.directory)
-    });
-    Ok(settings)
+        ..FolderSettings::new(meant.folder.clone(), root)
+    })
 }
 
 /// A name that a node which serves on this host has not got.
@@ -170,13 +179,15 @@ struct Seen {
 }
 
 impl RemoteSync<'_> {
-    async fn sync(&self, settings: Settings) -> Result<SyncReport, Failure> {
-        let location = self.location();
-        let before = inspect::conflicts(&location).unwrap_or_default();
+    async fn sync(
+        &self,
+        settings: Settings,
+        folder: FolderSettings,
+    ) -> Result<SyncReport, Failure> {
+        let before = inspect::conflicts(&self.location()).unwrap_or_default();
         let server = ReplicatServer::builder().settings(settings).start().await;
         let server = server.map_err(|error| match error {
-            replicat::ServerError::Folder { source, .. } => Failure::Sync(source),
-            replicat::ServerError::Settings(SettingsError::NoClusterKey) => Failure::Remote {
+            ServerError::Settings(SettingsError::NoClusterKey) => Failure::Remote {
                 problem: "a sync with another host needs the cluster key".to_owned(),
                 hint: "give the one of its nodes with --cluster-key-file or REPLICAT_CLUSTER_KEY",
             },
@@ -185,10 +196,34 @@ impl RemoteSync<'_> {
         let mut seen = Seen::default();
         seen.copies
             .extend(before.into_iter().map(|known| known.copy));
-        let outcome = self.until_done(&server, &mut seen).await;
+        let outcome = self.meet_and_sync(&server, folder, &mut seen).await;
         server.shutdown().await;
         let (outcome, status) = outcome?;
         Ok(self.report(outcome, status, &seen))
+    }
+
+    /// The directory is not touched before the other host has shown that it keeps the folder.
+    async fn meet_and_sync(
+        &self,
+        server: &ReplicatServer,
+        folder: FolderSettings,
+        seen: &mut Seen,
+    ) -> Result<(Outcome, FolderStatus), Failure> {
+        while !self.check_node(server)? {
+            if self.cancellation.is_cancelled() {
+                return Err(Failure::Unreachable {
+                    node: self.meant.address.clone(),
+                    reason: "interrupted".to_owned(),
+                });
+            }
+            tokio::time::sleep(LOOK_INTERVAL).await;
+        }
+        let added = server.add_folder(folder).await;
+        added.map_err(|error| match error {
+            ServerError::Folder { source, .. } => Failure::Sync(source),
+            other => Failure::Server(other),
+        })?;
+        self.until_done(server, seen).await
     }
 
     /// Waits until both hold the same; with `--watch`, until it is stopped.
@@ -214,7 +249,10 @@ impl RemoteSync<'_> {
                     _ if self.cancellation.is_cancelled() => {
                         return Ok((Outcome::Cancelled, status));
                     }
-                    _ if is_done(&status) && !self.arguments.work.watch => {
+                    _ if is_done(&status)
+                        && !self.arguments.work.watch
+                        && server.is_replicated(self.meant.folder.as_str()).await? =>
+                    {
                         self.take_events(server, seen);
                         return Ok((Outcome::Finished, status));
                     }
@@ -226,10 +264,10 @@ impl RemoteSync<'_> {
         }
     }
 
-    /// Whether the node can still be hoped for.
-    fn check_node(&self, server: &ReplicatServer) -> Result<(), Failure> {
+    /// Whether the node is there and keeps the folder; an error if that is not to be hoped for any more.
+    fn check_node(&self, server: &ReplicatServer) -> Result<bool, Failure> {
         let Some(node) = server.nodes().into_iter().next() else {
-            return Ok(());
+            return Ok(false);
         };
         let unreachable = |reason: String| Failure::Unreachable {
             node: self.meant.address.clone(),
@@ -240,16 +278,12 @@ impl RemoteSync<'_> {
             NodeStatus::Unreachable { reason } if self.started.elapsed() > REACH_PATIENCE => {
                 Err(unreachable(reason))
             }
-            NodeStatus::Connected => {
-                let offered = node.link.and_then(|link| link.folders);
-                match offered {
-                    Some(folders) if !folders.contains(&self.meant.folder) => {
-                        Err(self.no_folder(&folders))
-                    }
-                    _ => Ok(()),
-                }
-            }
-            _ => Ok(()),
+            NodeStatus::Connected => match node.link.and_then(|link| link.folders) {
+                Some(folders) if folders.contains(&self.meant.folder) => Ok(true),
+                Some(folders) => Err(self.no_folder(&folders)),
+                None => Ok(false),
+            },
+            NodeStatus::Unreachable { .. } | NodeStatus::Connecting => Ok(false),
         }
     }
 

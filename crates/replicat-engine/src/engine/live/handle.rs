@@ -183,6 +183,12 @@ impl LiveFolder {
         status
     }
 
+    /// How the folder stands once all is taken in that it was told before this; waits for that. `None` if it has ended.
+    #[must_use]
+    pub fn standing(&self) -> Option<FolderStatus> {
+        self.ask(Order::Stand)
+    }
+
     /// Ends the folder: what is staged is finished or left for the next start, the index is written, the directory
     /// unlocked.
     pub fn stop(&self) {

@@ -18,7 +18,7 @@ use super::handle::Shared;
 use super::observing::Hints;
 use super::peer::{Connection, PeerNumber, Trust};
 use super::settings::LiveSettings;
-use super::status::{FolderState, Listener};
+use super::status::{FolderState, FolderStatus, Listener};
 use super::steering::Order;
 use super::talking::Peer;
 use super::telling::{Gathering, new_status};
@@ -66,6 +66,8 @@ pub(super) struct Owner {
     pub(super) open: Option<Open>,
     pub(super) peers: BTreeMap<PeerNumber, Peer>,
     pub(super) gathering: Arc<Gathering>,
+    /// Who asked how the folder stands when this turn is over.
+    pub(super) asked: Vec<Sender<FolderStatus>>,
 }
 
 /// What belongs to a directory that is open.
@@ -115,6 +117,7 @@ impl Owner {
             open: Some(open),
             peers: BTreeMap::new(),
             gathering,
+            asked: Vec::new(),
         })
     }
 
@@ -134,6 +137,7 @@ impl Owner {
                     let done = self.work();
                     self.survive(done);
                     self.tell_status();
+                    self.answer_asked();
                 }
             }
         }

@@ -4,7 +4,7 @@ use crossbeam_channel::Sender;
 use replicat_core::path::RelPath;
 
 use super::owner::Owner;
-use super::status::{FolderEvent, FolderState};
+use super::status::{FolderEvent, FolderState, FolderStatus};
 use crate::engine::brakes::{SETTING_APPROVED, SETTING_BRAKE};
 use crate::engine::inspect;
 use crate::engine::local::LocalReplica;
@@ -17,6 +17,7 @@ pub(super) enum Order {
     Resume,
     Rescan(Vec<RelPath>),
     Approve(Sender<bool>),
+    Stand(Sender<FolderStatus>),
     Resolve(RelPath, Keep, Sender<Result<Resolution, SyncError>>),
     Restore(
         RelPath,
@@ -38,6 +39,7 @@ impl Owner {
             Order::Approve(reply) => {
                 let _ = reply.send(self.approve());
             }
+            Order::Stand(reply) => self.asked.push(reply),
             Order::Resolve(path, keep, reply) => {
                 let done = self.with_local(|local| inspect::resolve_in(local, &path, keep));
                 let _ = reply.send(done);

@@ -102,6 +102,16 @@ impl Owner {
         })
     }
 
+    /// Tells those who asked how the folder stands now that all is taken in which came before.
+    pub(super) fn answer_asked(&mut self) {
+        let status = self.shared.status.lock();
+        let Ok(status) = &status else { return };
+        for reply in self.asked.drain(..) {
+            // Whoever asked may be gone.
+            let _ = reply.send((*status).clone());
+        }
+    }
+
     /// Writes down how the folder stands, for those who ask.
     pub(super) fn tell_status(&mut self) {
         self.compare_sums();
