@@ -29,22 +29,6 @@ fmt:
 doc:
     cargo doc --workspace --no-deps
 
-# Three directories that become equal, in a temporary place.
+# Three nodes at work, in a temporary place, until Ctrl-C.
 demo:
-    #!/usr/bin/env bash
-    set -euo pipefail
-    cargo build --quiet --release
-    replicat=$(pwd)/target/release/replicat
-    place=$(mktemp -d)
-    trap 'rm -rf "$place"' EXIT
-    cd "$place"
-    mkdir office laptop server
-    echo "buy milk" > office/list
-    mkdir -p laptop/photos && echo "a photo" > laptop/photos/one
-    "$replicat" sync --itemize-changes office laptop server
-    mv server/photos server/pictures
-    echo "buy bread" > office/list
-    echo "buy tea" > laptop/list
-    "$replicat" sync --itemize-changes office laptop server || true
-    "$replicat" conflicts office
-    find office laptop server -name .replicat -prune -o -type f -print | sort
+    cargo run --release -- demo
