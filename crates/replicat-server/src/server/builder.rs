@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use replicat_net::{
     ClusterKey, Endpoint, EndpointConfig, Events, Identity, NodeName, RateLimiter, Role,
 };
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::error::ServerError;
 use super::folders::{Common, FolderTable};
@@ -102,6 +102,7 @@ impl ServerBuilder {
         let limiter = RateLimiter::unlimited();
         let (endpoint, events) = bind(&self.settings, identity.clone(), &limiter).await?;
         let hub = Arc::new(Hub::default());
+        let changed = Arc::new(Notify::new());
         let common = Common {
             cluster: identity.cluster_id(),
             node: identity.name().clone(),
@@ -109,6 +110,7 @@ impl ServerBuilder {
             durability: self.settings.durability,
             handlers: self.handlers,
             hub: Arc::clone(&hub),
+            changed: Arc::clone(&changed),
         };
         let folders = open_folders(common, &self.settings).await?;
         let workers = Workers::default();
@@ -135,7 +137,7 @@ impl ServerBuilder {
             stopped: watch::channel(false).0,
             socket: Mutex::new(None),
         });
-        start_workers(&inner, events, limits)?;
+        start_workers(&inner, events, limits, changed)?;
         register(&inner);
         Ok(ReplicatServer { inner })
     }
@@ -196,6 +198,7 @@ fn start_workers(
     inner: &Arc<Inner>,
     events: Events,
     limits: watch::Receiver<Option<replicat_net::BandwidthLimit>>,
+    changed: Arc<Notify>,
 ) -> Result<(), ServerError> {
     let settings = inner.settings();
     if let Some(path) = &settings.control_socket {
@@ -203,6 +206,7 @@ fn start_workers(
         inner.keep_socket(service);
     }
     tokio::spawn(Arc::clone(&inner.peers).follow(events));
+    tokio::spawn(Arc::clone(&inner.peers).follow_folders(changed, inner.stopped.subscribe()));
     let (limiter, workers) = (inner.limiter.clone(), inner.workers.clone());
     tokio::spawn(bandwidth::follow(limiter, limits, workers));
     inner.peers.dial(&settings.nodes);

@@ -14,6 +14,7 @@ use replicat_engine::live::{
 };
 use replicat_engine::options::Durability;
 use replicat_net::{ClusterId, NodeName, Role};
+use tokio::sync::Notify;
 
 use super::error::ServerError;
 use super::hub::{FolderEventRecord, Hub};
@@ -30,6 +31,8 @@ pub(crate) struct Common {
     pub(crate) durability: Durability,
     pub(crate) handlers: Vec<Arc<dyn ChangeHandler>>,
     pub(crate) hub: Arc<Hub>,
+    /// Is told when a folder is in another state, in which it may or may not talk with peers.
+    pub(crate) changed: Arc<Notify>,
 }
 
 /// The folders of a node, by id.
@@ -109,6 +112,7 @@ impl FolderTable {
             node: common.node.clone(),
             folder: settings.name.clone(),
             hub: Arc::clone(&common.hub),
+            changed: Arc::clone(&common.changed),
         };
         let tracker =
             FilesystemTracker::open(live, common.handlers.clone(), Some(Arc::new(listener)));
@@ -213,13 +217,14 @@ impl Folders for FolderTable {
 
     fn offered(&self) -> Vec<(FolderId, FolderName, FolderMode)> {
         let rows = self.all();
-        let open = rows.iter().filter(|row| row.tracker().is_some());
-        open.map(|row| {
-            let name = row.settings.name.clone();
-            let id = folder_id(self.common.cluster, &name);
-            (id, name, self.mode(&row.settings))
-        })
-        .collect()
+        let active = rows.iter().filter(|row| row.is_active());
+        active
+            .map(|row| {
+                let name = row.settings.name.clone();
+                let id = folder_id(self.common.cluster, &name);
+                (id, name, self.mode(&row.settings))
+            })
+            .collect()
     }
 }
 
@@ -231,6 +236,15 @@ impl FolderRow {
             Running::Open { tracker, .. } => Some(Arc::clone(tracker)),
             Running::Failed { .. } => None,
         }
+    }
+
+    /// Whether it talks with peers: one that is paused or halted does not.
+    fn is_active(&self) -> bool {
+        let state = self.tracker().map(|tracker| tracker.status().state);
+        matches!(
+            state,
+            Some(FolderState::InitialScan | FolderState::JoiningCluster | FolderState::Online)
+        )
     }
 
     /// How it stands.
@@ -293,11 +307,15 @@ struct FolderListener {
     node: NodeName,
     folder: FolderName,
     hub: Arc<Hub>,
+    changed: Arc<Notify>,
 }
 
 impl Listener for FolderListener {
     fn event(&self, event: FolderEvent) {
         let folder = &self.folder;
+        if matches!(event, FolderEvent::State(_)) {
+            self.changed.notify_one();
+        }
         match event {
             // That the root itself is there is no news.
             FolderEvent::Changed(change)

@@ -10,6 +10,8 @@ use replicat_net::{
     ConnectError, Endpoint, Event as NetEvent, Events, Link, NodeName, PeerAddress, RefusalCode,
 };
 
+use tokio::sync::{Notify, watch};
+
 use super::hub::{FolderEventRecord, Hub};
 use super::status::{LinkStatus, Node, NodeStatus};
 use crate::link::{Folders, PeerLink};
@@ -164,6 +166,20 @@ impl Peers {
                 _ => {}
             }
             worker.waits();
+        }
+    }
+
+    /// Offers the folders anew whenever one is in another state, until the node stops.
+    pub(crate) async fn follow_folders(
+        self: Arc<Self>,
+        changed: Arc<Notify>,
+        mut stopped: watch::Receiver<bool>,
+    ) {
+        loop {
+            tokio::select! {
+                () = changed.notified() => self.offer(),
+                _ = stopped.wait_for(|stopped| *stopped) => return,
+            }
         }
     }
 

@@ -74,12 +74,16 @@ pub(crate) struct Handlers {
 }
 
 impl FilesystemTracker {
-    /// Opens and locks a directory, and begins to track it.
+    /// Opens and locks a directory, and begins to track it. Returns when the directory was compared with what is known
+    /// of it: what it holds then is no news, and what changes from then on is told.
     ///
     /// # Errors
     /// If the directory or its state cannot be used.
     pub fn start(options: TrackerOptions) -> Result<Self, SyncError> {
-        Self::open(options.settings, Vec::new(), None)
+        let tracker = Self::open(options.settings, Vec::new(), None)?;
+        // What it answers is not needed, but that it does.
+        let _ = tracker.folder.standing();
+        Ok(tracker)
     }
 
     /// As [`Self::start`], with those who are to know of the very first change.

@@ -69,7 +69,9 @@ fn show_diagnostics(command: &Command) {
     let wanted = EnvFilter::try_from_env("REPLICAT_LOG");
     let usual = match command {
         Command::Serve(_) => "warn,replicat_server=info,replicat_net=info",
+        // What goes wrong is what the command itself tells.
         Command::Demo(_) => "error",
+        Command::Sync(arguments) if remote::is_meant(arguments) => "error",
         _ => "warn",
     };
     tracing_subscriber::fmt()

@@ -118,7 +118,7 @@ fn folder(object: &Object) -> Vec<String> {
     )];
     match text(object, "reason") {
         "" => {}
-        reason => lines.push(row("", &sentence(reason))),
+        reason => lines.push(row("  because", &sentence(reason))),
     }
     for skipped in objects(object, "skipped") {
         let path = path_text(&bytes(skipped, "path"));
