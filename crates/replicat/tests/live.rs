@@ -305,6 +305,22 @@ fn a_root_that_a_node_keeps_is_settled_by_the_node() {
         errors(&missing)
     );
     assert_code(&place.run(&["approve", "a"]), 0);
+    for words in [
+        ["status", "a"],
+        ["conflicts", "a"],
+        ["history", "a/file"],
+        ["why", "a/file"],
+        ["tree", "a"],
+    ] {
+        assert_code(&place.run(&words), 0);
+    }
+    let tree = place.run(&["tree", "a"]);
+    assert!(String::from_utf8_lossy(&tree.stdout).contains("  file\n"));
+    let why = place.ask(&["why", "a/file", "--json"]);
+    assert_eq!(
+        (&why["type"], &why["path"]),
+        (&"explanation".into(), &"file".into())
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What a node answers, as JSON objects with a `type`. The format is laid down in `docs/cli.md`.
 
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use replicat_core::entry::Timestamp;
 use replicat_core::path::RelPath;
@@ -34,18 +34,18 @@ pub fn from_hexadecimal(digits: &str) -> Option<Vec<u8>> {
     }
 }
 
-fn object(kind: &str) -> Object {
+pub(super) fn object(kind: &str) -> Object {
     let mut object = Object::new();
     put(&mut object, "type", kind);
     object
 }
 
-fn put(object: &mut Object, key: &str, value: impl Into<Value>) {
+pub(super) fn put(object: &mut Object, key: &str, value: impl Into<Value>) {
     object.insert(key.to_owned(), value.into());
 }
 
 /// Bytes that are mostly text; whole in hexadecimal beside it if they are not.
-fn put_bytes(object: &mut Object, key: &str, bytes: &[u8]) {
+pub(super) fn put_bytes(object: &mut Object, key: &str, bytes: &[u8]) {
     put(object, key, String::from_utf8_lossy(bytes).into_owned());
     if std::str::from_utf8(bytes).is_err() {
         put(object, &format!("{key}_hex"), hexadecimal(bytes));
@@ -73,14 +73,16 @@ fn time(time: SystemTime) -> Value {
     }
 }
 
-fn timestamp(time: Timestamp) -> Value {
-    match jiff::Timestamp::new(time.seconds, i32::try_from(time.nanoseconds).unwrap_or(0)) {
+pub(super) fn timestamp(time: Timestamp) -> Value {
+    let rest = Duration::from_nanos(time.nanoseconds.into());
+    let whole = jiff::Timestamp::from_second(time.seconds);
+    match whole.and_then(|whole| whole.checked_add(rest)) {
         Ok(time) => time.to_string().into(),
         Err(_) => time.seconds.into(),
     }
 }
 
-/// A node.
+/// A node, with all that belongs to it.
 pub(crate) fn node(report: &ServerReport) -> Object {
     let mut object = object("node");
     put(&mut object, "name", report.name.as_str());

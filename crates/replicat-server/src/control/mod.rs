@@ -5,6 +5,7 @@
 //! Non-goals: other hosts.
 
 pub mod client;
+pub mod inspection;
 pub mod json;
 pub(crate) mod service;
 
@@ -47,6 +48,32 @@ pub enum Command {
     Approve {
         /// Its name.
         folder: Option<String>,
+    },
+    /// The conflicts that nobody has resolved: a `conflict` for each.
+    Conflicts {
+        /// The name of the folder.
+        folder: String,
+    },
+    /// What happened at a path: a `version` for each.
+    History {
+        /// The name of the folder.
+        folder: String,
+        /// The path.
+        path: PathText,
+    },
+    /// Why a path is as it is: an `explanation`.
+    Why {
+        /// The name of the folder.
+        folder: String,
+        /// The path.
+        path: PathText,
+    },
+    /// What there is at and below a path: a `path` for each.
+    Tree {
+        /// The name of the folder.
+        folder: String,
+        /// The path; empty is the root.
+        path: PathText,
     },
     /// Settles a conflict: a `resolution`.
     Resolve {

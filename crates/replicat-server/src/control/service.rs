@@ -11,10 +11,11 @@ use std::thread;
 use std::time::Duration;
 
 use replicat_engine::SyncError;
+use replicat_engine::engine::inspect::Question;
 use replicat_engine::inspection::{Keep, Revision};
 
 use super::json::{self, Object};
-use super::{Command, PathText};
+use super::{Command, PathText, inspection};
 use crate::server::{Inner, ReplicatServer, ServerError};
 use crate::workers::{Worker, Workers};
 
@@ -241,6 +242,16 @@ fn carry_out(
             let approved = server.approve(folder.as_deref())?;
             answer.put(&json::done_to("approved", &approved))?;
         }
+        Command::Conflicts { folder } => inspect(server, &folder, Question::Conflicts, answer)?,
+        Command::History { folder, path } => {
+            inspect(server, &folder, Question::History(path_of(&path)?), answer)?;
+        }
+        Command::Why { folder, path } => {
+            inspect(server, &folder, Question::Why(path_of(&path)?), answer)?;
+        }
+        Command::Tree { folder, path } => {
+            inspect(server, &folder, Question::Tree(path_of(&path)?), answer)?;
+        }
         Command::Resolve { folder, path, keep } => {
             let resolution = server
                 .live(&folder)?
@@ -256,6 +267,19 @@ fn carry_out(
             let restoration = server.live(&folder)?.restore(path_of(&path)?, revision)?;
             answer.put(&json::restoration(&restoration))?;
         }
+    }
+    Ok(())
+}
+
+fn inspect(
+    server: &ReplicatServer,
+    folder: &str,
+    question: Question,
+    answer: &mut Answer<'_>,
+) -> Result<(), Problem> {
+    let found = server.live(folder)?.inspect(question)?;
+    for row in inspection::rows(&found) {
+        answer.put(&row)?;
     }
     Ok(())
 }

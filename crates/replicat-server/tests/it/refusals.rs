@@ -4,7 +4,10 @@ use std::fs;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use replicat_net::{Endpoint, EndpointConfig, Event, Identity, PeerAddress, Role};
+use rcgen::PublicKeyData;
+use replicat_net::{
+    Endpoint, EndpointConfig, Event, Identity, PeerAddress, PeerIdentity, PrivateKeyDer, Role,
+};
 use replicat_server::{
     ClusterKey, NodeSettings, NodeStatus, ReplicatServer, ServerError, ServerStatus,
 };
@@ -53,13 +56,17 @@ async fn an_expired_certificate_is_refused() {
     let mut cluster = Cluster::new();
     cluster.start("a", &[]).await;
     let long_ago = SystemTime::now() - Duration::from_secs(48 * 3600);
-    let identity = Identity::issue(
-        &cluster.key.authority().unwrap(),
-        "b".parse().unwrap(),
-        Role::ReadWrite,
-        long_ago,
-        Duration::from_secs(3600),
-    );
+    let authority = cluster.key.authority().unwrap();
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+    let who = PeerIdentity {
+        name: "b".parse().unwrap(),
+        role: Role::ReadWrite,
+    };
+    let hour = Duration::from_secs(3600);
+    let certificate = authority.certify(&key.subject_public_key_info(), &who, long_ago, hour);
+    let private = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let chain = vec![certificate.unwrap()];
+    let identity = Identity::from_parts(chain, private, authority.certificate());
     let b = ReplicatServer::builder()
         .settings(cluster.settings("b", &["a"]))
         .identity(identity.unwrap());

@@ -5,15 +5,15 @@
 
 use std::path::Path;
 
+use replicat::control::inspection::conflict;
 use replicat::error::ExitCode;
 use replicat::event::{
     Aspect, Aspects, ItemChange, ItemKind, ObservedChange, Phase, PlanItem, RootIndex, SyncEvent,
 };
 use replicat::report::{
     BrakeReport, ConflictReport, Outcome, RootReport, Skipped, Statistics, SyncReport,
-    VersionReport,
 };
-use replicat_core::entry::{Payload, Timestamp};
+use replicat_core::entry::Timestamp;
 use replicat_core::path::RelPath;
 use serde_json::{Map, Value, json};
 
@@ -223,7 +223,7 @@ pub(crate) fn summary(report: &SyncReport) -> Object {
     put(
         &mut object,
         "conflicts",
-        objects(&report.conflicts, conflict),
+        objects(&report.conflicts, untyped_conflict),
     );
     let skip = |row: &Skipped| skipped(row, report.roots.get(row.root.0));
     put(&mut object, "skipped", objects(&report.skipped, skip));
@@ -265,33 +265,10 @@ fn root(report: &RootReport) -> Object {
     object
 }
 
-/// A conflict.
-pub(crate) fn conflict(report: &ConflictReport) -> Object {
-    let mut object = Object::new();
-    put_path(&mut object, "path", &report.path);
-    put_path(&mut object, "copy", &report.copy);
-    put(&mut object, "when", time(report.when));
-    put(&mut object, "winner", version(&report.winner));
-    put(&mut object, "loser", version(&report.loser));
-    object
-}
-
-fn version(report: &VersionReport) -> Object {
-    let mut object = Object::new();
-    put(&mut object, "node", report.node.as_str());
-    put(&mut object, "when", time(report.when));
-    match &report.payload {
-        Payload::File { content, size, .. } => put_all(
-            &mut object,
-            json!({"kind": "file", "size": size, "content": content.to_string()}),
-        ),
-        Payload::Directory => put(&mut object, "kind", "directory"),
-        Payload::Symlink { target } => {
-            put(&mut object, "kind", "symlink");
-            put_bytes(&mut object, "target", target);
-        }
-        Payload::Tombstone { .. } => put(&mut object, "kind", "deleted"),
-    }
+/// A conflict, in a list of such.
+fn untyped_conflict(report: &ConflictReport) -> Object {
+    let mut object = conflict(report);
+    object.shift_remove("type");
     object
 }
 

@@ -6,8 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use jiff::tz::TimeZone;
-use replicat::control::Command;
 use replicat::control::json::{self, Object};
+use replicat::control::{Command, PathText};
 use replicat::engine::inspect;
 use replicat::error::SyncError;
 use replicat::inspection::{Keep, Resolution, Restoration, Revision};
@@ -40,16 +40,23 @@ pub(crate) fn status(arguments: &StatusArguments, output: Output) -> Result<(), 
         }
     };
     let location = target::location(&root, place);
-    let status = inspect::status(&location)?;
+    let zone = TimeZone::system();
+    let status = match inspect::status(&location) {
+        Err(error @ SyncError::Locked { .. }) => {
+            let Some((_, folder)) = socket::serving(&root) else {
+                return Err(error.into());
+            };
+            match format(&arguments.look) {
+                Format::Json => output.object(&folder)?,
+                Format::Text => print(output, &node_text::lines(&folder, &zone))?,
+            }
+            return Ok(());
+        }
+        other => other?,
+    };
     match format(&arguments.look) {
         Format::Json => output.object(&look_json::status(&status))?,
-        Format::Text => print(output, &look_text::status(&status, &TimeZone::system()))?,
-    }
-    if let Some((_, folder)) = socket::serving(&root) {
-        match format(&arguments.look) {
-            Format::Json => output.object(&folder)?,
-            Format::Text => print(output, &node_text::lines(&folder, &TimeZone::system()))?,
-        }
+        Format::Text => print(output, &look_text::status(&status, &zone))?,
     }
     Ok(())
 }
@@ -57,7 +64,13 @@ pub(crate) fn status(arguments: &StatusArguments, output: Output) -> Result<(), 
 /// `replicat conflicts`.
 pub(crate) fn conflicts(arguments: &RootArguments, output: Output) -> Result<(), Failure> {
     let location = target::location(&arguments.root, &arguments.look.place);
-    let conflicts = inspect::conflicts(&location)?;
+    let conflicts = match inspect::conflicts(&location) {
+        Err(error @ SyncError::Locked { .. }) => {
+            let command = |folder| Command::Conflicts { folder };
+            return tell_keeper(&location, error, &arguments.look, command, output);
+        }
+        other => other?,
+    };
     let zone = TimeZone::system();
     for conflict in &conflicts {
         match format(&arguments.look) {
@@ -92,7 +105,14 @@ pub(crate) fn resolve(arguments: &ResolveArguments, output: Output) -> Result<()
 /// `replicat history`.
 pub(crate) fn history(arguments: &PathArguments, output: Output) -> Result<(), Failure> {
     let Target { location, path } = find(&arguments.target, &arguments.look)?;
-    let rows = inspect::history(&location, &path)?;
+    let rows = match inspect::history(&location, &path) {
+        Err(error @ SyncError::Locked { .. }) => {
+            let path = PathText::from(&path);
+            let command = |folder| Command::History { folder, path };
+            return tell_keeper(&location, error, &arguments.look, command, output);
+        }
+        other => other?,
+    };
     let zone = TimeZone::system();
     for row in &rows {
         match format(&arguments.look) {
@@ -121,7 +141,14 @@ pub(crate) fn restore(arguments: &RestoreArguments, output: Output) -> Result<()
 /// `replicat why`.
 pub(crate) fn why(arguments: &PathArguments, output: Output) -> Result<(), Failure> {
     let Target { location, path } = find(&arguments.target, &arguments.look)?;
-    let explanation = inspect::why(&location, &path)?;
+    let explanation = match inspect::why(&location, &path) {
+        Err(error @ SyncError::Locked { .. }) => {
+            let path = PathText::from(&path);
+            let command = |folder| Command::Why { folder, path };
+            return tell_keeper(&location, error, &arguments.look, command, output);
+        }
+        other => other?,
+    };
     match format(&arguments.look) {
         Format::Json => output.object(&look_json::explanation(&explanation))?,
         Format::Text => print(output, &look_text::explanation(&explanation))?,
@@ -151,7 +178,15 @@ pub(crate) fn tree(arguments: &TreeArguments, output: Output) -> Result<(), Fail
     let Target { location, path } =
         target::find(&arguments.path, arguments.root.as_deref(), place)?;
     let zone = TimeZone::system();
-    for row in inspect::tree(&location, &path)? {
+    let tree = match inspect::tree(&location, &path) {
+        Err(error @ SyncError::Locked { .. }) => {
+            let path = PathText::from(&path);
+            let command = |folder| Command::Tree { folder, path };
+            return tell_keeper(&location, error, &arguments.look, command, output);
+        }
+        other => other?,
+    };
+    for row in tree {
         let row = row?;
         match format(&arguments.look) {
             Format::Json => output.object(&look_json::tree(&row))?,
@@ -177,6 +212,21 @@ fn ask_keeper(
     };
     let command = command(folder_name(&folder).unwrap_or_default());
     ask::one(&socket, &command)?.ok_or_else(|| locked.into())
+}
+
+/// Asks the node that keeps a root, and prints what it answers.
+fn tell_keeper(
+    location: &RootLocation,
+    locked: SyncError,
+    look: &LookArguments,
+    command: impl FnOnce(String) -> Command,
+    output: Output,
+) -> Result<(), Failure> {
+    let Some((socket, folder)) = socket::serving(&location.root) else {
+        return Err(locked.into());
+    };
+    let command = command(folder_name(&folder).unwrap_or_default());
+    ask::at(&socket, look.json, &command, output)
 }
 
 fn resolve_live(

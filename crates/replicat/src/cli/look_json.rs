@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use replicat::inspection::{
-    Approval, Explanation, HistoryChange, HistoryRow, Keep, Keeping, MemberStanding, MemberStatus,
-    Resolution, Restoration, Status, TreeRow, TreeState,
+    Approval, Keep, MemberStanding, MemberStatus, Resolution, Restoration, Status,
 };
-use replicat::report::{Brake, ConflictReport};
+use replicat::report::Brake;
 use serde_json::{Value, json};
 
-use super::json::{self, Object, object, put, put_all, put_bytes, put_path, put_root};
+pub(crate) use replicat::control::inspection::{conflict, explanation, history, tree};
+
+use super::json::{self, Object, object, put, put_all, put_path, put_root};
 
 /// How a root stands.
 pub(crate) fn status(status: &Status) -> Object {
@@ -59,13 +60,6 @@ fn brake(brake: Brake) -> Value {
     }
 }
 
-/// A conflict that nobody has resolved.
-pub(crate) fn conflict(report: &ConflictReport) -> Object {
-    let mut object = object("conflict");
-    object.extend(json::conflict(report));
-    object
-}
-
 /// What became of a conflict.
 pub(crate) fn resolution(resolution: &Resolution) -> Object {
     let mut object = object("resolution");
@@ -80,52 +74,12 @@ pub(crate) fn resolution(resolution: &Resolution) -> Object {
     object
 }
 
-/// One version in a path's history.
-pub(crate) fn history(row: &HistoryRow) -> Object {
-    let mut object = object("version");
-    put(&mut object, "revision", row.revision.0);
-    put(&mut object, "when", json::time(row.when));
-    put(&mut object, "node", row.node.as_str());
-    let (change, other) = match &row.change {
-        HistoryChange::Created => ("created", None),
-        HistoryChange::Edited => ("edited", None),
-        HistoryChange::Described => ("metadata", None),
-        HistoryChange::Deleted => ("deleted", None),
-        HistoryChange::MovedFrom(from) => ("moved-from", Some(from)),
-        HistoryChange::MovedTo(to) => ("moved-to", Some(to)),
-        HistoryChange::ConflictCopyOf(of) => ("conflict-copy-of", Some(of)),
-        HistoryChange::Restored => ("restored", None),
-    };
-    put(&mut object, "change", change);
-    if let Some(other) = other {
-        put_path(&mut object, "other", other);
-    }
-    put(&mut object, "size", row.size);
-    let content = row.content.map(|content| content.to_string());
-    put(&mut object, "content", content);
-    let keeping = match row.keeping {
-        Keeping::Current => "current",
-        Keeping::Trash => "trash",
-        Keeping::Gone => "gone",
-    };
-    put(&mut object, "keeping", keeping);
-    object
-}
-
 /// What was restored.
 pub(crate) fn restoration(restoration: &Restoration) -> Object {
     let mut object = object("restoration");
     put_path(&mut object, "path", &restoration.path);
     put(&mut object, "revision", restoration.revision.0);
     put(&mut object, "size", restoration.size);
-    object
-}
-
-/// Why a path is as it is.
-pub(crate) fn explanation(explanation: &Explanation) -> Object {
-    let mut object = object("explanation");
-    put_path(&mut object, "path", &explanation.path);
-    put(&mut object, "facts", explanation.facts.clone());
     object
 }
 
@@ -139,29 +93,5 @@ pub(crate) fn approval(root: &Path, approved: Approval) -> Object {
     put_root(&mut object, root);
     put(&mut object, "brake", held);
     put(&mut object, "new_replica", approved == Approval::NewReplica);
-    object
-}
-
-/// One path of a root.
-pub(crate) fn tree(row: &TreeRow) -> Object {
-    let mut object = object("path");
-    put_path(&mut object, "path", &row.path);
-    put(&mut object, "kind", json::kind(row.kind));
-    put(&mut object, "size", row.size);
-    put(
-        &mut object,
-        "mode",
-        row.mode.map(|mode| format!("{mode:04o}")),
-    );
-    put(&mut object, "mtime", row.mtime.map(json::time));
-    if let Some(target) = &row.target {
-        put_bytes(&mut object, "target", target);
-    }
-    let state = match row.state {
-        TreeState::Present => "present",
-        TreeState::Pending => "pending",
-        TreeState::ConflictCopy => "conflict-copy",
-    };
-    put(&mut object, "state", state);
     object
 }

@@ -13,6 +13,10 @@ pub(crate) fn lines(object: &Object, zone: &TimeZone) -> Vec<String> {
         "peer" => vec![peer(object)],
         "folder" => folder(object),
         "event" => vec![event(object, zone)],
+        "conflict" => conflict(object, zone),
+        "version" => vec![version(object, zone)],
+        "explanation" => explanation(object),
+        "path" => vec![path(object, zone)],
         "paused" => vec![done(object, "paused")],
         "resumed" => vec![done(object, "going on")],
         "rescanning" => vec![done(object, "being looked at anew")],
@@ -173,6 +177,87 @@ fn event(object: &Object, zone: &TimeZone) -> String {
         through => line += &format!(" through {}", sentence(through)),
     }
     line
+}
+
+/// A time, by the clock of `zone`.
+fn local_time(object: &Object, key: &str, zone: &TimeZone) -> String {
+    let time: Option<jiff::Timestamp> = text(object, key).parse().ok();
+    time.map_or_else(
+        || "-".to_owned(),
+        |time| {
+            let local = time.to_zoned(zone.clone());
+            local.strftime("%Y-%m-%d %H:%M:%S").to_string()
+        },
+    )
+}
+
+/// One side of a conflict: what, by whom, when.
+fn side(object: &Object, key: &str, zone: &TimeZone) -> String {
+    let Some(side) = object.get(key).and_then(Value::as_object) else {
+        return String::new();
+    };
+    let what = match text(side, "kind") {
+        "file" => size_text(number(side, "size")),
+        kind => kind.to_owned(),
+    };
+    let when = local_time(side, "when", zone);
+    format!("{what} by {} of {when}", sentence(text(side, "node")))
+}
+
+fn conflict(object: &Object, zone: &TimeZone) -> Vec<String> {
+    vec![
+        path_text(&bytes(object, "path")),
+        format!("  at the path: {}", side(object, "winner", zone)),
+        format!("  in the copy: {}", side(object, "loser", zone)),
+        format!("  the copy is: {}", path_text(&bytes(object, "copy"))),
+    ]
+}
+
+/// One version in a path's history.
+fn version(object: &Object, zone: &TimeZone) -> String {
+    let mut change = text(object, "change").replace('-', " ");
+    if object.contains_key("other") {
+        change += &format!(" {}", path_text(&bytes(object, "other")));
+    }
+    format!(
+        "{:>3}  {}  {:>10}  {:<12}  {}: {change}",
+        number(object, "revision"),
+        local_time(object, "when", zone),
+        size_text(number(object, "size")),
+        text(object, "keeping"),
+        sentence(text(object, "node")),
+    )
+}
+
+fn explanation(object: &Object) -> Vec<String> {
+    let facts = object.get("facts").and_then(Value::as_array);
+    let facts = facts.into_iter().flatten().filter_map(Value::as_str);
+    std::iter::once(path_text(&bytes(object, "path")))
+        .chain(facts.map(|fact| format!("  {}", sentence(fact))))
+        .collect()
+}
+
+/// One path of a tree.
+fn path(object: &Object, zone: &TimeZone) -> String {
+    let slash = match text(object, "kind") {
+        "directory" => "/",
+        _ => "",
+    };
+    let target = match object.contains_key("target") {
+        true => format!(" -> {}", path_text(&bytes(object, "target"))),
+        false => String::new(),
+    };
+    let state = match text(object, "state") {
+        "present" => String::new(),
+        state => format!("  ({state})"),
+    };
+    format!(
+        "{:>4}  {:>15}  {:<19}  {}{slash}{target}{state}",
+        text(object, "mode"),
+        number_text(number(object, "size")),
+        local_time(object, "mtime", zone),
+        path_text(&bytes(object, "path")),
+    )
 }
 
 fn names(object: &Object) -> String {

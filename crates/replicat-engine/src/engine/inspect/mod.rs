@@ -1,5 +1,6 @@
 //! Looking at one root by its index, and settling something in it. Nothing is scanned.
 
+mod asking;
 mod open;
 mod restore;
 mod settle;
@@ -20,6 +21,8 @@ use crate::options::RootLocation;
 use crate::report::{Brake, ConflictReport};
 use open::{Access, Looked};
 
+pub(in crate::engine) use asking::answer_in;
+pub use asking::{Answer, Question};
 pub use restore::restore;
 pub(super) use restore::restore_in;
 pub(super) use settle::resolve_in;

@@ -28,31 +28,40 @@ pub struct Tree {
 /// # Errors
 /// [`SyncError::NotReplica`] if the root was never synced; [`SyncError::UnknownPath`] if nothing is known at `path`.
 pub fn tree(location: &RootLocation, path: &RelPath) -> Result<Tree, SyncError> {
-    let looked = open::open(location, Access::Read)?;
-    let record = looked
-        .local
-        .replica
-        .record(path)
-        .map_err(|error| looked.local.failed(error))?;
-    if record.is_empty() && !path.is_root() {
-        return Err(SyncError::UnknownPath {
-            root: location.root.clone(),
-            path: path.clone(),
-        });
-    }
-    let mut tree = Tree {
-        looked,
-        open: Vec::new(),
-        ready: std::collections::VecDeque::new(),
-    };
-    match path.is_root() {
-        true => tree.open.push((path.clone(), None)),
-        false => tree.ready.push_back((path.clone(), record)),
-    }
-    Ok(tree)
+    Tree::of(open::open(location, Access::Read)?, path).map_err(|(_, error)| error)
 }
 
 impl Tree {
+    /// The tree at and below `path` of what is looked at; that comes back with an error.
+    pub(super) fn of(looked: Looked, path: &RelPath) -> Result<Self, (Looked, SyncError)> {
+        let record = match looked.local.replica.record(path) {
+            Ok(record) => record,
+            Err(error) => {
+                let error = looked.local.failed(error);
+                return Err((looked, error));
+            }
+        };
+        if record.is_empty() && !path.is_root() {
+            let root = looked.local.given.clone();
+            let path = path.clone();
+            return Err((looked, SyncError::UnknownPath { root, path }));
+        }
+        let mut tree = Self {
+            looked,
+            open: Vec::new(),
+            ready: std::collections::VecDeque::new(),
+        };
+        match path.is_root() {
+            true => tree.open.push((path.clone(), None)),
+            false => tree.ready.push_back((path.clone(), record)),
+        }
+        Ok(tree)
+    }
+
+    pub(super) fn into_looked(self) -> Looked {
+        self.looked
+    }
+
     /// The next record, depth first.
     fn next_record(&mut self) -> Result<Option<(RelPath, Record)>, SyncError> {
         loop {

@@ -16,7 +16,10 @@ use crate::options::RootLocation;
 /// # Errors
 /// [`SyncError::NotReplica`] if the root was never synced.
 pub fn why(location: &RootLocation, path: &RelPath) -> Result<Explanation, SyncError> {
-    let looked = open::open(location, Access::Read)?;
+    explain(&open::open(location, Access::Read)?, path)
+}
+
+pub(super) fn explain(looked: &Looked, path: &RelPath) -> Result<Explanation, SyncError> {
     let record = looked
         .local
         .replica
@@ -26,10 +29,10 @@ pub fn why(location: &RootLocation, path: &RelPath) -> Result<Explanation, SyncE
     if record.is_empty() {
         facts.push("nothing is known of it: it is new since the last sync, was never there, or is left out".to_owned());
     } else {
-        facts.push(standing(&looked, path, &record)?);
-        facts.extend(versions(&looked, path, &record)?);
+        facts.push(standing(looked, path, &record)?);
+        facts.extend(versions(looked, path, &record)?);
     }
-    facts.extend(scope(&looked, path)?);
+    facts.extend(scope(looked, path)?);
     Ok(Explanation {
         path: path.clone(),
         facts,

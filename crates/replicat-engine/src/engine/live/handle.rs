@@ -16,6 +16,7 @@ use super::settings::LiveSettings;
 use super::status::{FolderState, FolderStatus, Listener};
 use super::steering::Order;
 use crate::engine::held::Held;
+use crate::engine::inspect::{Answer, Question};
 use crate::error::SyncError;
 use crate::inspection::{Keep, Resolution, Restoration, Revision};
 use crate::options::Cancellation;
@@ -136,6 +137,15 @@ impl LiveFolder {
     #[must_use]
     pub fn approve(&self) -> bool {
         self.ask(Order::Approve).unwrap_or(false)
+    }
+
+    /// Answers a question by the index, see [`inspect`](crate::engine::inspect).
+    ///
+    /// # Errors
+    /// As there; [`SyncError::NotReplica`] if the folder is halted or was stopped.
+    pub fn inspect(&self, question: Question) -> Result<Answer, SyncError> {
+        let asked = self.ask(|reply| Order::Inspect(question, reply));
+        asked.unwrap_or_else(|| Err(self.stopped()))
     }
 
     /// Settles a conflict, see [`resolve`](crate::engine::inspect::resolve).

@@ -6,7 +6,7 @@ use replicat_core::path::RelPath;
 use super::owner::Owner;
 use super::status::{FolderEvent, FolderState, FolderStatus};
 use crate::engine::brakes::{SETTING_APPROVED, SETTING_BRAKE};
-use crate::engine::inspect;
+use crate::engine::inspect::{self, Answer, Question};
 use crate::engine::local::LocalReplica;
 use crate::error::SyncError;
 use crate::inspection::{Keep, Resolution, Restoration, Revision};
@@ -18,6 +18,7 @@ pub(super) enum Order {
     Rescan(Vec<RelPath>),
     Approve(Sender<bool>),
     Stand(Sender<FolderStatus>),
+    Inspect(Question, Sender<Result<Answer, SyncError>>),
     Resolve(RelPath, Keep, Sender<Result<Resolution, SyncError>>),
     Restore(
         RelPath,
@@ -40,6 +41,9 @@ impl Owner {
                 let _ = reply.send(self.approve());
             }
             Order::Stand(reply) => self.asked.push(reply),
+            Order::Inspect(question, reply) => {
+                let _ = reply.send(self.answer(&question));
+            }
             Order::Resolve(path, keep, reply) => {
                 let done = self.with_local(|local| inspect::resolve_in(local, &path, keep));
                 let _ = reply.send(done);
@@ -87,6 +91,19 @@ impl Owner {
             }
         }
         held
+    }
+
+    /// Answers a question by the index.
+    fn answer(&mut self, question: &Question) -> Result<Answer, SyncError> {
+        let Some(mut open) = self.open.take() else {
+            return Err(SyncError::NotReplica {
+                root: self.settings.root.clone(),
+            });
+        };
+        let (local, answer) = inspect::answer_in(open.local, question);
+        open.local = local;
+        self.open = Some(open);
+        answer
     }
 
     /// Lends the replica to a function that works on the files of users.

@@ -1,0 +1,128 @@
+//! What is known of a root, as JSON objects with a `type`. The format is laid down in `docs/cli.md`.
+
+use replicat_core::entry::Payload;
+use replicat_engine::engine::inspect::Answer;
+use replicat_engine::event::ItemKind;
+use replicat_engine::inspection::{
+    Explanation, HistoryChange, HistoryRow, Keeping, TreeRow, TreeState,
+};
+use replicat_engine::report::{ConflictReport, VersionReport};
+
+use super::json::{Object, object, put, put_bytes, timestamp};
+
+/// An answer, as an object for each row.
+pub(crate) fn rows(answer: &Answer) -> Vec<Object> {
+    match answer {
+        Answer::Conflicts(rows) => rows.iter().map(conflict).collect(),
+        Answer::History(rows) => rows.iter().map(history).collect(),
+        Answer::Why(explained) => vec![explanation(explained)],
+        Answer::Tree(rows) => rows.iter().map(tree).collect(),
+    }
+}
+
+/// A conflict that nobody has resolved.
+#[must_use]
+pub fn conflict(report: &ConflictReport) -> Object {
+    let mut object = object("conflict");
+    put_bytes(&mut object, "path", report.path.as_bytes());
+    put_bytes(&mut object, "copy", report.copy.as_bytes());
+    put(&mut object, "when", timestamp(report.when));
+    put(&mut object, "winner", version(&report.winner));
+    put(&mut object, "loser", version(&report.loser));
+    object
+}
+
+fn version(report: &VersionReport) -> Object {
+    let mut object = Object::new();
+    put(&mut object, "node", report.node.as_str());
+    put(&mut object, "when", timestamp(report.when));
+    match &report.payload {
+        Payload::File { content, size, .. } => {
+            put(&mut object, "kind", "file");
+            put(&mut object, "size", *size);
+            put(&mut object, "content", content.to_string());
+        }
+        Payload::Directory => put(&mut object, "kind", "directory"),
+        Payload::Symlink { target } => {
+            put(&mut object, "kind", "symlink");
+            put_bytes(&mut object, "target", target);
+        }
+        Payload::Tombstone { .. } => put(&mut object, "kind", "deleted"),
+    }
+    object
+}
+
+/// One version in a path's history.
+#[must_use]
+pub fn history(row: &HistoryRow) -> Object {
+    let mut object = object("version");
+    put(&mut object, "revision", row.revision.0);
+    put(&mut object, "when", timestamp(row.when));
+    put(&mut object, "node", row.node.as_str());
+    let (change, other) = match &row.change {
+        HistoryChange::Created => ("created", None),
+        HistoryChange::Edited => ("edited", None),
+        HistoryChange::Described => ("metadata", None),
+        HistoryChange::Deleted => ("deleted", None),
+        HistoryChange::MovedFrom(from) => ("moved-from", Some(from)),
+        HistoryChange::MovedTo(to) => ("moved-to", Some(to)),
+        HistoryChange::ConflictCopyOf(of) => ("conflict-copy-of", Some(of)),
+        HistoryChange::Restored => ("restored", None),
+    };
+    put(&mut object, "change", change);
+    if let Some(other) = other {
+        put_bytes(&mut object, "other", other.as_bytes());
+    }
+    put(&mut object, "size", row.size);
+    let content = row.content.map(|content| content.to_string());
+    put(&mut object, "content", content);
+    let keeping = match row.keeping {
+        Keeping::Current => "current",
+        Keeping::Trash => "trash",
+        Keeping::Gone => "gone",
+    };
+    put(&mut object, "keeping", keeping);
+    object
+}
+
+/// Why a path is as it is.
+#[must_use]
+pub fn explanation(explanation: &Explanation) -> Object {
+    let mut object = object("explanation");
+    put_bytes(&mut object, "path", explanation.path.as_bytes());
+    put(&mut object, "facts", explanation.facts.clone());
+    object
+}
+
+/// One path of a root.
+#[must_use]
+pub fn tree(row: &TreeRow) -> Object {
+    let mut object = object("path");
+    put_bytes(&mut object, "path", row.path.as_bytes());
+    put(&mut object, "kind", kind(row.kind));
+    put(&mut object, "size", row.size);
+    put(
+        &mut object,
+        "mode",
+        row.mode.map(|mode| format!("{mode:04o}")),
+    );
+    put(&mut object, "mtime", row.mtime.map(timestamp));
+    if let Some(target) = &row.target {
+        put_bytes(&mut object, "target", target);
+    }
+    let state = match row.state {
+        TreeState::Present => "present",
+        TreeState::Pending => "pending",
+        TreeState::ConflictCopy => "conflict-copy",
+    };
+    put(&mut object, "state", state);
+    object
+}
+
+fn kind(kind: ItemKind) -> &'static str {
+    match kind {
+        ItemKind::File => "file",
+        ItemKind::Directory => "directory",
+        ItemKind::Symlink => "symlink",
+    }
+}
