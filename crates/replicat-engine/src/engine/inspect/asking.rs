@@ -1,0 +1,71 @@
+//! Questions about a root whose index is open elsewhere in the process.
+
+use replicat_core::path::RelPath;
+
+use super::open::Looked;
+use super::tree::Tree;
+use super::why;
+use crate::engine::local::LocalReplica;
+use crate::error::SyncError;
+use crate::inspection::{Explanation, HistoryRow, TreeRow};
+use crate::report::ConflictReport;
+
+/// Something that can be asked about a root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// See [`conflicts`](super::conflicts).
+    Conflicts,
+    /// See [`history`](super::history).
+    History(RelPath),
+    /// See [`why`](super::why()).
+    Why(RelPath),
+    /// See [`tree`](super::tree()).
+    Tree(RelPath),
+}
+
+/// The answer to a [`Question`] of the same name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The conflicts that nobody has resolved.
+    Conflicts(Vec<ConflictReport>),
+    /// What happened at a path, the latest first.
+    History(Vec<HistoryRow>),
+    /// Why a path is as it is.
+    Why(Explanation),
+    /// The paths at and below one.
+    Tree(Vec<TreeRow>),
+}
+
+/// Answers with a replica that is lent for it.
+pub(in crate::engine) fn answer_in(
+    local: LocalReplica,
+    question: &Question,
+) -> (LocalReplica, Result<Answer, SyncError>) {
+    let looked = Looked::lent(local);
+    let (looked, answer) = match question {
+        Question::Conflicts => {
+            let found = looked.conflicts().map(Answer::Conflicts);
+            (looked, found)
+        }
+        Question::History(path) => {
+            let found = looked.history(path).map(Answer::History);
+            (looked, found)
+        }
+        Question::Why(path) => {
+            let found = why::explain(&looked, path).map(Answer::Why);
+            (looked, found)
+        }
+        Question::Tree(path) => tree(looked, path),
+    };
+    (looked.into_local(), answer)
+}
+
+fn tree(looked: Looked, path: &RelPath) -> (Looked, Result<Answer, SyncError>) {
+    match Tree::of(looked, path) {
+        Ok(mut tree) => {
+            let rows = tree.by_ref().collect::<Result<_, _>>().map(Answer::Tree);
+            (tree.into_looked(), rows)
+        }
+        Err((looked, error)) => (looked, Err(error)),
+    }
+}
