@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -98,10 +98,18 @@ pub(crate) fn start(
     Ok(service)
 }
 
-/// A directory that is made is for this user alone.
+/// A directory that is made is for this user alone; one that is there must not be another user's.
 fn create_private(directory: &Path) -> io::Result<()> {
-    if directory.is_dir() {
-        return Ok(());
+    if let Ok(found) = fs::metadata(directory) {
+        let owner = found.uid();
+        let own = rustix::process::geteuid().as_raw();
+        return match owner == own || owner == 0 {
+            true => Ok(()),
+            false => Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "its directory belongs to another user",
+            )),
+        };
     }
     fs::create_dir_all(directory)?;
     fs::set_permissions(directory, fs::Permissions::from_mode(0o700))

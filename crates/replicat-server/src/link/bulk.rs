@@ -17,10 +17,11 @@ use super::replica::Replica;
 use super::requests::Requests;
 use crate::wire::{BulkFrame, Part, Request, Subject, WANTS_MAX};
 
-/// How much content one frame carries, about: small contents share frames, long ones are cut.
+/// How much content small pieces put together in a frame, about.
 const FRAME_CONTENT_BYTES: usize = 256 << 10;
-/// How much of a long content is read at once.
-const PIECE_BYTES_MAX: u64 = 1 << 20;
+/// How much of a long content is read at once, and the most that one frame carries of it. What is asked for at once
+/// is no more, so that it comes in one piece, which need not be put together.
+const PIECE_BYTES_MAX: usize = 1 << 20;
 /// How many bytes of paths one request carries, about.
 const REQUEST_PATH_BYTES_MAX: usize = 256 << 10;
 /// How many bytes of requests a peer may leave waiting before it is taken for broken.
@@ -293,7 +294,7 @@ impl<'a> Batch<'a> {
         let end = want.offset.saturating_add(want.length);
         let mut offset = want.offset;
         loop {
-            let length = PIECE_BYTES_MAX.min(end - offset);
+            let length = (PIECE_BYTES_MAX as u64).min(end - offset);
             let piece = Want {
                 offset,
                 length,
@@ -319,8 +320,8 @@ impl<'a> Batch<'a> {
 
     /// Cuts bytes to the length of frames; the last of them are put as `last` says.
     fn put_bytes(&mut self, mut bytes: Bytes, last: fn(Bytes) -> Part) -> Result<(), SendError> {
-        while bytes.len() > FRAME_CONTENT_BYTES {
-            self.put(Part::Begin(bytes.split_to(FRAME_CONTENT_BYTES)))?;
+        while bytes.len() > PIECE_BYTES_MAX {
+            self.put(Part::Begin(bytes.split_to(PIECE_BYTES_MAX)))?;
         }
         self.put(last(bytes))
     }

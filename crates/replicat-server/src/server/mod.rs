@@ -11,6 +11,7 @@ mod hub;
 mod peers;
 mod serve;
 mod status;
+mod steering;
 mod systemd;
 
 use std::collections::BTreeMap;
@@ -19,18 +20,16 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
-use replicat_core::path::RelPath;
-use replicat_engine::live::{FolderStatus, LiveFolder};
 use replicat_net::{
     BandwidthLimit, ClusterId, ClusterKey, Endpoint, Identity, NodeName, RateLimiter,
 };
 use tokio::sync::watch;
 
 use crate::control::service::Service;
-use crate::settings::{FolderName, FolderSettings, Settings};
+use crate::settings::{FolderName, Settings};
 use crate::storage::{DirTreeMap, Event, EventName, FilesystemTracker};
 use crate::workers::{WorkerState, WorkerStatus, Workers};
-use folders::{FolderRow, FolderTable};
+use folders::FolderTable;
 use hub::Hub;
 use peers::Peers;
 
@@ -290,150 +289,6 @@ impl ReplicatServer {
         }
     }
 
-    /// Pauses a folder, or all.
-    ///
-    /// # Errors
-    /// If there is no such folder.
-    pub fn pause(&self, folder: Option<&str>) -> Result<Vec<FolderName>, ServerError> {
-        self.each(folder, |tracker| tracker.folder().pause())
-    }
-
-    /// Lets a folder, or all, go on after a pause or after it halted; one that could not be opened is tried again.
-    ///
-    /// # Errors
-    /// If there is no such folder, or it cannot be opened still.
-    pub fn resume(&self, folder: Option<&str>) -> Result<Vec<FolderName>, ServerError> {
-        for row in self.rows(folder)? {
-            self.inner.folders.retry(&row)?;
-        }
-        self.inner.peers.offer();
-        self.each(folder, |tracker| tracker.folder().resume())
-    }
-
-    /// Looks at paths of a folder anew; at everything if none are given.
-    ///
-    /// # Errors
-    /// If there is no such folder.
-    pub fn rescan(
-        &self,
-        folder: Option<&str>,
-        paths: &[RelPath],
-    ) -> Result<Vec<FolderName>, ServerError> {
-        self.each(folder, |tracker| tracker.rescan(paths.to_vec()))
-    }
-
-    /// Releases the brake of a folder, or of all; those that one held are returned.
-    ///
-    /// # Errors
-    /// If there is no such folder.
-    pub fn approve(&self, folder: Option<&str>) -> Result<Vec<FolderName>, ServerError> {
-        let rows = self.rows(folder)?;
-        let held = rows.iter().filter(|row| {
-            let tracker = row.tracker();
-            tracker.is_some_and(|tracker| tracker.folder().approve())
-        });
-        Ok(held.map(|row| row.settings.name.clone()).collect())
-    }
-
-    /// The live folder of a name.
-    pub(crate) fn live(&self, folder: &str) -> Result<LiveFolder, ServerError> {
-        let row = self.inner.folders.named(folder)?;
-        let tracker = row.tracker().ok_or_else(|| ServerError::Closed {
-            folder: row.settings.name.clone(),
-        })?;
-        Ok(tracker.folder().clone())
-    }
-
-    fn rows(&self, folder: Option<&str>) -> Result<Vec<Arc<FolderRow>>, ServerError> {
-        match folder {
-            Some(name) => Ok(vec![self.inner.folders.named(name)?]),
-            None => Ok(self.inner.folders.all()),
-        }
-    }
-
-    fn each(
-        &self,
-        folder: Option<&str>,
-        work: impl Fn(&FilesystemTracker),
-    ) -> Result<Vec<FolderName>, ServerError> {
-        let rows = self.rows(folder)?;
-        for tracker in rows.iter().filter_map(|row| row.tracker()) {
-            work(&tracker);
-        }
-        Ok(rows.iter().map(|row| row.settings.name.clone()).collect())
-    }
-
-    /// Whether a folder is in sync with all connected peers that keep it, and they have it in their directories: each
-    /// is asked, and answers when it has taken in all that it was told. `false` if there is no such peer.
-    ///
-    /// # Errors
-    /// If there is no such folder.
-    pub async fn is_replicated(&self, folder: &str) -> Result<bool, ServerError> {
-        let row = self.inner.folders.named(folder)?;
-        let report = row.report();
-        let in_sync = |status: &FolderStatus| status.in_sync && !status.peers.is_empty();
-        let Some(before) = report.detail.filter(in_sync) else {
-            return Ok(false);
-        };
-        if !self.inner.peers.hold(before.folder, &report.name).await {
-            return Ok(false);
-        }
-        Ok(row.report().detail.as_ref().is_some_and(in_sync))
-    }
-
-    /// Opens one more folder, and offers it to the peers.
-    ///
-    /// # Errors
-    /// If it cannot be opened, or overlaps with another.
-    pub async fn add_folder(&self, folder: FolderSettings) -> Result<(), ServerError> {
-        let mut settings = self.inner.settings();
-        settings.folders.push(folder.clone());
-        settings.check()?;
-        let table = Arc::clone(&self.inner.folders);
-        let opened = tokio::task::spawn_blocking(move || table.start(folder));
-        opened.await.map_err(|error| ServerError::System {
-            action: "open the folder",
-            source: std::io::Error::other(error),
-        })??;
-        self.inner.peers.offer();
-        self.inner.set_settings(settings);
-        Ok(())
-    }
-
-    /// Takes other settings: nodes, folders and the limit of bandwidth. The rest needs a new start, and is told of.
-    ///
-    /// # Errors
-    /// If the settings cannot be used; then nothing changes. A folder that cannot be opened is halted, and no error.
-    pub async fn reload(&self, settings: Settings) -> Result<(), ServerError> {
-        settings.check()?;
-        let limit = settings.bandwidth()?;
-        let inner = Arc::clone(&self.inner);
-        let old = inner.settings();
-        for (field, changed) in [
-            ("name", old.node_name() != settings.node_name()),
-            ("address", old.address != settings.address),
-            ("cluster_key", old.cluster_key != settings.cluster_key),
-            ("durability", old.durability != settings.durability),
-        ] {
-            if changed {
-                tracing::warn!("the setting `{field}` changed: start the node anew for it");
-            }
-        }
-        // Nobody may follow the limit any more while the server stops.
-        let _ = inner.limit.send(limit);
-        inner.peers.dial(&settings.nodes);
-        let table = Arc::clone(&inner.folders);
-        let new = settings.clone();
-        let swapped = tokio::task::spawn_blocking(move || swap_folders(&table, &old, &new));
-        swapped.await.map_err(|error| ServerError::System {
-            action: "open the folders",
-            source: std::io::Error::other(error),
-        })?;
-        inner.peers.offer();
-        inner.set_settings(settings);
-        Ok(())
-    }
-
     /// Stops: folders finish what they began, peers are told, the socket goes.
     pub async fn shutdown(&self) {
         let inner = &self.inner;
@@ -461,18 +316,6 @@ impl ReplicatServer {
         let mut stopped = self.inner.stopped.subscribe();
         // The sender lives as long as this handle.
         let _ = stopped.wait_for(|stopped| *stopped).await;
-    }
-}
-
-/// Stops the folders that are not wanted any more or are wanted otherwise, and opens those that are new.
-fn swap_folders(table: &FolderTable, old: &Settings, new: &Settings) {
-    for folder in old.folders.iter().filter(|old| !new.folders.contains(old)) {
-        table.stop(&folder.name);
-    }
-    for folder in &new.folders {
-        if !old.folders.contains(folder) {
-            table.start_or_halt(folder.clone());
-        }
     }
 }
 

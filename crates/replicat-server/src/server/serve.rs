@@ -60,7 +60,7 @@ pub async fn serve(settings: Settings, options: ServeOptions) -> Result<(), Serv
         match next {
             Told::Stop => break,
             Told::Reload => {
-                systemd.tell("RELOADING=1");
+                systemd.tell(&reloading());
                 reload(&server, options.reload.as_deref()).await;
                 systemd.tell(&format!("READY=1\nSTATUS={}", server.status()));
             }
@@ -70,6 +70,13 @@ pub async fn serve(settings: Settings, options: ServeOptions) -> Result<(), Serv
     tracing::info!("the node stops");
     server.shutdown().await;
     Ok(())
+}
+
+/// With the time, which systemd asks for.
+fn reloading() -> String {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let microseconds = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1000;
+    format!("RELOADING=1\nMONOTONIC_USEC={microseconds}")
 }
 
 type Read = dyn Fn() -> Result<Settings, SettingsError> + Send + Sync;

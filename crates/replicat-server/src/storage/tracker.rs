@@ -36,6 +36,26 @@ impl StorageError {
 /// A storage that can be told what happened elsewhere, and does the same.
 ///
 /// To do again what is done already is no failure, and changes nothing: whoever mirrors two storages relies on it.
+///
+/// ```
+/// use replicat_server::{Entry, FilesystemTracker, RelPath, StorageTracker, TrackerOptions};
+///
+/// /// Works with any storage.
+/// fn start_letters(storage: &dyn StorageTracker) -> Result<(), Box<dyn std::error::Error>> {
+///     storage.create_path(&RelPath::new(b"letters")?, &Entry::directory())?;
+///     storage.write_file(&RelPath::new(b"letters/one")?, b"Dear reader")?;
+///     Ok(())
+/// }
+///
+/// let place = tempfile::tempdir()?;
+/// let directory = FilesystemTracker::start(TrackerOptions::new(place.path()))?;
+/// start_letters(&directory)?;
+/// directory.rename(&RelPath::new(b"letters")?, &RelPath::new(b"archive")?)?;
+/// assert_eq!(directory.tree()?.file_paths().next(), Some(RelPath::new(b"archive/one")?));
+/// directory.delete_folder(&RelPath::new(b"archive")?)?;
+/// assert!(directory.list_folders()?.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait StorageTracker: Send + Sync {
     /// Creates a folder, or an empty file where nothing is, with the folders above it.
     ///

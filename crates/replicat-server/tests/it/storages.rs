@@ -1,12 +1,14 @@
 //! Storages that are kept equal by being told of each other's changes.
 
 use std::fs;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use replicat_server::{
     ChangeHandler, Entry, FilesystemTracker, LogOnlyChangeHandler, Mirror, RelPath, StorageTracker,
     TrackerOptions, wait_for,
 };
+use tempfile::TempDir;
 
 use crate::memory::MemoryTracker;
 
@@ -18,82 +20,84 @@ fn content(tracker: &dyn StorageTracker, file: &RelPath) -> Option<Vec<u8>> {
     tracker.read_file(file).unwrap().map(|bytes| bytes.to_vec())
 }
 
-#[test]
-fn a_storage_in_memory_is_kept_in_sync_with_a_directory_both_ways() {
-    let place = tempfile::tempdir().unwrap();
-    fs::create_dir(place.path().join("letters")).unwrap();
-    fs::write(place.path().join("letters/one"), "1").unwrap();
-    let directory = FilesystemTracker::start(TrackerOptions::new(place.path())).unwrap();
-    let directory = Arc::new(directory);
-    let memory = Arc::new(MemoryTracker::default());
-    let to_memory = Arc::new(Mirror::new(Arc::clone(&directory), Arc::clone(&memory)));
-    let to_directory = Mirror::new(Arc::clone(&memory), Arc::clone(&directory));
-    directory.add_handler(Arc::clone(&to_memory) as Arc<dyn ChangeHandler>);
-    memory.set_handler(Arc::new(to_directory));
-    to_memory.catch_up().unwrap();
-    assert_eq!(
-        content(memory.as_ref(), &path("letters/one")).unwrap(),
-        b"1"
-    );
+/// A directory and a storage in memory that mirror each other.
+struct Pair {
+    place: TempDir,
+    directory: Arc<FilesystemTracker>,
+    memory: Arc<MemoryTracker>,
+}
 
-    // From the directory to memory: created, edited, renamed, deleted.
-    fs::write(place.path().join("letters/two"), "2").unwrap();
-    let holds = |text: &'static str| {
-        move |tracker: &MemoryTracker, file: &RelPath| {
-            content(tracker, file).is_some_and(|held| held == text.as_bytes())
+impl Pair {
+    fn new() -> Self {
+        let place = tempfile::tempdir().unwrap();
+        fs::create_dir(place.path().join("letters")).unwrap();
+        fs::write(place.path().join("letters/one"), "1").unwrap();
+        let directory = FilesystemTracker::start(TrackerOptions::new(place.path())).unwrap();
+        let directory = Arc::new(directory);
+        let memory = Arc::new(MemoryTracker::default());
+        let to_memory = Arc::new(Mirror::new(Arc::clone(&directory), Arc::clone(&memory)));
+        let to_directory = Mirror::new(Arc::clone(&memory), Arc::clone(&directory));
+        directory.add_handler(Arc::clone(&to_memory) as Arc<dyn ChangeHandler>);
+        memory.set_handler(Arc::new(to_directory));
+        to_memory.catch_up().unwrap();
+        Self {
+            place,
+            directory,
+            memory,
         }
-    };
-    wait_for(memory.as_ref(), &path("letters/two"), true, holds("2")).unwrap();
-    fs::write(place.path().join("letters/two"), "two, and longer").unwrap();
-    wait_for(
-        memory.as_ref(),
-        &path("letters/two"),
-        true,
-        holds("two, and longer"),
-    )
-    .unwrap();
-    fs::rename(place.path().join("letters"), place.path().join("archive")).unwrap();
-    wait_for(
-        memory.as_ref(),
-        &path("archive/two"),
-        true,
-        holds("two, and longer"),
-    )
-    .unwrap();
-    wait_for(
-        memory.as_ref(),
-        &path("letters"),
-        false,
-        |tracker, folder| tracker.list_folders().unwrap().contains(folder),
-    )
-    .unwrap();
-    fs::remove_file(place.path().join("archive/one")).unwrap();
-    wait_for(
-        memory.as_ref(),
-        &path("archive/one"),
-        None,
-        |tracker, file| content(tracker, file),
-    )
-    .unwrap();
+    }
 
-    // And the other way.
+    fn on_disk(&self, file: &str) -> PathBuf {
+        self.place.path().join(file)
+    }
+
+    /// Waits until the memory holds this; `None`: until it holds no such file.
+    fn remembers(&self, file: &str, wanted: Option<&str>) {
+        let wanted = wanted.map(|text| text.as_bytes().to_vec());
+        let held = |tracker: &MemoryTracker, file: &RelPath| content(tracker, file);
+        wait_for(self.memory.as_ref(), &path(file), wanted, held).unwrap();
+    }
+
+    /// Waits until both hold the same: the echoes of changes change nothing more.
+    fn agree(&self) {
+        wait_for(&(), &RelPath::root(), true, |(), _| {
+            self.memory.tree().unwrap() == self.directory.tree().unwrap()
+        })
+        .unwrap();
+    }
+}
+
+#[test]
+fn what_changes_in_a_directory_reaches_a_storage_in_memory() {
+    let pair = Pair::new();
+    pair.remembers("letters/one", Some("1"));
+    fs::write(pair.on_disk("letters/two"), "2").unwrap();
+    pair.remembers("letters/two", Some("2"));
+    fs::write(pair.on_disk("letters/two"), "two, and longer").unwrap();
+    pair.remembers("letters/two", Some("two, and longer"));
+    fs::rename(pair.on_disk("letters"), pair.on_disk("archive")).unwrap();
+    pair.remembers("archive/two", Some("two, and longer"));
+    pair.remembers("letters/two", None);
+    fs::remove_file(pair.on_disk("archive/one")).unwrap();
+    pair.remembers("archive/one", None);
+    pair.agree();
+}
+
+#[test]
+fn what_changes_in_memory_reaches_a_directory() {
+    let pair = Pair::new();
+    let memory = &pair.memory;
     memory.write_file(&path("new/three"), b"3").unwrap();
-    assert_eq!(fs::read(place.path().join("new/three")).unwrap(), b"3");
+    assert_eq!(fs::read(pair.on_disk("new/three")).unwrap(), b"3");
     memory
         .create_path(&path("empty"), &Entry::directory())
         .unwrap();
-    assert!(place.path().join("empty").is_dir());
-    memory.delete_file(&path("archive/two")).unwrap();
-    assert!(!place.path().join("archive/two").exists());
+    assert!(pair.on_disk("empty").is_dir());
+    memory.delete_file(&path("letters/one")).unwrap();
+    assert!(!pair.on_disk("letters/one").exists());
     memory.delete_folder(&path("new")).unwrap();
-    assert!(!place.path().join("new").exists());
-
-    // The echoes of all that change nothing more.
-    wait_for(&(), &RelPath::root(), true, |(), _| {
-        memory.tree().unwrap() == directory.tree().unwrap()
-    })
-    .unwrap();
-    directory.stop();
+    assert!(!pair.on_disk("new").exists());
+    pair.agree();
 }
 
 /// Notes what it is told.

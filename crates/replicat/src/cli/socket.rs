@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
@@ -53,8 +54,14 @@ pub(crate) fn of_node(name: &str) -> PathBuf {
 
 /// The sockets at which nodes answer.
 fn alive() -> Vec<PathBuf> {
+    let own = rustix::process::geteuid().as_raw();
+    // In a place that all may write to, another user may have put one there.
+    let is_ours = |directory: &PathBuf| {
+        fs::metadata(directory).is_ok_and(|found| found.uid() == own || found.uid() == 0)
+    };
     let listed = directories()
         .into_iter()
+        .filter(is_ours)
         .filter_map(|directory| fs::read_dir(directory).ok());
     let mut sockets: Vec<_> = listed
         .flatten()
