@@ -66,6 +66,9 @@ fn tree(looked: Looked, path: &RelPath) -> (Looked, Result<Answer, SyncError>) {
             let rows = tree.by_ref().collect::<Result<_, _>>().map(Answer::Tree);
             (tree.into_looked(), rows)
         }
-        Err((looked, error)) => (looked, Err(error)),
+        Err(lent) => {
+            let (looked, error) = *lent;
+            (looked, Err(error))
+        }
     }
 }

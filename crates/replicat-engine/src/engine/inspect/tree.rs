@@ -28,23 +28,23 @@ pub struct Tree {
 /// # Errors
 /// [`SyncError::NotReplica`] if the root was never synced; [`SyncError::UnknownPath`] if nothing is known at `path`.
 pub fn tree(location: &RootLocation, path: &RelPath) -> Result<Tree, SyncError> {
-    Tree::of(open::open(location, Access::Read)?, path).map_err(|(_, error)| error)
+    Tree::of(open::open(location, Access::Read)?, path).map_err(|lent| lent.1)
 }
 
 impl Tree {
     /// The tree at and below `path` of what is looked at; that comes back with an error.
-    pub(super) fn of(looked: Looked, path: &RelPath) -> Result<Self, (Looked, SyncError)> {
+    pub(super) fn of(looked: Looked, path: &RelPath) -> Result<Self, Box<(Looked, SyncError)>> {
         let record = match looked.local.replica.record(path) {
             Ok(record) => record,
             Err(error) => {
                 let error = looked.local.failed(error);
-                return Err((looked, error));
+                return Err(Box::new((looked, error)));
             }
         };
         if record.is_empty() && !path.is_root() {
             let root = looked.local.given.clone();
             let path = path.clone();
-            return Err((looked, SyncError::UnknownPath { root, path }));
+            return Err(Box::new((looked, SyncError::UnknownPath { root, path })));
         }
         let mut tree = Self {
             looked,

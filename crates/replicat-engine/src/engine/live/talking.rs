@@ -308,7 +308,6 @@ impl Owner {
     fn fail_session(&mut self, number: PeerNumber, error: SessionError) {
         let renewal = match &error {
             SessionError::Restored => Some(Renewal::Restored),
-            SessionError::Evicted => Some(Renewal::Evicted),
             SessionError::SameReplica(_) => Some(Renewal::Copied),
             _ => None,
         };
@@ -329,7 +328,7 @@ impl Owner {
                 }
             }
             error => {
-                let name = self.peers.get(&number).map(|peer| peer.connection());
+                let name = self.peers.get(&number).map(Peer::connection);
                 let name = name.map_or_else(String::new, |to| to.name().to_owned());
                 self.warn(format!("the session with {name} ended: {error}"));
                 self.dismiss(number, &error.to_string());

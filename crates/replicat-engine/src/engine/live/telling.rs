@@ -67,7 +67,7 @@ impl Owner {
         let Some(open) = &self.open else {
             return Ok(());
         };
-        for change in changes_here(observed) {
+        for change in changes_here(&observed) {
             self.listener.event(FolderEvent::Changed(change));
         }
         for item in items {
@@ -188,9 +188,9 @@ pub(super) fn new_status(settings: &LiveSettings, local: &LocalReplica) -> Folde
 }
 
 /// Changes of this directory. A renaming is told as one change, not as a coming and a going, nor for what it carries along.
-fn changes_here(observed: Vec<Observed>) -> Vec<PathChange> {
+fn changes_here(observed: &[Observed]) -> Vec<PathChange> {
     let mut moves: Vec<(RelPath, RelPath)> = Vec::new();
-    for seen in &observed {
+    for seen in observed {
         if let ObservedChange::Moved { to } = &seen.change {
             moves.push((seen.path.clone(), to.clone()));
         }
@@ -203,7 +203,7 @@ fn changes_here(observed: Vec<Observed>) -> Vec<PathChange> {
     };
     let arrived: BTreeSet<&RelPath> = moves.iter().map(|(_, to)| to).collect();
     let mut changes = Vec::new();
-    for seen in &observed {
+    for seen in observed {
         let (path, action) = match &seen.change {
             ObservedChange::Created if arrived.contains(&seen.path) => continue,
             ObservedChange::Created => (seen.path.clone(), ChangeAction::Created),
