@@ -217,6 +217,7 @@ fn fill(file: OwnedFd, content: &[u8]) -> io::Result<()> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods)]
 mod tests {
     use super::*;
 
