@@ -37,12 +37,13 @@ impl Gleaned {
         if bytes.len() > CONTENT_BYTES_MAX {
             return;
         }
+        // Before the lock is taken, which those who read files contend for.
+        let kept = Bytes::copy_from_slice(bytes);
         let mut contents = self.contents();
         let after = contents.bytes + bytes.len() + ENTRY_BYTES;
         if after > KEPT_BYTES_MAX {
             return;
         }
-        let kept = Bytes::copy_from_slice(bytes);
         if contents.by_name.insert(content, kept).is_none() {
             contents.bytes = after;
         }

@@ -75,12 +75,8 @@ pub(super) enum Committer {
 
 /// What a thread beside the planning one has done.
 enum Finished {
-    Built(Box<Built>),
+    Built(Vec<Built>),
     Committed(Committed),
-}
-
-fn finished(built: Built) -> Finished {
-    Finished::Built(Box::new(built))
 }
 
 impl Work<'_> {
@@ -143,10 +139,10 @@ impl Work<'_> {
     /// Waits for whatever comes first, a file or a group.
     pub(super) fn await_any(&mut self) -> Result<(), SyncError> {
         let next = match self.under_way() {
-            None => self.finished.recv().map(finished),
+            None => self.finished.recv().map(Finished::Built),
             Some(committed) => select_biased! {
                 recv(committed) -> committed => committed.map(Finished::Committed),
-                recv(self.finished) -> built => built.map(finished),
+                recv(self.finished) -> built => built.map(Finished::Built),
             },
         };
         self.finish(next)
@@ -154,7 +150,7 @@ impl Work<'_> {
 
     fn finish(&mut self, finished: Result<Finished, RecvError>) -> Result<(), SyncError> {
         match finished {
-            Ok(Finished::Built(built)) => self.built(*built),
+            Ok(Finished::Built(built)) => self.all_built(built),
             Ok(Finished::Committed(committed)) => {
                 let told = self.nothing_under_way();
                 self.record_committed(committed, told)

@@ -87,7 +87,7 @@ pub(super) fn transfer(
     let sources = held.map(|held| Arc::new(Neighbour(Arc::new(held))) as Arc<dyn Source>);
     let sources = Arc::new(Sources::of(sources.collect()));
     let (jobs, to_build) = unbounded::<Job>();
-    let (built, finished) = unbounded::<Built>();
+    let (built, finished) = unbounded::<Vec<Built>>();
     let builders = builders(target, &sources, around)?;
     std::thread::scope(|threads| {
         for builder in builders {
@@ -151,7 +151,7 @@ struct Work<'run> {
     around: &'run Surroundings<'run>,
     progress: &'run mut Progress,
     jobs: Sender<Job>,
-    finished: Receiver<Built>,
+    finished: Receiver<Vec<Built>>,
     committer: Committer,
     /// Files that are being built.
     building: usize,
@@ -197,7 +197,7 @@ impl<'run> Work<'run> {
         sources: &'run Sources,
         around: &'run Surroundings<'run>,
         progress: &'run mut Progress,
-        (jobs, finished, committer): (Sender<Job>, Receiver<Built>, Committer),
+        (jobs, finished, committer): (Sender<Job>, Receiver<Vec<Built>>, Committer),
     ) -> Self {
         Self {
             target,
@@ -358,7 +358,7 @@ impl<'run> Work<'run> {
             self.await_any()?;
         }
         while let Ok(built) = self.finished.try_recv() {
-            self.built(built)?;
+            self.all_built(built)?;
         }
         Ok(())
     }
@@ -368,6 +368,10 @@ impl<'run> Work<'run> {
             self.await_any()?;
         }
         self.flush()
+    }
+
+    fn all_built(&mut self, built: Vec<Built>) -> Result<(), SyncError> {
+        built.into_iter().try_for_each(|built| self.built(built))
     }
 
     fn built(&mut self, built: Built) -> Result<(), SyncError> {

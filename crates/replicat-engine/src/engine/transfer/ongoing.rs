@@ -37,7 +37,7 @@ pub(in crate::engine) struct Ongoing {
     sources: Arc<Sources>,
     threads: Vec<JoinHandle<()>>,
     jobs: Option<Sender<Job>>,
-    finished: Receiver<Built>,
+    finished: Receiver<Vec<Built>>,
     /// Files that came from the threads and were not taken in yet.
     arrived: Vec<Built>,
     position: Position,
@@ -82,7 +82,7 @@ impl Ongoing {
     ) -> Result<Self, SyncError> {
         let sources = Arc::new(Sources::default());
         let (jobs, to_build) = unbounded::<Job>();
-        let (built, finished) = unbounded::<Built>();
+        let (built, finished) = unbounded::<Vec<Built>>();
         let builders = builders(target, &sources, around)?;
         let start = |builder: super::Builder| {
             let (to_build, built) = (to_build.clone(), built.clone());
@@ -115,13 +115,13 @@ impl Ongoing {
     }
 
     /// Tells when a file was built, to be waited for; what comes is to be handed to [`Self::arrive`].
-    pub(in crate::engine) fn finished(&self) -> &Receiver<Built> {
+    pub(in crate::engine) fn finished(&self) -> &Receiver<Vec<Built>> {
         &self.finished
     }
 
-    /// Takes a file from the threads, for the next while of work.
-    pub(in crate::engine) fn arrive(&mut self, built: Built) {
-        self.arrived.push(built);
+    /// Takes files from the threads, for the next while of work.
+    pub(in crate::engine) fn arrive(&mut self, built: Vec<Built>) {
+        self.arrived.extend(built);
     }
 
     /// Whether files are being built or waiting to be.
@@ -254,7 +254,7 @@ impl Work<'_> {
         while self.building > 0
             && let Ok(built) = self.finished.try_recv()
         {
-            self.built(built)?;
+            self.all_built(built)?;
         }
         while walk.position != Position::Rest {
             // A page must not have to wait for room.

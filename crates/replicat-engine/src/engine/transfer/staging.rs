@@ -104,17 +104,18 @@ struct Counts {
 
 impl Builder {
     /// Builds what comes, until nothing more does.
-    pub(super) fn work(&self, jobs: &Receiver<Job>, built: &Sender<Built>) {
+    pub(super) fn work(&self, jobs: &Receiver<Job>, built: &Sender<Vec<Built>>) {
         for job in jobs {
             let group = match job.recipe {
                 Recipe::Fetch => self.gather(job, jobs),
                 _ => vec![job],
             };
             let fetched = self.fetch_group(&group);
-            for (job, bytes) in group.into_iter().zip(fetched) {
-                if built.send(self.finish(job, bytes)).is_err() {
-                    return;
-                }
+            let finished = group.into_iter().zip(fetched);
+            let finished = finished.map(|(job, bytes)| self.finish(job, bytes));
+            // Together, so that who plans is not woken for each.
+            if built.send(finished.collect()).is_err() {
+                return;
             }
         }
     }
