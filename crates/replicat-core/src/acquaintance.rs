@@ -37,10 +37,10 @@ impl<S: Store> Replica<S> {
         &mut self,
         entries: Vec<(RelPath, Entry)>,
     ) -> Result<(), StoreError> {
-        for (path, entry) in entries {
+        for (path, theirs) in entries {
             let mut record = self.record(&path)?;
             let mut merged = record.entry.clone();
-            if merged.merge(&entry) {
+            if merged.merge(&theirs) {
                 self.change_entry(&path, &mut record, merged)?;
                 self.write(&path, record)?;
             }
@@ -70,13 +70,6 @@ impl<S: Store> Replica<S> {
         Ok(())
     }
 
-    /// What is known of a replica, if it was evicted.
-    pub(crate) fn evicted(&self, replica: ReplicaId) -> Result<Option<Member>, StoreError> {
-        let members = self.store().members()?.into_iter();
-        let mut same = members.filter(|(id, member)| *id == replica && member.is_evicted());
-        Ok(same.next().map(|(_, member)| member))
-    }
-
     /// What this replica has heard of others that differs from what a peer was told, or told itself.
     pub(crate) fn members_unlike(
         &self,
@@ -93,11 +86,8 @@ impl<S: Store> Replica<S> {
     pub(crate) fn hear_of_members(
         &mut self,
         heard: &[(ReplicaId, Member)],
-    ) -> Result<(), SessionError> {
+    ) -> Result<(), StoreError> {
         let own = self.identity().replica;
-        if (heard.iter()).any(|(id, member)| *id == own && member.is_evicted()) {
-            return Err(SessionError::Evicted);
-        }
         let known: BTreeMap<ReplicaId, Member> = self.store().members()?.into_iter().collect();
         for (id, told) in heard.iter().filter(|(id, _)| *id != own) {
             let held = known.get(id);

@@ -1,6 +1,6 @@
 //! Conflict copies: what they are called, and whether a loser already has one.
 
-use crate::entry::{Carry, Version};
+use crate::entry::{Carry, Entry, Version};
 use crate::path::{NAME_BYTES_MAX, RelPath};
 use crate::record::{Base, Record};
 use crate::replica::Replica;
@@ -145,7 +145,10 @@ impl<S: Store> Replica<S> {
             let entry = self.record(&other)?.entry;
             let Some(shown) = entry.shown() else { continue };
             for loser in shown.losers {
-                if held.embodies(loser) && self.preserving_copy(&other, loser)?.is_none() {
+                let moves = has_moved(&record.entry, loser, &other);
+                let holds = held.embodies(loser)
+                    || moves && held.payload.substance() == loser.payload.substance();
+                if holds && self.preserving_copy(&other, loser)?.is_none() {
                     found.push((other.clone(), loser.clone()));
                 }
             }
@@ -171,6 +174,16 @@ impl<S: Store> Replica<S> {
         let name = copy_name(path.name(), &node, loser.hlc);
         Ok(path.parent().and_then(|parent| parent.join(&name).ok()))
     }
+}
+
+/// Whether `loser`, at the path `to`, is what its author moved there from the path of `entry`: who still holds the file at
+/// the old path holds the loser.
+fn has_moved(entry: &Entry, loser: &Version, to: &RelPath) -> bool {
+    entry.versions().iter().any(|version| {
+        version.payload.moved_to() == Some(to)
+            && version.dot.replica == loser.dot.replica
+            && version.base == loser.payload.substance()
+    })
 }
 
 #[cfg(test)]

@@ -4,12 +4,11 @@ use crate::entry::Entry;
 use crate::path::RelPath;
 use crate::store::Digest;
 
-/// The digest of what one path shares; 0 where nothing is shown, since deletions are forgotten here earlier, there later. It
-/// speaks of dots alone: the rest of a version follows from its dot, and contexts may differ between replicas that hold the
-/// same versions.
+/// The digest of what one path shares; 0 for an empty entry. It speaks of dots alone: the rest of a version
+/// follows from its dot, and contexts may differ between replicas that hold the same versions.
 #[must_use]
 pub fn of_entry(path: &RelPath, entry: &Entry) -> Digest {
-    if !entry.is_live() {
+    if entry.versions().is_empty() {
         return Digest::default();
     }
     let mut hasher = blake3::Hasher::new();

@@ -10,7 +10,7 @@ mod acquaintance;
 pub mod conflict;
 pub mod digest;
 pub mod entry;
-mod forget;
+mod follow;
 pub mod id;
 pub mod memory;
 mod merge;

@@ -57,16 +57,17 @@ impl Entry {
         self.join_equal_values();
     }
 
-    /// Of versions with one value, keeps the highest dot, which then replaces the others.
+    /// Of versions with one value, keeps the highest dot, which then replaces the others; but none that replaces what the
+    /// highest does not: those who have that one already would never hear of it.
     fn join_equal_values(&mut self) {
         let dots: Vec<_> = self.versions.iter().map(|version| version.dot).collect();
         let mut joined: Vec<Version> = Vec::with_capacity(self.versions.len());
         for version in self.versions.drain(..).rev() {
-            match joined.iter_mut().find(|held| held.has_value_of(&version)) {
-                Some(held) => {
-                    held.context.add(version.dot, dots.iter().copied());
-                    held.context.union(&version.context);
-                }
+            let same = |held: &&mut Version| {
+                held.has_value_of(&version) && held.context.covers_all(&version.context)
+            };
+            match joined.iter_mut().find(same) {
+                Some(held) => held.context.add(version.dot, dots.iter().copied()),
                 None => joined.push(version),
             }
         }
@@ -94,6 +95,7 @@ impl Version {
         self.payload == other.payload
             && self.metadata == other.metadata
             && self.stamps == other.stamps
+            && self.base == other.base
             && self.conflict_of == other.conflict_of
     }
 }

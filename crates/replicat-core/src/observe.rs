@@ -1,11 +1,11 @@
 //! From what the own storage holds to events (`docs/algorithm.md`, section 4).
 
-use crate::entry::{Carry, Metadata, Payload, Stamps};
+use crate::entry::{Carry, Entry, Metadata, Payload, Stamps, Version};
 use crate::id::ContentHash;
 use crate::path::RelPath;
 use crate::record::{Base, Fingerprint, Local, Record};
 use crate::replica::{Draft, Now, Replica};
-use crate::settle::withdrawal;
+use crate::settle::{deletion_of, withdrawal, yielded};
 use crate::store::{Store, StoreError};
 use crate::version::{Context, Dot, Hlc};
 
@@ -125,6 +125,9 @@ impl<S: Store> Replica<S> {
         let as_before = (before.as_ref())
             .is_some_and(|before| payload == before.payload && agrees(&before.metadata));
         if as_shown || as_before {
+            let gone = before
+                .clone()
+                .filter(|before| as_shown && before.payload != payload);
             let base = before.filter(|_| !as_shown).map(Box::new);
             record.local = Some(Local {
                 fingerprint,
@@ -132,6 +135,9 @@ impl<S: Store> Replica<S> {
                 base,
             });
             self.write(path, record)?;
+            if let Some(gone) = gone {
+                self.tell_of_replaced(now, path, &gone)?;
+            }
             if self.is_known_elsewhere(path, &payload, &fingerprint)? {
                 self.note_arrival(now, path, payload.leaf_substance())?;
             }
@@ -171,6 +177,9 @@ impl<S: Store> Replica<S> {
             return Ok(Observed::Nothing);
         };
         if !record.entry.is_live() {
+            if let Some(draft) = yielded(&record.entry, &before) {
+                return self.announce_found(now, path, record, draft, None);
+            }
             record.local = None;
             self.write(path, record)?;
             return Ok(Observed::Nothing);
@@ -224,6 +233,24 @@ impl<S: Store> Replica<S> {
             }
         }
         Ok(None)
+    }
+
+    /// A user put what the path was to hold anyway in the place of `gone`: a loser, which nobody else need have.
+    fn tell_of_replaced(
+        &mut self,
+        now: Now,
+        path: &RelPath,
+        gone: &Base,
+    ) -> Result<(), StoreError> {
+        let entry = self.record(path)?.entry;
+        let is_gone = |version: &&Version| {
+            version.payload.leaf_substance().is_some() && gone.embodies(version)
+        };
+        let versions: Vec<&Version> = entry.versions().iter().filter(is_gone).collect();
+        if let Some(draft) = deletion_of(&entry, &versions) {
+            self.announce(now, path, draft)?;
+        }
+        Ok(())
     }
 
     /// Whether a file that is found at `path` was known at another one, where it is still to be.
@@ -282,19 +309,25 @@ impl<S: Store> Replica<S> {
         self.announce_kept(now, path, draft_again(held))
     }
 
-    /// What is found where the storage held nothing, as the entry says, is made in knowledge of the deletion.
+    /// What is found where the storage held nothing is made in knowledge of the deletions there, and of what they deleted.
     fn acknowledge_absence(
         &self,
         path: &RelPath,
         record: &Record,
         draft: &mut Draft,
     ) -> Result<(), StoreError> {
-        let Some(shown) = record.entry.shown().filter(|shown| !shown.is_live()) else {
+        let Some(shown) = record.entry.shown() else {
             return Ok(());
         };
-        let (context, hlc) = self.acknowledged(path, &record.entry, &shown)?;
-        draft.context = context;
-        draft.hlc = draft.hlc.max(Hlc(hlc.0 + 1));
+        let (context, hlc) = if shown.is_live() {
+            record.entry.deletions()
+        } else {
+            self.acknowledged(path, &record.entry, &shown)?
+        };
+        if context != Context::default() {
+            draft.context = context;
+            draft.hlc = draft.hlc.max(Hlc(hlc.0 + 1));
+        }
         Ok(())
     }
 
@@ -313,18 +346,24 @@ impl<S: Store> Replica<S> {
         if self.holds_content(content)? {
             return Ok(());
         }
-        for other in self
+        let others = self
             .store()
-            .by_content(content, SAME_CONTENT_LOOKED_AT_MAX)?
-        {
-            if other == *path {
-                continue;
+            .by_content(content, SAME_CONTENT_LOOKED_AT_MAX)?;
+        // What was withdrawn may itself have lost, and be preserved in a copy that is still to be made.
+        let mut known = lost.context;
+        loop {
+            let before = known.carried.len();
+            for other in others.iter().filter(|other| *other != path) {
+                let entry = self.record(other)?.entry;
+                if let Some(carried) = carried_from(&entry, content, &known) {
+                    known.add_carried(carried.dot);
+                    self.announce(now, other, withdrawal(&entry, carried))?;
+                }
             }
-            if let Some(draft) = self.withdrawal(&other, content, &lost)? {
-                self.announce(now, &other, draft)?;
+            if known.carried.len() == before {
+                return Ok(());
             }
         }
-        Ok(())
     }
 
     /// Whether the own storage is known to hold `content`, of a file or symlink, at some path.
@@ -339,21 +378,6 @@ impl<S: Store> Replica<S> {
             }
         }
         Ok(false)
-    }
-
-    /// The tombstone of a carried version that was to bring `content` to `path`.
-    fn withdrawal(
-        &self,
-        path: &RelPath,
-        content: ContentHash,
-        lost: &Base,
-    ) -> Result<Option<Draft>, StoreError> {
-        let entry = self.record(path)?.entry;
-        let known = |carry: Carry| lost.context.covers(carry.dot());
-        let carried = entry.versions().iter().find(|version| {
-            version.payload.substance() == Some(content) && version.carry.is_some_and(known)
-        });
-        Ok(carried.map(|carried| withdrawal(&entry, carried)))
     }
 
     fn forget_local(&mut self, path: &RelPath, mut record: Record) -> Result<Observed, StoreError> {
@@ -372,7 +396,7 @@ impl<S: Store> Replica<S> {
         draft: Draft,
         held: Option<(Fingerprint, bool)>,
     ) -> Result<Observed, StoreError> {
-        let version = self.mint(now, draft)?;
+        let version = self.mint(now, path, draft)?;
         let dot = version.dot;
         let mut context = version.context.clone();
         let kept = record.entry.versions().iter().map(|version| version.dot);
@@ -423,6 +447,19 @@ fn draft_again(held: Base) -> Draft {
         carry: None,
         conflict_of: held.conflict_of,
     }
+}
+
+/// The version that was to carry `content` here from an event that is among the `known`.
+fn carried_from<'entry>(
+    entry: &'entry Entry,
+    content: ContentHash,
+    known: &Context,
+) -> Option<&'entry Version> {
+    let is_known = |carry: Carry| known.covers(carry.dot());
+    let carries = |version: &&Version| {
+        version.payload.substance() == Some(content) && version.carry.is_some_and(is_known)
+    };
+    entry.versions().iter().find(carries)
 }
 
 fn draft_of_change(

@@ -147,25 +147,26 @@ impl<S: Store> Replica<S> {
         Ok((self.tree_rows(&page.directory, children)?, until))
     }
 
-    /// Merges what the other has; returns what this replica had there, for the other to merge, by message.
+    /// Merges what the other has; returns what this replica has there then, for the other to merge, by message.
     pub(crate) fn take_tree_reply(
         &mut self,
         entries: Vec<(RelPath, Entry)>,
     ) -> Result<Vec<Vec<(RelPath, Entry)>>, StoreError> {
+        let paths: Vec<RelPath> = entries.iter().map(|(path, _)| path.clone()).collect();
+        self.merge_entries(entries)?;
         let mut messages = vec![Vec::new()];
         let mut bytes = 0;
-        for (path, _) in &entries {
-            let ours = self.record(path)?.entry;
+        for path in paths {
+            let ours = self.record(&path)?.entry;
             if bytes >= ENTRIES_BYTES {
                 messages.push(Vec::new());
                 bytes = 0;
             }
-            bytes += ours.bytes_about(path);
+            bytes += ours.bytes_about(&path);
             if let Some(last) = messages.last_mut() {
-                last.push((path.clone(), ours));
+                last.push((path, ours));
             }
         }
-        self.merge_entries(entries)?;
         Ok(messages)
     }
 }

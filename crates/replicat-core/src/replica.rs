@@ -126,10 +126,10 @@ impl<S: Store> Replica<S> {
         self.store.set_knowledge(&self.knowledge)
     }
 
-    /// The dot of the next event of this replica.
-    pub(crate) fn next_dot(&mut self, now: Now) -> Result<Dot, StoreError> {
+    /// The dot of the next event of this replica. `mark` tells the event from others that might be the next.
+    pub(crate) fn next_dot(&mut self, now: Now, mark: u16) -> Result<Dot, StoreError> {
         let clock = now.0.min(CLOCK_MICROSECONDS_MAX);
-        self.identity.counter = clock.max(self.identity.counter + 1);
+        self.identity.counter = clock.max(self.identity.counter) + 1 + u64::from(mark);
         self.store.set_identity(&self.identity)?;
         let dot = Dot {
             counter: self.identity.counter,
@@ -141,8 +141,13 @@ impl<S: Store> Replica<S> {
     }
 
     /// Makes an event of a draft.
-    pub(crate) fn mint(&mut self, now: Now, draft: Draft) -> Result<Version, StoreError> {
-        let dot = self.next_dot(now)?;
+    pub(crate) fn mint(
+        &mut self,
+        now: Now,
+        path: &RelPath,
+        draft: Draft,
+    ) -> Result<Version, StoreError> {
+        let dot = self.next_dot(now, mark_of(path, &draft.payload, &draft.metadata))?;
         let Draft {
             context,
             hlc,
@@ -174,7 +179,7 @@ impl<S: Store> Replica<S> {
         path: &RelPath,
         draft: Draft,
     ) -> Result<Dot, StoreError> {
-        let version = self.mint(now, draft)?;
+        let version = self.mint(now, path, draft)?;
         let dot = version.dot;
         let mut record = self.record(path)?;
         let mut entry = record.entry.clone();
@@ -264,6 +269,25 @@ impl<S: Store> Replica<S> {
         let hlc = hlc.unwrap_or_default();
         Ok((context, hlc))
     }
+}
+
+/// A few bits of what an event says. A state that went back makes other events than before, by a clock that may have gone
+/// back as well: they must not have the dots that the lost ones had.
+pub(crate) fn mark_of(path: &RelPath, payload: &Payload, metadata: &Metadata) -> u16 {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(path.as_bytes());
+    hasher.update(&payload.substance().unwrap_or(ContentHash([0; 32])).0);
+    hasher.update(payload.moved_to().map_or(b"", |to| to.as_bytes()));
+    hasher.update(&metadata.mode.unwrap_or_default().to_le_bytes());
+    let mtime = metadata.mtime.unwrap_or_default();
+    hasher.update(&mtime.seconds.to_le_bytes());
+    hasher.update(&mtime.nanoseconds.to_le_bytes());
+    for xattr in metadata.xattrs.iter().flatten() {
+        hasher.update(&xattr.name);
+        hasher.update(&xattr.value);
+    }
+    let hash = hasher.finalize();
+    u16::from_le_bytes([hash.as_bytes()[0], hash.as_bytes()[1]])
 }
 
 /// Whether a storage that holds what one entry shows holds what the other shows.

@@ -1,7 +1,7 @@
 //! What a path shows, as a function of its versions alone (`docs/algorithm.md`, section 3).
 
 use crate::entry::{Entry, Metadata, Payload, Stamps, Version};
-use crate::version::Hlc;
+use crate::version::{Context, Hlc};
 
 /// What an entry shows.
 #[derive(Clone, Debug)]
@@ -69,6 +69,23 @@ impl Entry {
     pub fn is_directory(&self) -> bool {
         self.shown()
             .is_some_and(|shown| shown.payload().is_directory())
+    }
+}
+
+impl Entry {
+    /// The deletions here with what was deleted by them, and the latest time among them.
+    pub(crate) fn deletions(&self) -> (Context, Hlc) {
+        let deletes = |version: &&Version| !version.payload.is_live();
+        let deletions: Vec<&Version> = self.versions.iter().filter(deletes).collect();
+        let is_gone = |version: &&Version| {
+            deletes(version)
+                || deletions
+                    .iter()
+                    .any(|deletion| is_derived(deletion, version))
+        };
+        let gone: Vec<&Version> = self.versions.iter().filter(is_gone).collect();
+        let hlc = gone.iter().map(|version| version.hlc).max();
+        (self.context_over(&gone), hlc.unwrap_or_default())
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::entry::Entry;
 use crate::id::ReplicaId;
 use crate::path::RelPath;
-use crate::replica::{Now, Replica};
+use crate::replica::{Now, Replica, mark_of};
 use crate::store::{Identity, Member, Store, StoreError};
 use crate::version::{Context, Dot, VersionVector};
 
@@ -17,8 +17,6 @@ pub enum Renewal {
     Copied,
     /// Its state was restored from the past: dots it used since may stand for other events at other replicas.
     Restored,
-    /// It was evicted, and nobody waits for it under its old identity.
-    Evicted,
 }
 
 impl<S: Store> Replica<S> {
@@ -41,8 +39,6 @@ impl<S: Store> Replica<S> {
         self.store_mut().set_member(id, &member)?;
         self.set_identity(fresh)?;
         if reason == Renewal::Restored {
-            // Nobody goes on under the old identity, so that nobody need wait for it.
-            self.evict(old.replica)?;
             let known = Dot {
                 counter: old.confirmed,
                 replica: old.replica,
@@ -76,7 +72,8 @@ impl<S: Store> Replica<S> {
         for version in &mut versions {
             limit(&mut version.context, known);
             if in_doubt(version.dot) {
-                let dot = self.next_dot(now)?;
+                let mark = mark_of(path, &version.payload, &version.metadata);
+                let dot = self.next_dot(now, mark)?;
                 renamed.push((version.dot, dot));
                 version.dot = dot;
             }

@@ -57,9 +57,6 @@ pub enum SessionError {
         "this replica's state was restored from the past: it needs a new identity before it goes on"
     )]
     Restored,
-    /// This replica was evicted: the others have forgotten what it may still hold.
-    #[error("this replica was evicted: it needs a new identity before it goes on")]
-    Evicted,
     /// A message that cannot come at this point.
     #[error("unexpected message: {0}")]
     Unexpected(&'static str),
@@ -280,8 +277,7 @@ impl Session {
     ///
     /// # Errors
     /// [`SessionError`] if the store fails or the message cannot be; the session is over then. After
-    /// [`SessionError::Restored`] and [`SessionError::Evicted`] all sessions of the replica are: it has to take a new
-    /// identity.
+    /// [`SessionError::Restored`] all sessions of the replica are: it has to take a new identity.
     pub fn receive<S: Store>(
         &mut self,
         replica: &mut Replica<S>,
@@ -355,13 +351,7 @@ impl Session {
             return Err(SessionError::SameReplica(hello.replica));
         }
         replica.hear_of(&hello.knowledge)?;
-        match replica.evicted(hello.replica)? {
-            Some(member) => {
-                let news = vec![(hello.replica, member)];
-                self.outbox.push_back(Message::Members(news));
-            }
-            None => replica.meet(&hello)?,
-        }
+        replica.meet(&hello)?;
         self.peer = Some(Peer {
             replica: hello.replica,
             covered: hello.knowledge.clone(),

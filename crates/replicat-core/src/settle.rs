@@ -4,7 +4,6 @@
 //! the loser), so that several replicas that make the same event join silently.
 
 use crate::entry::{Carry, Entry, Metadata, Payload, Stamps, Timestamp, Version};
-use crate::id::ReplicaId;
 use crate::path::RelPath;
 use crate::record::{Base, Record};
 use crate::replica::{Draft, Now, Replica};
@@ -98,9 +97,13 @@ impl<S: Store> Replica<S> {
         }
         if let Some((tombstone, edit)) = record.entry.contested_move() {
             let (tombstone, edit) = (tombstone.clone(), edit.clone());
+            if let Some(draft) = self.arrived(&record.entry, &tombstone, &edit)? {
+                self.announce(now, path, draft)?;
+                return Ok(1);
+            }
             // A carried version stays in any case, whoever has its content.
             if edit.carry.is_none() && !self.holds(path, &edit)? {
-                return Ok(0);
+                return self.preserve_losers(now, path, &record);
             }
             return self.settle_move(now, path, &tombstone, &edit);
         }
@@ -205,103 +208,6 @@ impl<S: Store> Replica<S> {
         Ok(made)
     }
 
-    /// Where a path went with the nearest directory above it that was moved, if it may follow.
-    fn moved_with_parent(&self, path: &RelPath) -> Result<Option<RelPath>, StoreError> {
-        let record = self.record(path)?;
-        let Some(shown) = record.entry.shown() else {
-            return Ok(None);
-        };
-        if shown.winner.carry.is_some() {
-            return Ok(None);
-        }
-        for above in path.ancestors().take_while(|above| !above.is_root()) {
-            let entry = self.record(&above)?.entry;
-            let Some(shown) = entry.shown() else { continue };
-            if shown.is_live() {
-                return Ok(None);
-            }
-            if let Some(to) = shown.payload().moved_to() {
-                let destination = path.rebase(&above, to);
-                return self.if_reachable(destination);
-            }
-        }
-        Ok(None)
-    }
-
-    /// `destination`, if all the paths above it are directories.
-    fn if_reachable(&self, destination: Option<RelPath>) -> Result<Option<RelPath>, StoreError> {
-        let Some(destination) = destination else {
-            return Ok(None);
-        };
-        for above in destination.ancestors().take_while(|above| !above.is_root()) {
-            if !self.record(&above)?.entry.is_directory() {
-                return Ok(None);
-            }
-        }
-        Ok(Some(destination))
-    }
-
-    fn follow_parent(
-        &mut self,
-        now: Now,
-        path: &RelPath,
-        destination: &RelPath,
-    ) -> Result<usize, StoreError> {
-        let record = self.record(path)?;
-        let Some(shown) = record.entry.shown() else {
-            return Ok(0);
-        };
-        if !self.holds(path, shown.winner)? {
-            return Ok(0);
-        }
-        let winner = shown.winner.clone();
-        let there = self.record(destination)?.entry;
-        self.announce(now, destination, followed(&winner, &there))?;
-        self.announce(now, path, departure(&record.entry, destination, &[&winner]))?;
-        Ok(2)
-    }
-
-    /// A path was renamed here and edited there: the edit follows, or, where it cannot, stays.
-    fn settle_move(
-        &mut self,
-        now: Now,
-        path: &RelPath,
-        tombstone: &Version,
-        edit: &Version,
-    ) -> Result<usize, StoreError> {
-        let entry = self.record(path)?.entry;
-        let destination = tombstone
-            .payload
-            .moved_to()
-            .filter(|to| *to != path)
-            .cloned();
-        let destination = if edit.carry.is_some() {
-            None
-        } else {
-            self.if_reachable(destination)?
-        };
-        let Some(destination) = destination else {
-            self.announce_kept(now, path, stay(&entry, edit, tombstone))?;
-            return Ok(1);
-        };
-        let Record {
-            entry: there,
-            local,
-            ..
-        } = self.record(&destination)?;
-        if local.is_some() || there.knows_of(edit.dot.replica) {
-            self.announce_kept(now, path, stay(&entry, edit, tombstone))?;
-            return Ok(1);
-        }
-        self.announce(now, &destination, followed(edit, &there))?;
-        self.announce(
-            now,
-            path,
-            departure(&entry, &destination, &[tombstone, edit]),
-        )?;
-        Ok(2)
-    }
-
     /// Makes conflict copies of the losers whose content this replica holds at `path`.
     fn preserve_losers(
         &mut self,
@@ -328,55 +234,10 @@ impl<S: Store> Replica<S> {
     }
 
     /// Whether the own storage holds `version` at `path`.
-    fn holds(&self, path: &RelPath, version: &Version) -> Result<bool, StoreError> {
+    pub(crate) fn holds(&self, path: &RelPath, version: &Version) -> Result<bool, StoreError> {
         let held = self.storage_state(path, &self.record(path)?)?;
         Ok(held.is_some_and(|held| held.embodies(version)))
     }
-}
-
-impl Entry {
-    /// A tombstone that says where the path went, and a live version made elsewhere from what was moved.
-    pub(crate) fn contested_move(&self) -> Option<(&Version, &Version)> {
-        if self.versions.len() < 2 {
-            return None;
-        }
-        let shown = self.shown()?;
-        if !shown.is_live() || shown.payload().is_directory() {
-            return None;
-        }
-        let tombstones = self
-            .versions
-            .iter()
-            .filter(|v| v.payload.moved_to().is_some());
-        tombstones
-            .rev()
-            .find(|t| is_edit_of_moved(shown.winner, t))
-            .map(|t| (t, shown.winner))
-    }
-}
-
-impl Entry {
-    /// Whether `replica` had a hand in this path. Who edits a file and puts its old content elsewhere himself (a swap)
-    /// has not been overtaken by a move to there: his edit does not replace what he put there.
-    fn knows_of(&self, replica: ReplicaId) -> bool {
-        let mut live = self
-            .versions
-            .iter()
-            .filter(|version| version.payload.is_live());
-        live.any(|v| v.dot.replica == replica || v.context.vector.get(replica) > 0)
-    }
-}
-
-/// Whether `edit` is, or was made from, the file that `tombstone` moved away: it holds that content, or was made from
-/// it, or from an event at this path that both know.
-fn is_edit_of_moved(edit: &Version, tombstone: &Version) -> bool {
-    let moved = tombstone.base;
-    let same = moved.is_some() && (edit.base == moved || edit.payload.substance() == moved);
-    same || tombstone
-        .context
-        .vector
-        .iter()
-        .any(|dot| edit.context.vector.get(dot.replica) > 0)
 }
 
 /// The tombstone of a carried version whose content is gone.
@@ -413,7 +274,7 @@ fn passed(record: &Record) -> Option<Draft> {
 }
 
 /// The tombstone that replaces just `gone`, and nothing else that holds their content.
-fn deletion_of(entry: &Entry, gone: &[&Version]) -> Option<Draft> {
+pub(crate) fn deletion_of(entry: &Entry, gone: &[&Version]) -> Option<Draft> {
     let last = *gone.last()?;
     Some(Draft {
         context: entry.context_over(gone),
@@ -499,77 +360,7 @@ fn described_anew(entry: &Entry) -> Metadata {
     }
 }
 
-/// `edit` at the place its file was moved to, where `there` is known.
-fn followed(edit: &Version, there: &Entry) -> Draft {
-    let replaced: Vec<&Version> = (there.versions().iter())
-        .filter(|version| {
-            let held = version.payload.substance();
-            let edited = held != edit.payload.substance() && held == edit.base;
-            held.is_some() && edited || !version.payload.is_live()
-        })
-        .collect();
-    let mut context = there.context_over(&replaced);
-    let hlc = replaced.iter().map(|version| Hlc(version.hlc.0 + 1)).max();
-    let hlc = hlc.unwrap_or_default().max(edit.hlc);
-    for dot in &edit.context.carried {
-        context.add_carried(*dot);
-    }
-    context.add_carried(edit.dot);
-    Draft {
-        context,
-        hlc,
-        payload: edit.payload.clone(),
-        metadata: edit.metadata.clone(),
-        stamps: edit.stamps,
-        base: edit.base,
-        carry: Some(Carry::Follow(edit.dot)),
-        conflict_of: edit.conflict_of,
-    }
-}
-
-/// The tombstone of a path whose `leaving` versions went to `destination`.
-fn departure(entry: &Entry, destination: &RelPath, leaving: &[&Version]) -> Draft {
-    let gone: Vec<&Version> = (entry.versions().iter())
-        .filter(|version| {
-            let leaves = leaving.iter().any(|gone| gone.dot == version.dot);
-            leaves || !version.payload.is_live()
-        })
-        .collect();
-    let context = entry.context_over(&gone);
-    let hlc = Hlc(latest_hlc(&gone).0 + 1);
-    let last: Option<&&Version> = leaving.last();
-    Draft {
-        context,
-        hlc,
-        payload: Payload::Tombstone {
-            moved_to: Some(destination.clone()),
-        },
-        metadata: last
-            .map(|version| version.metadata.clone())
-            .unwrap_or_default(),
-        stamps: last.map(|version| version.stamps).unwrap_or_default(),
-        base: last.and_then(|version| version.payload.substance()),
-        carry: None,
-        conflict_of: last.and_then(|version| version.conflict_of),
-    }
-}
-
-/// `edit` once more, now in knowledge of the move that it does not follow.
-fn stay(entry: &Entry, edit: &Version, tombstone: &Version) -> Draft {
-    let context = entry.context_over(&[edit, tombstone]);
-    Draft {
-        context,
-        hlc: Hlc(edit.hlc.max(tombstone.hlc).0 + 1),
-        payload: edit.payload.clone(),
-        metadata: edit.metadata.clone(),
-        stamps: edit.stamps,
-        base: edit.base,
-        carry: edit.carry,
-        conflict_of: edit.conflict_of,
-    }
-}
-
-fn latest_hlc(versions: &[&Version]) -> Hlc {
+pub(crate) fn latest_hlc(versions: &[&Version]) -> Hlc {
     let hlcs = versions.iter().map(|version| version.hlc);
     hlcs.max().unwrap_or_default()
 }

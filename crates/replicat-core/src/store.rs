@@ -49,25 +49,6 @@ pub struct Member {
     pub applied: VersionVector,
 }
 
-/// An event of nobody, which counts as applied by whoever was evicted. So an eviction spreads with the progress of
-/// replicas, and is never taken back.
-const EVICTION: Dot = Dot {
-    counter: 1,
-    replica: ReplicaId(u64::MAX),
-};
-
-impl Member {
-    /// Whether nobody waits for it any more, see [`crate::replica::Replica::evict`].
-    #[must_use]
-    pub fn is_evicted(&self) -> bool {
-        self.applied.contains(EVICTION)
-    }
-
-    pub(crate) fn evict(&mut self) {
-        self.applied.add(EVICTION);
-    }
-}
-
 /// A sum over all records that is equal on two replicas if and only if (but for a chance of 2^-128)
 /// they hold the same versions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

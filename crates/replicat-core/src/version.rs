@@ -92,14 +92,6 @@ impl VersionVector {
         }
     }
 
-    /// Covers no more than `other` covers.
-    pub fn intersect(&mut self, other: &Self) {
-        for (replica, counter) in &mut self.0 {
-            *counter = other.get(*replica).min(*counter);
-        }
-        self.0.retain(|(_, counter)| *counter > 0);
-    }
-
     /// The highest dots, ordered by replica.
     pub fn iter(&self) -> impl Iterator<Item = Dot> {
         self.0
@@ -150,6 +142,12 @@ impl Context {
     #[must_use]
     pub fn covers(&self, dot: Dot) -> bool {
         self.vector.contains(dot) || self.carried.binary_search(&dot).is_ok()
+    }
+
+    /// Whether all that `other` replaces is replaced.
+    #[must_use]
+    pub fn covers_all(&self, other: &Self) -> bool {
+        self.vector.contains_all(&other.vector) && other.carried.iter().all(|dot| self.covers(*dot))
     }
 
     /// Replaces `dot` as well, an event at this path, but none of `kept`.

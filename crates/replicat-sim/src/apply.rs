@@ -283,6 +283,10 @@ impl World {
             if other == replica || self.is_partitioned(replica, other) {
                 continue;
             }
+            // What the trash holds is a source as well.
+            if node.disk.tree().trash.contains(&content_of(content)) {
+                return Ok(true);
+            }
             for path in node.replica().store().by_content(content, 16)? {
                 let holds = Some(Kind::File(content_of(content)));
                 if node.disk.node(&path).map(|file| file.kind) == holds {

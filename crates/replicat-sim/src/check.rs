@@ -3,9 +3,8 @@
 use std::collections::BTreeSet;
 
 use replicat_core::conflict::MARK;
-use replicat_core::entry::{Timestamp, Version};
+use replicat_core::entry::Timestamp;
 use replicat_core::path::RelPath;
-use replicat_core::record::Record;
 use replicat_core::store::Store;
 
 use crate::disk::{Content, Disk, Kind, Node as File, content_of};
@@ -18,9 +17,6 @@ use crate::world::{Failure, World};
 const ROUNDS_MAX: usize = 24;
 /// So many sessions of one pair must be enough within one round.
 const SESSIONS_MAX: usize = 3;
-
-/// So many rounds must be enough for everybody to hear that everybody is done.
-const FORGETTING_ROUNDS: usize = 2;
 
 /// Executes a history and checks it; `Err` says what is wrong.
 ///
@@ -59,10 +55,6 @@ fn execute(world: &mut World, history: &History) -> Result<(), Failure> {
     }
     world.come_to_rest()?;
     world.check(history)?;
-    if is_faultless(history) && history.salt.is_multiple_of(8) {
-        world.check_forgotten()?;
-        world.check(history)?;
-    }
     Ok(())
 }
 
@@ -85,9 +77,6 @@ impl World {
             quiet &= self.settle(replica)? == 0;
             quiet &= self.apply(replica, 0, 4)? == 0;
             self.nodes[replica].replica_mut().note_applied()?;
-            if self.random.bool() {
-                self.forget(replica)?;
-            }
         }
         Ok(quiet)
     }
@@ -191,32 +180,15 @@ impl World {
                 .and_then(|s| s.payload().content());
             let is_orphan = content.map(content_of).is_some_and(|content| {
                 self.oracle.may_vanish(content)
-                    && !self.nodes.iter().any(|node| node.disk.holds(content))
+                    && !self.nodes.iter().any(|node| node.disk.holds_file(content))
             });
             if is_orphan {
                 orphaned.push(path.clone());
             }
         }
-        paths.retain(|path| !orphaned.contains(path));
+        // What holds nothing but an orphan waits for it.
+        paths.retain(|path| !orphaned.iter().any(|orphan| orphan.is_within(path)));
         Ok((paths, orphaned))
-    }
-
-    /// Once everybody has heard that everybody is done, no deletion is left but those of conflict copies.
-    fn check_forgotten(&mut self) -> Result<(), Failure> {
-        for _ in 0..FORGETTING_ROUNDS {
-            self.round()?;
-        }
-        for replica in 0..self.nodes.len() {
-            self.forget(replica)?;
-            let mut records = self.nodes[replica].store().records();
-            let left = records.find(|(_, record)| is_left_over(record));
-            if let Some((path, _)) = left {
-                return Err(Failure::violation(format!(
-                    "replica {replica} does not forget the deletion of {path}"
-                )));
-            }
-        }
-        Ok(())
     }
 
     fn doubled_copy(&self, disk: &Disk) -> Option<RelPath> {
@@ -240,13 +212,6 @@ impl World {
     }
 }
 
-/// Whether a record is but a deletion, of something that was no conflict copy.
-fn is_left_over(record: &Record) -> bool {
-    let copied =
-        |version: &Version| version.conflict_of.is_some() || !version.context.carried.is_empty();
-    !record.entry.is_live() && !record.entry.versions().iter().any(copied)
-}
-
 fn is_faultless(history: &History) -> bool {
     !history.operations.iter().any(|op| is_fault(*op))
 }
@@ -261,7 +226,6 @@ fn is_fault(op: Op) -> bool {
             | Op::LoseIndex(_)
             | Op::Clone(_)
             | Op::Exclude(..)
-            | Op::Evict(..)
     )
 }
 

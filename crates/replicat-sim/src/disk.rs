@@ -274,6 +274,13 @@ impl Disk {
             .any(|node| node.kind.content() == Some(content))
     }
 
+    /// Whether a file holds `content`.
+    #[must_use]
+    pub fn holds_file(&self, content: Content) -> bool {
+        let mut nodes = self.now.nodes.values();
+        nodes.any(|node| node.kind == Kind::File(content))
+    }
+
     fn change(&mut self, change: Change) {
         self.now.take(&change);
         self.unsynced.push(change);

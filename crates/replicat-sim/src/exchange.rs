@@ -6,7 +6,6 @@ use replicat_core::message::Message;
 use replicat_core::restore::Renewal;
 use replicat_core::session::{Outcome, Session, SessionError};
 use replicat_core::store::Store;
-use replicat_core::version::VersionVector;
 use replicat_core::wire;
 
 use crate::check::difference;
@@ -193,10 +192,6 @@ impl World {
                 self.renew(end, Renewal::Restored)?;
                 Ok(Progress::Broken)
             }
-            Err(SessionError::Evicted) => {
-                self.renew(end, Renewal::Evicted)?;
-                Ok(Progress::Broken)
-            }
             Err(error) => Err(Failure::violation(format!("a session fails: {error}"))),
         }
     }
@@ -237,17 +232,6 @@ impl World {
     fn know_the_same(&self, ends: [usize; 2]) -> bool {
         let [one, other] = ends.map(|end| self.nodes[end].replica().knowledge());
         one == other
-    }
-
-    /// What the others are known to know on the open sessions of a replica.
-    pub(crate) fn known_by_peers(&self, replica: usize) -> Vec<VersionVector> {
-        let open = self
-            .links
-            .iter()
-            .flat_map(|link| link.ends.iter().zip(&link.sessions));
-        let own = open.filter(|(end, _)| **end == replica);
-        own.map(|(_, session)| session.peer_knowledge().cloned().unwrap_or_default())
-            .collect()
     }
 
     /// Whether a replica has a session in which it waits for the rest of what the other is saying.

@@ -41,6 +41,8 @@ enum Crowding {
     Tight,
     /// Two or three files at the root, mostly renamed to each other's places.
     Crossing,
+    /// One or two files at the root, written, described, deleted and put back.
+    Contested,
 }
 
 /// The history of `seed`.
@@ -50,9 +52,10 @@ pub fn history(seed: u64, shape: Shape) -> History {
     let few = random.u8(0..10) < 8;
     let most = if few { 3 } else { 5 }.min(shape.replicas_max.max(2));
     let replicas = random.u8(2..=most);
-    let crowding = match random.u8(0..9) {
+    let crowding = match random.u8(0..10) {
         0..=2 => Crowding::Tight,
         3 => Crowding::Crossing,
+        4 => Crowding::Contested,
         _ => Crowding::Loose,
     };
     let focus = focus(&mut random, crowding);
@@ -77,6 +80,7 @@ pub fn history(seed: u64, shape: Shape) -> History {
 fn focus(random: &mut fastrand::Rng, crowding: Crowding) -> Vec<u8> {
     match crowding {
         Crowding::Crossing => (0..random.u8(2..=3)).collect(),
+        Crowding::Contested => (0..random.u8(1..=2)).collect(),
         Crowding::Tight => (0..2).map(|_| random.u8(0..paths::COUNT)).collect(),
         Crowding::Loose => {
             let size = random.usize(1..=6);
@@ -124,7 +128,8 @@ impl Generator {
     }
 
     fn path(&mut self) -> u8 {
-        if self.crowding != Crowding::Crossing && self.random.u8(0..8) == 0 {
+        let roams = matches!(self.crowding, Crowding::Tight | Crowding::Loose);
+        if roams && self.random.u8(0..8) == 0 {
             return self.random.u8(0..paths::COUNT);
         }
         self.focus[self.random.usize(0..self.focus.len())]
@@ -152,11 +157,7 @@ impl Generator {
             75 => Op::Duplicate(replica, other),
             76..=85 => Op::Apply(replica, 0, self.random.u8(1..5)),
             86..=87 => Op::Apply(replica, self.random.u8(1..4), self.random.u8(1..3)),
-            88 => match self.random.u8(0..4) {
-                0 => Op::NoteApplied(replica),
-                1 if self.faults => Op::Evict(replica, self.random.u8(0..8)),
-                _ => Op::Forget(replica),
-            },
+            88 => Op::NoteApplied(replica),
             89..=90 => Op::Round,
             91 => Op::Partition(replica, other),
             92 => Op::Clock(replica, self.clock()),
@@ -179,8 +180,24 @@ impl Generator {
         }
     }
 
+    /// A state is backed up, goes on, tells others, and is restored, by a clock that makes it count the same again.
+    fn relapse(&mut self, replica: u8, operations: &mut Vec<Op>) -> Op {
+        operations.push(Op::Clock(replica, self.random.i64(-9000..-3000)));
+        operations.push(Op::Scan(replica));
+        operations.push(Op::Backup(replica));
+        operations.push(Op::User(replica, self.act()));
+        operations.push(Op::Scan(replica));
+        operations.push(Op::Exchange(replica, self.replica(), 0));
+        operations.push(match self.random.bool() {
+            true => Op::RestoreAll(replica),
+            false => Op::RestoreIndex(replica),
+        });
+        Op::User(replica, self.act())
+    }
+
     fn fault(&mut self, replica: u8, operations: &mut Vec<Op>) -> Op {
-        match self.random.u8(0..20) {
+        match self.random.u8(0..21) {
+            20 => self.relapse(replica, operations),
             0..=4 => {
                 operations.push(Op::CrashAfter(replica, self.random.u8(0..16)));
                 match self.random.u8(0..3) {
@@ -194,30 +211,45 @@ impl Generator {
             7..=9 => Op::Backup(replica),
             10..=12 => Op::RestoreIndex(replica),
             13..=14 => Op::RestoreAll(replica),
-            15 => Op::LoseIndex(replica),
+            15 => {
+                if self.random.bool() {
+                    operations.push(Op::Apply(replica, self.random.u8(1..3), 1));
+                }
+                Op::LoseIndex(replica)
+            }
             16 => Op::Clone(replica),
             17..=18 => Op::Exclude(replica, self.path()),
             _ => Op::Include(replica),
         }
     }
 
+    /// What users do where they are close together.
+    fn crowded_act(&mut self, path: u8) -> Option<Act> {
+        let number = self.random.u8(0..10);
+        Some(match (self.crowding, number) {
+            (Crowding::Loose, _) => return None,
+            (Crowding::Tight, 0..=3) => Act::Write(path, self.content()),
+            (Crowding::Tight, 4..=7) => Act::Rename(path, self.path()),
+            (Crowding::Tight, 8) => Act::Delete(path),
+            (Crowding::Tight, _) => Act::Rewrite(path),
+            (Crowding::Crossing, 0..=6) => Act::Rename(path, self.path()),
+            (Crowding::Crossing, 7) => Act::Write(path, self.content()),
+            (Crowding::Crossing, 8) => Act::Delete(path),
+            (Crowding::Crossing, _) => Act::PutBack(path),
+            (Crowding::Contested, 0..=2) => Act::Write(path, self.content()),
+            (Crowding::Contested, 3..=5) => Act::Delete(path),
+            (Crowding::Contested, 6..=7) => Act::PutBack(path),
+            (Crowding::Contested, 8) => Act::Chmod(path, self.random.u8(0..2)),
+            (Crowding::Contested, _) => Act::Rewrite(path),
+        })
+    }
+
     fn act(&mut self) -> Act {
         let path = self.path();
-        if self.crowding == Crowding::Tight && self.random.u8(0..8) > 0 {
-            return match self.random.u8(0..10) {
-                0..=3 => Act::Write(path, self.content()),
-                4..=7 => Act::Rename(path, self.path()),
-                8 => Act::Delete(path),
-                _ => Act::Rewrite(path),
-            };
-        }
-        if self.crowding == Crowding::Crossing && self.random.u8(0..8) > 0 {
-            return match self.random.u8(0..10) {
-                0..=6 => Act::Rename(path, self.path()),
-                7 => Act::Write(path, self.content()),
-                8 => Act::Delete(path),
-                _ => Act::PutBack(path),
-            };
+        if self.random.u8(0..8) > 0
+            && let Some(act) = self.crowded_act(path)
+        {
+            return act;
         }
         match self.random.u8(0..41) {
             0..=9 => Act::Write(path, self.content()),

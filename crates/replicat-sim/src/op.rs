@@ -39,10 +39,6 @@ pub enum Op {
     Apply(u8, u8, u8),
     /// The replica notes that it has applied what it knows.
     NoteApplied(u8),
-    /// The replica forgets the deletions that everybody has applied.
-    Forget(u8),
-    /// The replica evicts the n-th one that it has heard of.
-    Evict(u8, u8),
     /// Everybody scans, exchanges, settles and applies once.
     Round,
     /// The replica's index is remembered, for [`Op::RestoreIndex`] and [`Op::RestoreAll`].

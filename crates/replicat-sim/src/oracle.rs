@@ -25,6 +25,8 @@ pub enum Touch {
 struct Fate {
     /// Where and how often users wrote it.
     written_at: Vec<RelPath>,
+    /// Users of which replicas wrote it.
+    written_by: BTreeSet<u8>,
     /// A user replaced or deleted it somewhere, or power failed before it was durable.
     may_vanish: bool,
     /// Where users replaced or deleted it.
@@ -46,17 +48,18 @@ pub struct Oracle {
     touches: Vec<(u8, RelPath, Touch)>,
     /// What was last replaced or deleted, by replica and path.
     last_lost: BTreeMap<(u8, RelPath), Content>,
-    everything_may_return: bool,
 }
 
 impl Oracle {
     /// A user wrote `content` at `path`.
     pub fn wrote(&mut self, replica: u8, path: &RelPath, content: Content) {
         self.touched(replica, path, Touch::Written);
+        let returns = self.last_lost(replica, path) == Some(content);
         let fate = self.fates.entry(content).or_default();
         fate.written_at.push(path.clone());
-        // Who alone took it away and writes it again wants to keep it.
-        if fate.lost_by.iter().eq(&[replica]) && !fate.is_contested {
+        fate.written_by.insert(replica);
+        // Who alone took it away and writes it there again wants to keep it.
+        if returns && fate.lost_by.iter().eq(&[replica]) && !fate.is_contested {
             fate.may_vanish = false;
         }
     }
@@ -93,20 +96,21 @@ impl Oracle {
         let own = |fate: &&mut Fate| fate.deleted_at.is_some() && fate.deleted_by == replica;
         let forgotten = self.fates.values_mut().filter(own);
         forgotten.for_each(|fate| fate.may_return = true);
-        // What is written again is then not known to replace the deletion that was told before.
-        let lost = |fate: &&mut Fate| fate.lost_by.contains(&replica);
-        let contested = self.fates.values_mut().filter(lost);
-        contested.for_each(|fate| fate.is_contested = true);
-    }
-
-    /// Deletions are forgotten, and somebody who does not know of them comes back: whatever there was may return.
-    pub fn forgot_everything(&mut self) {
-        self.everything_may_return = true;
+        self.contest(replica);
     }
 
     /// A disk was copied: what is deleted from one of the two before its next scan may return from the other.
-    pub fn copied(&mut self, disk: &Disk) {
+    pub fn copied(&mut self, replica: u8, disk: &Disk) {
         self.left_out(&RelPath::root(), disk);
+        self.contest(replica);
+    }
+
+    /// What was taken away at a replica may be taken away once more, by a copy or by what was told before state was lost: that
+    /// it is written again there does not keep it.
+    fn contest(&mut self, replica: u8) {
+        let lost = |fate: &&mut Fate| fate.lost_by.contains(&replica);
+        let contested = self.fates.values_mut().filter(lost);
+        contested.for_each(|fate| (fate.may_vanish, fate.is_contested) = (true, true));
     }
 
     /// Filters left out what is at `path` and below: what was deleted meanwhile may return with it.
@@ -129,6 +133,23 @@ impl Oracle {
         self.touches.push((replica, path.clone(), touch));
     }
 
+    /// A disk lost power: what its user wrote may be lost, and so may what nobody else holds. What replicat brought there from
+    /// others may not: it has to be brought again.
+    pub fn crashed(&mut self, replica: u8, before: &Disk, after: &Disk, others: &[&Disk]) {
+        let brought = |content: &Content| {
+            let fate = self.fates.get(content);
+            fate.is_some_and(|fate| !fate.written_by.contains(&replica) && fate.lost_by.is_empty())
+                && others.iter().any(|other| other.holds(*content))
+        };
+        let kept: Vec<Content> = contents(before).filter(brought).collect();
+        self.went_back(before, after, &[]);
+        for content in kept {
+            if let Some(fate) = self.fates.get_mut(&content) {
+                (fate.may_vanish, fate.is_contested) = (false, false);
+            }
+        }
+    }
+
     /// A disk went back to an earlier state: what it lost may be lost unless it is elsewhere, what came back may stay.
     pub fn went_back(&mut self, before: &Disk, after: &Disk, others: &[&Disk]) {
         let tree = before.tree();
@@ -137,8 +158,10 @@ impl Oracle {
             files.filter(|(path, node)| after.node(path).map(|n| n.kind) != Some(node.kind));
         let changed = moved.filter_map(|(_, node)| node.kind.content());
         for content in changed.chain(tree.staging.iter().copied()) {
-            if !others.iter().any(|other| other.holds(content)) {
-                let fate = self.fates.entry(content).or_default();
+            let fate = self.fates.entry(content).or_default();
+            // What was put back is kept by that alone: elsewhere it is being taken away.
+            let put_back = !fate.lost_by.is_empty();
+            if put_back || !others.iter().any(|other| other.holds(content)) {
                 (fate.may_vanish, fate.is_contested) = (true, true);
             }
         }
@@ -182,9 +205,6 @@ impl Oracle {
     /// The first content that was deleted for good and exists on `disk` all the same.
     #[must_use]
     pub fn returned(&self, disk: &Disk) -> Option<Content> {
-        if self.everything_may_return {
-            return None;
-        }
         self.fates
             .iter()
             .filter(|(content, fate)| self.is_gone_for_good(fate) && disk.holds(**content))
@@ -217,4 +237,10 @@ impl Oracle {
         }
         writes == 1 && deletions == 1
     }
+}
+
+/// What the files and symlinks of a disk hold.
+fn contents(disk: &Disk) -> impl Iterator<Item = Content> {
+    let nodes = disk.tree().nodes.values();
+    nodes.filter_map(|node| node.kind.content())
 }

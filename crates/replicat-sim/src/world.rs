@@ -150,8 +150,6 @@ impl World {
                 let replica = self.number(replica);
                 self.nodes[replica].replica_mut().note_applied()?;
             }
-            Op::Forget(replica) => self.forget(self.number(replica))?,
-            Op::Evict(replica, number) => self.evict(self.number(replica), number)?,
             Op::Round => drop(self.round()?),
             _ => self.dispatch_fault(op)?,
         }
@@ -190,23 +188,6 @@ impl World {
             _ => {}
         }
         Ok(())
-    }
-
-    /// Forgets what everybody has applied; what is said on open sessions may be older.
-    pub(crate) fn forget(&mut self, replica: usize) -> Result<(), Failure> {
-        let known = self.known_by_peers(replica);
-        self.nodes[replica].replica_mut().forget(&known)?;
-        self.commit(replica)
-    }
-
-    fn evict(&mut self, replica: usize, number: u8) -> Result<(), Failure> {
-        let members = self.nodes[replica].store().members()?;
-        let (id, _) = members[usize::from(number) % members.len()];
-        if self.nodes[replica].replica_mut().evict(id)? {
-            // Who was evicted brings back what was deleted meanwhile.
-            self.oracle.forgot_everything();
-        }
-        self.commit(replica)
     }
 
     fn plan_event(&mut self, replica: u8, after: u8, event: Event) {
@@ -285,8 +266,10 @@ impl World {
         let node = &mut self.nodes[replica];
         let before = node.disk.clone();
         node.disk.crash(&mut self.random);
-        self.oracle.went_back(&before, &node.disk, &[]);
         node.roll_back()?;
+        let others = disks_but(&self.nodes, replica);
+        let after = &self.nodes[replica].disk;
+        self.oracle.crashed(replica as u8, &before, after, &others);
         self.scan(replica)?;
         Ok(())
     }
@@ -323,11 +306,7 @@ impl World {
             let before = std::mem::replace(&mut node.disk, backup.disk);
             while node.disk.next_serial() < before.serial() {}
             node.disk.sync();
-            let others = self.nodes.iter().enumerate();
-            let others = others
-                .filter(|(other, _)| *other != replica)
-                .map(|(_, node)| &node.disk);
-            let others: Vec<&Disk> = others.collect();
+            let others = disks_but(&self.nodes, replica);
             self.oracle
                 .went_back(&before, &self.nodes[replica].disk, &others);
         }
@@ -358,7 +337,7 @@ impl World {
             return Ok(());
         }
         self.commit(replica)?;
-        self.oracle.copied(&self.nodes[replica].disk);
+        self.oracle.copied(replica as u8, &self.nodes[replica].disk);
         let original = &self.nodes[replica];
         let store = original.store().clone();
         let disk = original.disk.copied();
@@ -443,6 +422,13 @@ impl World {
         }
         text
     }
+}
+
+/// The disks of all replicas but one.
+fn disks_but(nodes: &[Node], replica: usize) -> Vec<&Disk> {
+    let others = nodes.iter().enumerate();
+    let others = others.filter(|(other, _)| *other != replica);
+    others.map(|(_, node)| &node.disk).collect()
 }
 
 fn describe_record(path: &RelPath, record: &replicat_core::record::Record) -> String {

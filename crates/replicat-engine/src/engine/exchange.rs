@@ -82,8 +82,6 @@ fn talk(one: &mut LocalReplica, other: &mut LocalReplica) -> Result<(), SyncErro
             Ok(Outcome::Again) => {}
             Err((Side::One, SessionError::Restored)) => renew(one, Renewal::Restored)?,
             Err((Side::Other, SessionError::Restored)) => renew(other, Renewal::Restored)?,
-            Err((Side::One, SessionError::Evicted)) => renew(one, Renewal::Evicted)?,
-            Err((Side::Other, SessionError::Evicted)) => renew(other, Renewal::Evicted)?,
             Err((_, SessionError::SameReplica(_))) => renew(other, Renewal::Copied)?,
             Err((Side::One, error)) => return Err(session_failed(one, error)),
             Err((Side::Other, error)) => return Err(session_failed(other, error)),

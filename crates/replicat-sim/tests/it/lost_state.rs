@@ -61,3 +61,147 @@ fn a_loser_stands_until_its_copy_is_made() {
         ],
     );
 }
+
+/// A deletion was told once more by who held the file, and the two tombstones became one, without what had been deleted:
+/// a replica that had lost its index brought the file back.
+#[test]
+fn a_deletion_told_twice_still_deletes_what_is_found_later() {
+    check(
+        3,
+        1770179469,
+        &[
+            User(2, Write(1, 1)),
+            Round,
+            Apply(1, 3, 2),
+            LoseIndex(2),
+            Exchange(2, 2, 0),
+            Scan(2),
+            User(0, Delete(1)),
+            Scan(2),
+            Partition(2, 0),
+            Scan(2),
+            LoseIndex(1),
+            Scan(1),
+        ],
+    );
+}
+
+/// A replica told of a move and went back to before it. Nobody held the moved file at its new place, where it lost, and
+/// nobody took what stood at the old one for it.
+#[test]
+fn what_lost_where_it_was_moved_is_preserved_from_where_it_stands() {
+    check(
+        3,
+        1770229815,
+        &[
+            User(0, BecomeFile(1, 1)),
+            Scan(0),
+            Exchange(0, 2, 0),
+            User(1, Write(1, 2)),
+            User(1, Rename(1, 0)),
+            Exchange(2, 0, 0),
+            Apply(2, 0, 3),
+            Backup(0),
+            User(0, Rename(1, 0)),
+            Scan(0),
+            Exchange(0, 2, 0),
+            RestoreAll(0),
+        ],
+    );
+}
+
+/// With its clock behind, a restored replica gave to new events the counters that lost ones had had.
+#[test]
+fn a_restored_replica_counts_differently() {
+    check(
+        5,
+        1770179253,
+        &[
+            User(0, MakeDirectory(11)),
+            User(0, Write(0, 1)),
+            User(0, Write(1, 2)),
+            User(0, Write(0, 3)),
+            Round,
+            Keep(4, 0),
+            UserAfter(4, 3, Rename(0, 1)),
+            User(2, Rename(1, 1)),
+            Scan(0),
+            Apply(3, 0, 2),
+            Scan(3),
+            Scan(3),
+            Clock(0, -4509),
+            Scan(0),
+            Backup(0),
+            User(0, Rename(0, 1)),
+            Scan(0),
+            Exchange(0, 3, 0),
+            RestoreAll(0),
+            User(0, PutBack(1)),
+        ],
+    );
+}
+
+/// A directory was renamed by a replica that had lost its index, before the others brought its file from its old identity.
+/// That file waited at its old path for somebody who held it to carry it along.
+#[test]
+fn a_moved_file_is_not_waited_for_at_its_old_path() {
+    check(
+        2,
+        1768125757,
+        &[
+            User(0, MakeDirectory(3)),
+            Round,
+            User(1, Write(4, 2)),
+            CrashAfter(1, 13),
+            Round,
+            LoseIndex(1),
+            User(1, Rename(3, 1)),
+        ],
+    );
+}
+
+/// What won a path was lost with the state of its author; what lost there was not preserved, since the path was taken for a
+/// move in dispute that somebody else had to settle.
+#[test]
+fn a_loser_is_preserved_where_nobody_holds_the_winner() {
+    check(
+        2,
+        1769867132,
+        &[
+            User(0, Write(0, 1)),
+            Round,
+            User(0, Rename(0, 8)),
+            Exchange(0, 1, 6),
+            User(1, Write(0, 2)),
+            Backup(0),
+            User(0, Write(0, 3)),
+            Scan(0),
+            Exchange(0, 1, 0),
+            RestoreAll(0),
+        ],
+    );
+}
+
+/// A file that followed a move joined an older version of equal value. Who had that one never heard that the deletion there
+/// was replaced.
+#[test]
+fn a_join_hides_nothing_that_was_replaced() {
+    check(
+        3,
+        1766592140,
+        &[
+            User(0, MakeDirectory(3)),
+            User(0, MakeDirectory(6)),
+            User(0, Write(7, 2)),
+            Round,
+            UserAfter(2, 9, Rename(7, 2)),
+            Exchange(2, 0, 7),
+            Exchange(0, 2, 0),
+            Clone(2),
+            User(2, Delete(9)),
+            UserAfter(0, 1, Delete(2)),
+            Scan(2),
+            User(2, Rename(2, 7)),
+        ],
+    );
+}

@@ -6,6 +6,7 @@ use replicat_sim::op::{History, Op};
 mod budget;
 mod lost_state;
 mod moves;
+mod put_back;
 mod regressions;
 
 /// A history must pass. What its operations leave open is left to the salt, so that some others are tried as well.

@@ -194,3 +194,49 @@ fn a_file_moved_back_where_it_was_known_all_along_stays() {
         ],
     );
 }
+
+/// Two files were moved across each other, one there and back. Each replica let the other's leave, since its own was there,
+/// and told that its own stays: for ever.
+#[test]
+fn moves_in_a_circle_come_to_rest() {
+    check(
+        2,
+        1765962044,
+        &[
+            User(0, Write(2, 1)),
+            Round,
+            User(0, Rename(2, 0)),
+            UserAfter(0, 8, Rename(0, 1)),
+            User(1, Rename(2, 1)),
+            CrashAfter(1, 9),
+            Scan(0),
+            Exchange(0, 1, 0),
+            Exchange(0, 1, 0),
+            User(1, Rename(1, 0)),
+        ],
+    );
+}
+
+/// A file was described anew here; elsewhere it was moved and written. It followed, lost to what had been made from it, and
+/// was overwritten before its copy was made: the copy was not withdrawn with it.
+#[test]
+fn a_copy_of_what_followed_is_withdrawn_with_it() {
+    check(
+        3,
+        1769950701,
+        &[
+            User(0, MakeDirectory(3)),
+            User(0, Write(0, 1)),
+            Round,
+            User(1, Rewrite(0)),
+            User(2, Rename(0, 5)),
+            Scan(1),
+            User(2, Write(5, 2)),
+            Scan(2),
+            Exchange(2, 0, 0),
+            Apply(0, 0, 2),
+            Exchange(1, 0, 0),
+            User(1, Write(0, 3)),
+        ],
+    );
+}

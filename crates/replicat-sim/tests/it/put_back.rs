@@ -1,0 +1,84 @@
+//! Histories of files that were deleted, described or replaced, and put back, that once failed, cut down.
+
+use replicat_sim::op::Act::*;
+use replicat_sim::op::Op::*;
+
+use crate::check;
+
+/// A user deleted a file and put it back, while one that somebody else had made there was on its way. The deletion took the
+/// file that was put back for the one that it had deleted.
+#[test]
+fn a_file_put_back_where_another_is_on_its_way_stays() {
+    check(
+        3,
+        1770155210,
+        &[
+            User(0, Write(0, 1)),
+            UserAfter(2, 5, PutBack(0)),
+            User(2, Write(0, 2)),
+            Scan(2),
+            User(2, Delete(0)),
+            Round,
+        ],
+    );
+}
+
+/// A user put a file back where it had been deleted elsewhere, and deleted it again. That was not told, as the path was to be
+/// empty anyway; then somebody wrote it in knowledge of the first deletion alone.
+#[test]
+fn a_second_deletion_is_told() {
+    check(
+        2,
+        1772089795,
+        &[
+            User(0, Write(0, 3)),
+            Round,
+            User(1, Write(0, 4)),
+            User(0, Delete(0)),
+            Scan(0),
+            Exchange(1, 0, 4),
+            User(0, Write(0, 7)),
+            User(1, PutBack(0)),
+            Scan(1),
+            User(1, Delete(0)),
+        ],
+    );
+}
+
+/// A user replaced his file, which had lost to a directory, by a directory. That was taken for the one that was to come, and
+/// the end of the file was not told; the directory was deleted elsewhere, and the file, which was nowhere, had the path.
+#[test]
+fn a_loser_that_gives_way_to_the_winner_is_gone() {
+    check(
+        2,
+        1769856009,
+        &[
+            User(0, MakeDirectory(3)),
+            Round,
+            User(1, BecomeDirectory(5)),
+            User(0, Write(5, 2)),
+            Scan(1),
+            Scan(0),
+            User(1, Delete(5)),
+            User(0, BecomeDirectory(5)),
+            Exchange(0, 1, 5),
+        ],
+    );
+}
+
+/// A user gave his edit the permissions that another had given the file: then it looks as it is to look, and is not replaced.
+#[test]
+fn an_edit_described_as_it_is_to_be_stays() {
+    check(
+        3,
+        1767450209,
+        &[
+            User(0, Write(0, 3)),
+            Round,
+            User(2, Chmod(0, 1)),
+            UserAfter(0, 10, Write(0, 5)),
+            Round,
+            User(0, Chmod(0, 1)),
+        ],
+    );
+}
