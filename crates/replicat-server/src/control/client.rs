@@ -77,7 +77,7 @@ pub fn ask<E: From<ClientError>>(
 
 fn refused(object: &Object) -> ClientError {
     let text = |key: &str| object.get(key).and_then(|value| value.as_str());
-    let code = object.get("exit_code").and_then(|code| code.as_u64());
+    let code = object.get("exit_code").and_then(serde_json::Value::as_u64);
     ClientError::Refused {
         kind: text("kind").unwrap_or_default().to_owned(),
         message: text("message").unwrap_or_default().to_owned(),

@@ -7,11 +7,14 @@ use replicat_core::entry::Timestamp;
 use replicat_core::path::RelPath;
 use replicat_engine::inspection::{Keep, Resolution, Restoration};
 use replicat_engine::live::{FolderState, FolderStatus};
+use replicat_engine::report::Brake;
+use replicat_net::{NodeName, Role};
 use serde_json::{Map, Value, json};
 
 use crate::server::{
     FolderEventRecord, FolderReport, Node, NodeStatus, ServerReport, ServerStatus,
 };
+use crate::settings::FolderName;
 use crate::workers::WorkerStatus;
 
 /// A JSON object.
@@ -120,10 +123,10 @@ pub(crate) fn peer(node: &Node) -> Object {
     put(
         &mut object,
         "name",
-        node.name.as_ref().map(|name| name.as_str()),
+        node.name.as_ref().map(NodeName::as_str),
     );
     put(&mut object, "address", node.address.as_str());
-    put(&mut object, "role", node.role.map(|role| role.as_str()));
+    put(&mut object, "role", node.role.map(Role::as_str));
     put(&mut object, "status", node.status.as_str());
     if let NodeStatus::Unreachable { reason } | NodeStatus::Refused { reason } = &node.status {
         put(&mut object, "reason", reason.as_str());
@@ -186,7 +189,7 @@ fn put_detail(object: &mut Object, detail: &FolderStatus) {
         Value::Object(object)
     });
     put(object, "skipped", skipped.collect::<Vec<_>>());
-    put(object, "brake", detail.brake.map(|brake| brake.kind()));
+    put(object, "brake", detail.brake.map(Brake::kind));
     put(object, "watched_only", detail.watched_only);
     put(object, "queue", detail.queue);
     put(object, "bytes_received", detail.bytes_received);
@@ -201,7 +204,7 @@ pub fn event(record: &FolderEventRecord) -> Object {
     put(&mut object, "time", time(event.time));
     put(&mut object, "name", event.name.as_str());
     put(&mut object, "source", event.source.as_str());
-    let folder = record.folder.as_ref().map(|folder| folder.as_str());
+    let folder = record.folder.as_ref().map(FolderName::as_str);
     put(&mut object, "folder", folder);
     put_bytes(&mut object, "path", event.path.as_bytes());
     if let Some(source) = &event.source_path {
@@ -236,7 +239,7 @@ pub(crate) fn restoration(restoration: &Restoration) -> Object {
 }
 
 /// Which folders something was done to.
-pub(crate) fn done_to(kind: &str, folders: &[crate::settings::FolderName]) -> Object {
+pub(crate) fn done_to(kind: &str, folders: &[FolderName]) -> Object {
     let mut object = object(kind);
     let names = folders.iter().map(ToString::to_string);
     put(&mut object, "folders", names.collect::<Vec<_>>());

@@ -36,8 +36,8 @@ pub(crate) struct Service {
 
 /// Why a command was not carried out.
 enum Problem {
-    Server(ServerError),
-    Sync(SyncError),
+    Server(Box<ServerError>),
+    Sync(Box<SyncError>),
     Usage(String),
     /// Whoever asked is gone.
     Gone,
@@ -45,13 +45,13 @@ enum Problem {
 
 impl From<ServerError> for Problem {
     fn from(error: ServerError) -> Self {
-        Self::Server(error)
+        Self::Server(Box::new(error))
     }
 }
 
 impl From<SyncError> for Problem {
     fn from(error: SyncError) -> Self {
-        Self::Sync(error)
+        Self::Sync(Box::new(error))
     }
 }
 

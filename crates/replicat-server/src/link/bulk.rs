@@ -202,7 +202,7 @@ impl BulkLane {
                         return Ok(());
                     }
                     match &folder {
-                        Some(folder) => batch.put_want(folder.as_ref(), want)?,
+                        Some(folder) => batch.put_want(folder.as_ref(), &want)?,
                         None => batch.put(Part::Missing)?,
                     }
                 }
@@ -290,7 +290,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Answers a want, in pieces if it is long.
-    fn put_want(&mut self, folder: &dyn Replica, want: Want) -> Result<(), SendError> {
+    fn put_want(&mut self, folder: &dyn Replica, want: &Want) -> Result<(), SendError> {
         let end = want.offset.saturating_add(want.length);
         let mut offset = want.offset;
         loop {

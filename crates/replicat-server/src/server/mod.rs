@@ -36,7 +36,7 @@ use peers::Peers;
 pub use builder::ServerBuilder;
 pub use error::ServerError;
 pub use hub::FolderEventRecord;
-pub use serve::{ServeOptions, bootstrap_and_serve, serve};
+pub use serve::{ReadSettings, ServeOptions, Started, bootstrap_and_serve, serve};
 pub use status::{FolderReport, LinkStatus, Node, NodeStatus, ServerReport, ServerStatus};
 
 /// The servers of this process, for [`send_event`].

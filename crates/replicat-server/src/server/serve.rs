@@ -8,15 +8,20 @@ use super::systemd::Systemd;
 use super::{ReplicatServer, ServerError};
 use crate::settings::{Settings, SettingsError, set_global_settings};
 
+/// Reads settings anew.
+pub type ReadSettings = dyn Fn() -> Result<Settings, SettingsError> + Send + Sync;
+/// Is told of a server that has started.
+pub type Started = dyn FnOnce(&ReplicatServer) + Send;
+
 /// What a serving process has beside its settings.
 #[derive(Default)]
 pub struct ServeOptions {
     /// Reads the settings anew on SIGHUP; without it, the signal does nothing.
-    pub reload: Option<Box<dyn Fn() -> Result<Settings, SettingsError> + Send + Sync>>,
+    pub reload: Option<Box<ReadSettings>>,
     /// Where the service manager listens: what `NOTIFY_SOCKET` says.
     pub notify_socket: Option<PathBuf>,
     /// Is called with the server once it has started.
-    pub started: Option<Box<dyn FnOnce(&ReplicatServer) + Send>>,
+    pub started: Option<Box<Started>>,
 }
 
 /// Starts a node and serves until SIGTERM or SIGINT, or until [`ReplicatServer::shutdown`] of another handle. The
@@ -79,10 +84,8 @@ fn reloading() -> String {
     format!("RELOADING=1\nMONOTONIC_USEC={microseconds}")
 }
 
-type Read = dyn Fn() -> Result<Settings, SettingsError> + Send + Sync;
-
 /// Settings that cannot be used change nothing.
-async fn reload(server: &ReplicatServer, read: Option<&Read>) {
+async fn reload(server: &ReplicatServer, read: Option<&ReadSettings>) {
     let Some(read) = read else {
         return;
     };

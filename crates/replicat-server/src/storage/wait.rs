@@ -37,6 +37,8 @@ pub struct WaitTimeout {
 ///
 /// # Errors
 /// If a minute was not enough.
+// Mostly a plain value: to borrow it would only burden the callers.
+#[allow(clippy::needless_pass_by_value)]
 pub fn wait_for<T: ?Sized, R: PartialEq>(
     tracker: &T,
     folder: &RelPath,

@@ -191,7 +191,7 @@ impl ControlFrame {
                 if offer.folders.len() > FOLDERS_MAX {
                     return Err(FrameError::Field("folders"));
                 }
-                let folders = offer.folders.into_iter().map(FolderOffer::from_wire);
+                let folders = offer.folders.iter().map(FolderOffer::from_wire);
                 Ok(Self::Offer(folders.collect::<Result<_, _>>()?))
             }
             ControlBody::Session(session) => Ok(Self::Session {
@@ -232,7 +232,7 @@ impl FolderOffer {
         }
     }
 
-    fn from_wire(offered: schema::OfferedFolder) -> Result<Self, FrameError> {
+    fn from_wire(offered: &schema::OfferedFolder) -> Result<Self, FrameError> {
         Ok(Self {
             folder: folder_id(&offered.folder)?,
             name: offered
@@ -268,7 +268,7 @@ impl BulkFrame {
     pub(crate) fn decode(frame: Bytes) -> Result<Self, FrameError> {
         let bulk = schema::Bulk::decode(frame)?;
         match bulk.body.ok_or(FrameError::Field("body"))? {
-            BulkBody::Request(request) => Request::from_wire(request).map(Self::Request),
+            BulkBody::Request(request) => Request::from_wire(&request).map(Self::Request),
             BulkBody::Reply(reply) => {
                 let parts = reply.parts.into_iter().map(Part::from_wire);
                 Ok(Self::Reply {
@@ -301,12 +301,12 @@ impl Request {
         }
     }
 
-    fn from_wire(request: schema::Request) -> Result<Self, FrameError> {
+    fn from_wire(request: &schema::Request) -> Result<Self, FrameError> {
         if request.wants.len() > WANTS_MAX {
             return Err(FrameError::Field("wants"));
         }
         let subject = if request.manifest.is_empty() {
-            let wants = request.wants.into_iter().map(want);
+            let wants = request.wants.iter().map(want);
             Subject::Pieces(wants.collect::<Result<_, _>>()?)
         } else {
             Subject::Manifest(content(&request.manifest)?)
@@ -346,7 +346,7 @@ impl Part {
     }
 }
 
-fn want(want: schema::Want) -> Result<Want, FrameError> {
+fn want(want: &schema::Want) -> Result<Want, FrameError> {
     want.offset
         .checked_add(want.length)
         .ok_or(FrameError::Field("length"))?;
@@ -472,7 +472,7 @@ mod tests {
             offset: 1,
             length,
         };
-        assert!(super::want(want(u64::MAX, b"a")).is_err());
-        assert!(super::want(want(1, b"../a")).is_err());
+        assert!(super::want(&want(u64::MAX, b"a")).is_err());
+        assert!(super::want(&want(1, b"../a")).is_err());
     }
 }

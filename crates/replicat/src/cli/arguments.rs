@@ -33,7 +33,7 @@ pub(crate) enum Command {
     /// Make directories equal
     Sync(SyncArguments),
     /// Keep folders in sync with other nodes, live
-    Serve(ServeArguments),
+    Serve(Box<ServeArguments>),
     /// Make the secret that all nodes of a cluster share
     Keygen(KeygenArguments),
     /// Show three nodes at work, in a temporary place

@@ -29,7 +29,7 @@ pub(crate) enum Failure {
     /// A path cannot be one of a root.
     Path { path: PathBuf, problem: String },
     /// A node could not be started, or not do as it was told.
-    Server(ServerError),
+    Server(Box<ServerError>),
     /// A node that was asked did not answer, or refused.
     Client(ClientError),
     /// No node runs here.
@@ -64,13 +64,13 @@ impl From<SyncError> for Failure {
 
 impl From<SettingsError> for Failure {
     fn from(error: SettingsError) -> Self {
-        Self::Server(error.into())
+        ServerError::from(error).into()
     }
 }
 
 impl From<ServerError> for Failure {
     fn from(error: ServerError) -> Self {
-        Self::Server(error)
+        Self::Server(Box::new(error))
     }
 }
 

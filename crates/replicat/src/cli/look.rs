@@ -14,6 +14,7 @@ use replicat::inspection::{Keep, Resolution, Restoration, Revision};
 use replicat::options::RootLocation;
 use replicat_core::path::RelPath;
 use replicat_fs::filter::STATE_DIRECTORY_NAME;
+use serde_json::Value;
 
 use super::arguments::{
     KeepChoice, LookArguments, PathArguments, ResolveArguments, RestoreArguments, RootArguments,
@@ -267,7 +268,7 @@ fn restore_live(
         path: path.into(),
         revision: revision.map(|revision| revision.0),
     })?;
-    let number = |key: &str| answer.get(key).and_then(|number| number.as_u64());
+    let number = |key: &str| answer.get(key).and_then(Value::as_u64);
     let restored = number("revision").and_then(|number| number.try_into().ok());
     Ok(Restoration {
         path: json::path(&answer, "path").unwrap_or_else(|| path.clone()),

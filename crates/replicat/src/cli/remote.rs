@@ -191,7 +191,7 @@ impl RemoteSync<'_> {
                 problem: "a sync with another host needs the cluster key".to_owned(),
                 hint: "give the one of its nodes with --cluster-key-file or REPLICAT_CLUSTER_KEY",
             },
-            other => Failure::Server(other),
+            other => other.into(),
         })?;
         let mut seen = Seen::default();
         seen.copies
@@ -221,7 +221,7 @@ impl RemoteSync<'_> {
         let added = server.add_folder(folder).await;
         added.map_err(|error| match error {
             ServerError::Folder { source, .. } => Failure::Sync(source),
-            other => Failure::Server(other),
+            other => other.into(),
         })?;
         self.until_done(server, seen).await
     }
