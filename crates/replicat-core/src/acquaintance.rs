@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::entry::Entry;
+use crate::entry::{Entry, Version};
 use crate::id::ReplicaId;
 use crate::message::{Hello, PROTOCOL_VERSION};
 use crate::path::RelPath;
 use crate::replica::Replica;
 use crate::session::SessionError;
 use crate::store::{Member, Store, StoreError};
-use crate::version::VersionVector;
+use crate::version::{Dot, VersionVector};
 
 impl<S: Store> Replica<S> {
     /// The first message of a session.
@@ -36,9 +36,12 @@ impl<S: Store> Replica<S> {
     pub(crate) fn merge_entries(
         &mut self,
         entries: Vec<(RelPath, Entry)>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), SessionError> {
         for (path, theirs) in entries {
             let mut record = self.record(&path)?;
+            if let Some(dot) = self.unheard_of(&record.entry, &theirs) {
+                return Err(self.lost_past(dot.counter)?);
+            }
             let mut merged = record.entry.clone();
             if merged.merge(&theirs) {
                 self.change_entry(&path, &mut record, merged)?;
@@ -46,6 +49,29 @@ impl<S: Store> Replica<S> {
             }
         }
         Ok(())
+    }
+
+    /// An event of this replica's own that it knows nothing of: what it made itself is here, or replaced by what is here.
+    fn unheard_of(&self, ours: &Entry, theirs: &Entry) -> Option<Dot> {
+        let own = self.identity().replica;
+        let mut versions = theirs.versions().iter().filter(|v| v.dot.replica == own);
+        let is_known = |version: &Version| {
+            let mut held = ours.versions().iter();
+            held.any(|held| held.dot == version.dot || held.replaces(version))
+        };
+        versions.find(|v| !is_known(v)).map(|version| version.dot)
+    }
+
+    /// Notes up to where this replica's past is its own, if an event with `counter` is not.
+    fn lost_past(&mut self, counter: u64) -> Result<SessionError, StoreError> {
+        let mut identity = self.identity().clone();
+        let earlier = identity.published.iter().rev();
+        let common = earlier.copied().find(|told| *told < counter);
+        if let Some(common) = common.filter(|common| *common < identity.confirmed) {
+            identity.confirmed = common;
+            self.set_identity(identity)?;
+        }
+        Ok(SessionError::Restored)
     }
 
     /// Notes the names and the progress of the replicas that the other speaks of.
@@ -103,20 +129,23 @@ impl<S: Store> Replica<S> {
         Ok(())
     }
 
-    /// Checks what another knows of this replica's own events against what it has told.
+    /// Checks what another knows of this replica's own events against what it has told. Whoever knows of something else
+    /// knows a past, or a twin, that this state does not; what was told before that is common to both.
     pub(crate) fn hear_of(&mut self, theirs: &VersionVector) -> Result<(), SessionError> {
         let mut identity = self.identity().clone();
         let counter = theirs.get(identity.replica);
-        if counter <= identity.confirmed {
+        if identity.published.contains(&counter) {
+            if counter > identity.confirmed {
+                identity.confirm(counter);
+                self.set_identity(identity)?;
+            }
             return Ok(());
         }
-        if !identity.published.contains(&counter) {
-            return Err(SessionError::Restored);
+        let is_old = !identity.published.iter().any(|told| *told < counter);
+        if is_old && counter <= identity.confirmed {
+            return Ok(());
         }
-        identity.confirmed = counter;
-        identity.published.retain(|told| *told > counter);
-        self.set_identity(identity)?;
-        Ok(())
+        Err(self.lost_past(counter)?)
     }
 
     /// Notes, before others are told, up to where they will know of this replica's own events.

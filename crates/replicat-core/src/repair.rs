@@ -5,7 +5,7 @@ use crate::entry::Entry;
 use crate::message::{TreePage, TreeReply, TreeRow};
 use crate::path::RelPath;
 use crate::replica::Replica;
-use crate::session::ENTRIES_BYTES;
+use crate::session::{ENTRIES_BYTES, SessionError};
 use crate::store::{Children, Digest, Store, StoreError};
 
 /// How many children go into one page.
@@ -151,7 +151,7 @@ impl<S: Store> Replica<S> {
     pub(crate) fn take_tree_reply(
         &mut self,
         entries: Vec<(RelPath, Entry)>,
-    ) -> Result<Vec<Vec<(RelPath, Entry)>>, StoreError> {
+    ) -> Result<Vec<Vec<(RelPath, Entry)>>, SessionError> {
         let paths: Vec<RelPath> = entries.iter().map(|(path, _)| path.clone()).collect();
         self.merge_entries(entries)?;
         let mut messages = vec![Vec::new()];

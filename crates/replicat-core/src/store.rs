@@ -35,9 +35,23 @@ pub struct Identity {
     pub counter: u64,
     /// Its highest counter, under `replica`, that some other replica is known to have.
     pub confirmed: u64,
-    /// The counters above `confirmed` that it has told others of, under `replica`, ascending. A counter that
-    /// others know of and that is not among them was used by a past or a twin that this state does not know.
+    /// The counters that it has told others of, under `replica`, ascending: all above `confirmed`, and the last ones up to
+    /// there. A counter that others know of and that is not among them, nor before the first of them, was used by a past
+    /// or a twin that this state does not know.
     pub published: Vec<u64>,
+}
+
+/// How many confirmed counters are remembered.
+const CONFIRMED_KEPT_MAX: usize = 64;
+
+impl Identity {
+    /// Notes that another replica has the events up to `counter`.
+    pub(crate) fn confirm(&mut self, counter: u64) {
+        self.confirmed = counter;
+        let confirmed = self.published.partition_point(|told| *told <= counter);
+        self.published
+            .drain(..confirmed.saturating_sub(CONFIRMED_KEPT_MAX));
+    }
 }
 
 /// What is known of another replica of the folder, or of this one.

@@ -123,6 +123,16 @@ impl Oracle {
         }
     }
 
+    /// What filters hid at `path` is gone.
+    pub fn hidden(&mut self, path: &RelPath, disk: &Disk) {
+        let nodes = disk.tree().nodes.iter();
+        for (_, node) in nodes.filter(|(found, _)| found.is_within(path)) {
+            if let Some(content) = node.kind.content() {
+                self.fates.entry(content).or_default().may_vanish = true;
+            }
+        }
+    }
+
     /// A user moved `content`.
     pub fn moved(&mut self, content: Content) {
         self.fates.entry(content).or_default().may_return = true;

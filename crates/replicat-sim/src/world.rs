@@ -305,6 +305,10 @@ impl World {
             let node = &mut self.nodes[replica];
             let before = std::mem::replace(&mut node.disk, backup.disk);
             while node.disk.next_serial() < before.serial() {}
+            if let Some(excluded) = &node.excluded {
+                // What a user moved there was told as deleted, and now it is gone from there as well.
+                self.oracle.hidden(excluded, &before);
+            }
             node.disk.sync();
             let others = disks_but(&self.nodes, replica);
             self.oracle

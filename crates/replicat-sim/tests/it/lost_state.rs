@@ -110,37 +110,6 @@ fn what_lost_where_it_was_moved_is_preserved_from_where_it_stands() {
     );
 }
 
-/// With its clock behind, a restored replica gave to new events the counters that lost ones had had.
-#[test]
-fn a_restored_replica_counts_differently() {
-    check(
-        5,
-        1770179253,
-        &[
-            User(0, MakeDirectory(11)),
-            User(0, Write(0, 1)),
-            User(0, Write(1, 2)),
-            User(0, Write(0, 3)),
-            Round,
-            Keep(4, 0),
-            UserAfter(4, 3, Rename(0, 1)),
-            User(2, Rename(1, 1)),
-            Scan(0),
-            Apply(3, 0, 2),
-            Scan(3),
-            Scan(3),
-            Clock(0, -4509),
-            Scan(0),
-            Backup(0),
-            User(0, Rename(0, 1)),
-            Scan(0),
-            Exchange(0, 3, 0),
-            RestoreAll(0),
-            User(0, PutBack(1)),
-        ],
-    );
-}
-
 /// A directory was renamed by a replica that had lost its index, before the others brought its file from its old identity.
 /// That file waited at its old path for somebody who held it to carry it along.
 #[test]
