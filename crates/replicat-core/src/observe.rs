@@ -147,7 +147,12 @@ impl<S: Store> Replica<S> {
             .as_ref()
             .filter(|before| before.payload != payload)
             .cloned();
+        let came = self.is_known_elsewhere(path, &payload, &fingerprint)?;
         let mut draft = draft_of_change(now, before, payload, metadata, changed, touched);
+        if came && lost.is_some() {
+            // A file that was moved here, as in a swap, was not made from what stood here.
+            draft.base = None;
+        }
         match &record.local {
             None => self.acknowledge_absence(path, &record, &mut draft)?,
             Some(old) => {

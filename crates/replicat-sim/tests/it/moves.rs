@@ -240,3 +240,24 @@ fn a_copy_of_what_followed_is_withdrawn_with_it() {
         ],
     );
 }
+
+/// Two files were swapped. The one that was looked at first was taken for an edit of the other, and superseded it where
+/// somebody else had put it back.
+#[test]
+fn a_file_that_was_swapped_is_no_edit_of_the_other() {
+    check(
+        2,
+        3963250497,
+        &[
+            User(0, Write(1, 2)),
+            User(0, Write(0, 3)),
+            Round,
+            User(1, Rename(0, 1)),
+            User(0, Swap(0, 1)),
+            Scan(0),
+            Exchange(0, 1, 0),
+            Scan(1),
+            User(1, Rename(1, 0)),
+        ],
+    );
+}
