@@ -143,16 +143,11 @@ impl<S: Store> Replica<S> {
             }
             return Ok(Observed::Nothing);
         }
-        let lost = before
-            .as_ref()
-            .filter(|before| before.payload != payload)
-            .cloned();
-        let came = self.is_known_elsewhere(path, &payload, &fingerprint)?;
+        let lost = (before.clone()).filter(|before| before.payload != payload);
+        // A file that was moved here, as in a swap, was not made from what stood here.
+        let came = lost.is_some() && self.is_known_elsewhere(path, &payload, &fingerprint)?;
         let mut draft = draft_of_change(now, before, payload, metadata, changed, touched);
-        if came && lost.is_some() {
-            // A file that was moved here, as in a swap, was not made from what stood here.
-            draft.base = None;
-        }
+        draft.base = draft.base.filter(|_| !came);
         match &record.local {
             None => self.acknowledge_absence(path, &record, &mut draft)?,
             Some(old) => {
