@@ -1,6 +1,6 @@
 //! Telling those who listen what happened, and how the folder stands.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -189,19 +189,18 @@ pub(super) fn new_status(settings: &LiveSettings, local: &LocalReplica) -> Folde
 
 /// Changes of this directory. A renaming is told as one change, not as a coming and a going, nor for what it carries along.
 fn changes_here(observed: &[Observed]) -> Vec<PathChange> {
-    let mut moves: Vec<(RelPath, RelPath)> = Vec::new();
+    let mut moves: BTreeMap<&RelPath, &RelPath> = BTreeMap::new();
     for seen in observed {
         if let ObservedChange::Moved { to } = &seen.change {
-            moves.push((seen.path.clone(), to.clone()));
+            moves.insert(&seen.path, to);
         }
     }
-    moves.sort();
+    // What a directory carries along goes from below its old path to the same name below its new one.
     let carried = |from: &RelPath, to: &RelPath| {
-        moves
-            .iter()
-            .any(|(old, new)| old != from && from.rebase(old, new).as_ref() == Some(to))
+        let above = from.parent().and_then(|above| moves.get(&above).copied());
+        from.name() == to.name() && above.is_some() && above == to.parent().as_ref()
     };
-    let arrived: BTreeSet<&RelPath> = moves.iter().map(|(_, to)| to).collect();
+    let arrived: BTreeSet<&RelPath> = moves.values().copied().collect();
     let mut changes = Vec::new();
     for seen in observed {
         let (path, action) = match &seen.change {
