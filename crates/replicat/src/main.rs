@@ -2,6 +2,11 @@
 
 mod cli;
 
+/// Records travel from the thread that reads them to the one that writes them, and are freed there: the system's allocator
+/// takes a tenth of a first sync's time for that, this one a third of it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::process::ExitCode {
     cli::run()
 }
