@@ -7,6 +7,7 @@
 //! tree of more directories than the kernel's queue has places (16,384) can make it overflow, and each overflow
 //! asks for another scan; it also walks by path, outside the root's descriptor, and into ignored directories.
 
+mod renames;
 mod settling;
 #[cfg(test)]
 mod tests;
@@ -28,7 +29,9 @@ use rustix::io::Errno;
 use crate::error::FsError;
 use crate::filter::{Filter, IGNORE_FILE_NAME, PathFilter, STATE_DIRECTORY_NAME};
 use crate::root::Root;
-use settling::Settling;
+pub use renames::RENAME_TIMEOUT;
+use renames::{Cookie, Departures};
+use settling::{QUIET, Settling};
 use watches::{Coverage, WatchNumber, Watches};
 
 /// How much is read from the kernel's queue at once.
@@ -77,6 +80,7 @@ impl Watcher {
             filter: filter.clone(),
             watches,
             settling: Settling::default(),
+            departures: Departures::default(),
             overflow: Debt::None,
             limit: debt(coverage),
             sender,
@@ -143,6 +147,7 @@ enum Woken {
 struct Raw {
     number: WatchNumber,
     flags: ReadFlags,
+    cookie: Cookie,
     name: Option<Vec<u8>>,
 }
 
@@ -151,6 +156,7 @@ struct Watch {
     filter: Filter,
     watches: Watches,
     settling: Settling,
+    departures: Departures,
     overflow: Debt,
     limit: Debt,
     sender: Sender<WatchEvent>,
@@ -176,8 +182,10 @@ impl Watch {
                     return;
                 }
             };
+            // One time for all: to take in a directory takes a while, and what belongs together is told together.
+            let now = Instant::now();
             for event in events {
-                self.take(root, &mut filter, event);
+                self.take(root, &mut filter, event, now);
             }
             if self.tell().is_err() {
                 return;
@@ -217,6 +225,7 @@ impl Watch {
                 Ok(event) => events.push(Raw {
                     number: event.wd(),
                     flags: event.events(),
+                    cookie: event.cookie(),
                     name: event.file_name().map(|name| name.to_bytes().to_vec()),
                 }),
                 Err(Errno::AGAIN) => return Ok(events),
@@ -229,7 +238,7 @@ impl Watch {
         }
     }
 
-    fn take(&mut self, root: &Root, filter: &mut PathFilter<'_>, event: Raw) {
+    fn take(&mut self, root: &Root, filter: &mut PathFilter<'_>, event: Raw, now: Instant) {
         if event.flags.contains(ReadFlags::QUEUE_OVERFLOW) {
             // Directories may have come unnoticed; they are watched before the scan that the overflow asks for.
             filter.forget_ignore_files();
@@ -245,7 +254,7 @@ impl Watch {
             return;
         };
         let Some(name) = event.name else {
-            self.note(directory);
+            self.note(directory, now);
             return;
         };
         if directory.is_root() && name == STATE_DIRECTORY_NAME {
@@ -255,7 +264,7 @@ impl Watch {
             // What is in scope changes with it, here and below.
             filter.forget_ignore_files();
             self.add_tree(root, filter, &directory);
-            self.note(directory);
+            self.note(directory, now);
             return;
         }
         let is_directory = event.flags.contains(ReadFlags::ISDIR);
@@ -269,7 +278,22 @@ impl Watch {
         if is_directory {
             self.follow(root, filter, &path, event.flags);
         }
-        self.note(path);
+        self.note_half(path, &event, now);
+    }
+
+    /// Notes a path that changed; halves of a rename as one.
+    fn note_half(&mut self, path: RelPath, event: &Raw, now: Instant) {
+        if event.flags.contains(ReadFlags::MOVED_FROM) {
+            self.departures.note(event.cookie, path.clone());
+            // It is due when it was quiet for a while, counted from then.
+            return self.note(path, now + RENAME_TIMEOUT.saturating_sub(QUIET));
+        }
+        if event.flags.contains(ReadFlags::MOVED_TO)
+            && let Some(from) = self.departures.take(event.cookie)
+        {
+            self.note(from, now);
+        }
+        self.note(path, now);
     }
 
     /// Watches a directory that came, and no longer one that went.
@@ -296,8 +320,8 @@ impl Watch {
         }
     }
 
-    fn note(&mut self, path: RelPath) {
-        if self.settling.note(path, Instant::now()).is_err() {
+    fn note(&mut self, path: RelPath, now: Instant) {
+        if self.settling.note(path, now).is_err() {
             self.overflow();
         }
     }

@@ -76,6 +76,30 @@ fn a_renamed_directory_is_watched_at_its_new_place() {
     assert!(!covers(&hints, "old/inner/file"), "{hints:?}");
 }
 
+/// While the watcher took in a renamed directory of some size, its old path fell due and was told by itself: a node took
+/// the rename for a deletion, read all files again, or was stopped by its brake.
+#[test]
+fn both_paths_of_a_renamed_directory_are_told_together() {
+    let scenery = Scenery::new();
+    for number in 0..3000 {
+        scenery.make(&format!("old/{number}"));
+    }
+    let watcher = watch(&scenery);
+    fs::rename(scenery.at("old"), scenery.at("new")).unwrap();
+    loop {
+        match watcher.events().recv_timeout(DEADLINE) {
+            Ok(WatchEvent::Changed(paths)) => {
+                let told = |name: &str| paths.contains(&path(name));
+                assert_eq!(told("old"), told("new"), "{paths:?}");
+                if told("new") {
+                    return;
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
 #[test]
 fn neither_the_state_nor_what_is_out_of_scope_is_told() {
     let mut scenery = Scenery::new();

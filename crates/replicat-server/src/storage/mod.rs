@@ -29,4 +29,4 @@ pub use wait::{WaitTimeout, wait_for};
 pub const OWNERSHIP_EXPIRATION_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long the first half of a rename waits for the other, on storages that tell of a rename in halves.
-pub const TRACKER_RENAME_TIMEOUT: Duration = Duration::from_millis(25);
+pub const TRACKER_RENAME_TIMEOUT: Duration = replicat_fs::watch::RENAME_TIMEOUT;
