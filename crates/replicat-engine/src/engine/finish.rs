@@ -16,8 +16,21 @@ use crate::report::{ChangeCounts, RootReport, SkipReason};
 /// How many pending paths are looked at at once.
 const PAGE_ROWS: usize = 512;
 
+/// Whether a run did all that it could.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// It did: what is not done now is skipped.
+    Complete,
+    /// It was cancelled, or stopped by a brake.
+    CutShort,
+}
+
 /// Ends a run that may have changed files.
-pub(super) fn finish(replicas: &mut [LocalReplica], equal: bool) -> Result<(), SyncError> {
+pub(super) fn finish(
+    replicas: &mut [LocalReplica],
+    equal: bool,
+    ending: Ending,
+) -> Result<(), SyncError> {
     let mut news = false;
     for local in replicas.iter_mut() {
         local.calm_itself()?;
@@ -32,6 +45,12 @@ pub(super) fn finish(replicas: &mut [LocalReplica], equal: bool) -> Result<(), S
     if news {
         // All learn from each other's greetings how far the others have come.
         exchange::converge(replicas)?;
+    }
+    if ending == Ending::Complete {
+        for local in replicas.iter_mut() {
+            local.skip_unfinished()?;
+            local.keep_skipped()?;
+        }
     }
     replicas.iter_mut().try_for_each(LocalReplica::commit)
 }
@@ -140,7 +159,7 @@ impl LocalReplica {
     }
 
     /// Lists what is still to be done and in scope, if no reason was given yet.
-    pub(super) fn skip_unfinished(&mut self) -> Result<(), SyncError> {
+    fn skip_unfinished(&mut self) -> Result<(), SyncError> {
         let mut unfinished = Vec::new();
         let filter = self.filter.clone();
         let root = std::sync::Arc::clone(&self.root);

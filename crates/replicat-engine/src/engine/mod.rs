@@ -36,6 +36,7 @@ use crate::event::{Phase, PlanTotals, Progress, Reporter, SyncEvent};
 use crate::options::{Mode, SyncOptions};
 use crate::report::{BrakeReport, Outcome, Statistics, SyncReport};
 use local::LocalReplica;
+use finish::Ending;
 use scan::{Scope, Seen, Surroundings};
 
 /// How often the run starts over because files changed under its hands.
@@ -137,7 +138,11 @@ impl Run<'_> {
             }
         }
         if self.options.mode == Mode::Apply {
-            finish::finish(&mut self.replicas, equal)?;
+            let ending = match self.is_stopped() {
+                true => Ending::CutShort,
+                false => Ending::Complete,
+            };
+            finish::finish(&mut self.replicas, equal, ending)?;
         }
         Ok(equal)
     }
@@ -238,9 +243,6 @@ impl Run<'_> {
         let mut skipped = Vec::new();
         let cancelled = self.options.cancellation.is_cancelled();
         for local in &mut self.replicas {
-            if self.brakes.is_empty() && !cancelled && self.options.mode == Mode::Apply {
-                local.skip_unfinished()?;
-            }
             skipped.append(&mut local.skipped);
         }
         let conflicts = conflicts::of_copies(&self.replicas[0], &self.copies)?;

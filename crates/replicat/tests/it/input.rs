@@ -2,4 +2,5 @@
 
 mod looking;
 mod refused;
+mod skipped;
 mod stopped;

@@ -186,6 +186,7 @@ impl Open {
         if now >= self.note_at {
             let noted = self.local.replica.note_applied();
             noted.map_err(|error| self.local.failed(error))?;
+            self.local.keep_skipped()?;
             self.note_at = now + NOTE_INTERVAL;
         }
         if now >= self.purge_at {
