@@ -4,3 +4,5 @@ mod looking;
 mod refused;
 mod skipped;
 mod stopped;
+
+pub(crate) use looking::objects;

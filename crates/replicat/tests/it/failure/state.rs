@@ -1,4 +1,4 @@
-//! s65, s66: the index is damaged, deleted, or older than it should be; s68: clocks.
+//! s65, s66: the index is damaged, deleted, or older than it should be.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,8 +8,6 @@ use crate::world::World;
 
 /// What happens to the bytes of an index.
 type Damage = fn(&mut Vec<u8>);
-
-const YEAR: i64 = 366 * 86_400;
 
 fn index(world: &World, root: usize) -> PathBuf {
     world.path(root, ".replicat/index.redb")
@@ -207,63 +205,5 @@ fn s66_what_is_written_again_after_a_restoration_is_not_taken_for_what_was_lost(
             );
         }
         assert!(!world.exists(last, "deleted"));
-    });
-}
-
-fn now() -> i64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    i64::try_from(now.unwrap().as_secs()).unwrap()
-}
-
-#[test]
-fn s68_clocks_a_year_off_lose_nothing() {
-    for offset in [-YEAR, YEAR] {
-        World::each(|world| {
-            let last = world.last();
-            world.write(0, "edited", "at first");
-            world.write(0, "deleted", "at first");
-            world.write(0, "contested", "at first");
-            world.settle();
-            // All that the last root writes is off by a year.
-            world.write(last, "edited", "by a clock that is off");
-            world.touch(last, "edited", now() + offset, 0);
-            world.write(last, "contested", "by a clock that is off");
-            world.touch(last, "contested", now() + offset, 0);
-            world.write(last, "deleted", "saved by a clock that is off");
-            world.touch(last, "deleted", now() + offset, 0);
-            world.write(0, "contested", "by a clock that is right");
-            world.remove(0, "deleted");
-            world.settle();
-            assert_eq!(world.read(0, "edited"), "by a clock that is off");
-            assert_eq!(world.read(0, "deleted"), "saved by a clock that is off");
-            let held: Vec<String> = world
-                .files()
-                .into_iter()
-                .map(|(_, content)| content)
-                .collect();
-            assert!(held.contains(&"by a clock that is off".to_owned()));
-            assert!(held.contains(&"by a clock that is right".to_owned()));
-        });
-    }
-}
-
-#[test]
-fn s68_a_clock_that_steps_back_is_not_taken_for_an_older_edit() {
-    World::each(|world| {
-        let last = world.last();
-        world.write(0, "file", "at first");
-        world.touch(0, "file", now() + YEAR, 0);
-        world.settle();
-        for (root, offset) in [(last, 0), (0, -YEAR), (last, -2 * YEAR)] {
-            let content = format!("edited at {offset}");
-            world.write(root, "file", &content);
-            world.touch(root, "file", now() + offset, 0);
-            let outcome = world.settle();
-            assert!(outcome.list("conflicts").is_empty(), "{outcome:#?}");
-            assert_eq!(world.read(0, "file"), content);
-        }
-        world.remove(0, "file");
-        world.settle();
-        assert_eq!(world.paths(), Vec::<String>::new());
     });
 }
