@@ -8,7 +8,7 @@ use replicat_core::store::Store;
 
 use super::local::{LocalReplica, SETTING_SYNCED};
 use super::scan::present;
-use super::{clock, exchange};
+use super::{clock, exchange, retention};
 use crate::error::SyncError;
 use crate::event::PlanTotals;
 use crate::report::{ChangeCounts, RootReport, SkipReason};
@@ -36,7 +36,7 @@ pub(super) fn finish(
         local.calm_itself()?;
         let noted = local.replica.note_applied();
         news |= noted.map_err(|error| local.failed(error))?;
-        purge(local)?;
+        retention::purge(local)?;
         if equal && local.pending()? == 0 {
             let now = clock::now_seconds().to_string();
             local.set_setting(SETTING_SYNCED, Some(now.as_bytes()))?;
@@ -53,15 +53,6 @@ pub(super) fn finish(
         }
     }
     replicas.iter_mut().try_for_each(LocalReplica::commit)
-}
-
-/// Drops what the trash need not keep any more.
-pub(super) fn purge(local: &LocalReplica) -> Result<(), SyncError> {
-    let Some(hands) = &local.hands else {
-        return Ok(());
-    };
-    let purged = hands.trash.purge(clock::now_seconds());
-    purged.map(drop).map_err(|error| local.fs_failed(error))
 }
 
 impl LocalReplica {

@@ -18,6 +18,7 @@ pub mod live;
 mod local;
 mod manifests;
 mod partners;
+mod retention;
 mod roots;
 mod scan;
 mod skipping;
@@ -35,8 +36,8 @@ use crate::error::SyncError;
 use crate::event::{Phase, PlanTotals, Progress, Reporter, SyncEvent};
 use crate::options::{Mode, SyncOptions};
 use crate::report::{BrakeReport, Outcome, Statistics, SyncReport};
-use local::LocalReplica;
 use finish::Ending;
+use local::LocalReplica;
 use scan::{Scope, Seen, Surroundings};
 
 /// How often the run starts over because files changed under its hands.

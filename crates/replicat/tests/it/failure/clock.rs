@@ -167,3 +167,31 @@ fn s68_one_machine_is_a_year_off() {
         assert_held(&world, &["contested here", "contested there"]);
     }
 }
+
+/// What syncs put in the trash is not cleared away because a clock says that it is old: neither one that is ahead, nor one
+/// that is right again after it was behind.
+#[test]
+fn s68_a_clock_that_is_off_does_not_empty_the_trash() {
+    if !has_program("faketime") {
+        return;
+    }
+    for days in [-DAYS, DAYS] {
+        World::each(|world| {
+            let last = world.last();
+            world.write(0, "edited", "the first version");
+            world.settle();
+            world.write(0, "edited", "the second version");
+            world.settle();
+            world.set_clock(days);
+            world.write(0, "edited", "the third version");
+            world.settle();
+            world.set_clock(0);
+            world.write(0, "edited", "the fourth version");
+            world.settle();
+            for version in ["first", "second", "third"] {
+                let content = format!("the {version} version");
+                assert!(world.in_trash(last, &content), "{days} days: {content}");
+            }
+        });
+    }
+}
