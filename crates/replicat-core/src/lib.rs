@@ -7,6 +7,7 @@
 //! The algorithm is explained in `docs/algorithm.md`.
 
 mod acquaintance;
+mod below;
 pub mod conflict;
 pub mod digest;
 pub mod entry;

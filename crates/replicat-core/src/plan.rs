@@ -387,35 +387,6 @@ impl<S: Store> Replica<S> {
         Ok(leave)
     }
 
-    /// Calls `visit` for each record below `directory`, until it returns false.
-    fn for_each_below(
-        &self,
-        directory: &RelPath,
-        mut visit: impl FnMut(&RelPath, &Record) -> Result<bool, StoreError>,
-    ) -> Result<(), StoreError> {
-        let mut open = vec![directory.clone()];
-        while let Some(directory) = open.pop() {
-            let mut after: Option<Vec<u8>> = None;
-            loop {
-                let page = self
-                    .store()
-                    .children(&directory, after.as_deref(), PAGE_ROWS)?;
-                let Some((last, _)) = page.last() else { break };
-                after = Some(last.clone());
-                for (name, record) in page {
-                    let Ok(path) = directory.join(&name) else {
-                        continue;
-                    };
-                    if !visit(&path, &record)? {
-                        return Ok(());
-                    }
-                    open.push(path);
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Records that a step was carried out: what the storage now holds at its path, `None` if nothing.
     ///
     /// # Errors

@@ -71,26 +71,10 @@ impl<S: Store> Replica<S> {
 
     fn digest_below(&self, directory: &RelPath) -> Result<Digest, StoreError> {
         let mut sum = Digest::default();
-        let mut open = vec![directory.clone()];
-        while let Some(directory) = open.pop() {
-            let mut after = Vec::new();
-            loop {
-                let children = self
-                    .store()
-                    .children(&directory, some(&after), ROWS_PER_PAGE)?;
-                let Some((last, _)) = children.last() else {
-                    break;
-                };
-                after.clone_from(last);
-                for (name, record) in children {
-                    let Ok(path) = directory.join(&name) else {
-                        continue;
-                    };
-                    sum = sum.plus(of_entry(&path, &record.entry));
-                    open.push(path);
-                }
-            }
-        }
+        self.for_each_below(directory, |path, record| {
+            sum = sum.plus(of_entry(path, &record.entry));
+            Ok(true)
+        })?;
         Ok(sum)
     }
 

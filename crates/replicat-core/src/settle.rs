@@ -3,6 +3,7 @@
 //! Runs when a session is complete. What it makes depends on the entries alone (and, for conflict copies, on who holds
 //! the loser), so that several replicas that make the same event join silently.
 
+use crate::below::{Below, Met};
 use crate::entry::{Carry, Entry, Metadata, Payload, Stamps, Timestamp, Version};
 use crate::path::RelPath;
 use crate::record::{Base, Record};
@@ -157,27 +158,18 @@ impl<S: Store> Replica<S> {
     /// Sees to whatever is live below a path that is no directory.
     fn settle_below(&mut self, now: Now, path: &RelPath) -> Result<usize, StoreError> {
         let mut made = 0;
-        let mut open = vec![path.clone()];
-        while let Some(directory) = open.pop() {
-            let mut after: Option<Vec<u8>> = None;
-            loop {
-                let page = self
-                    .store()
-                    .children(&directory, after.as_deref(), PAGE_ROWS)?;
-                let Some((last, _)) = page.last() else { break };
-                after = Some(last.clone());
-                for (name, record) in page {
-                    let Ok(child) = directory.join(&name) else {
-                        continue;
-                    };
-                    if record.entry.is_live() && !self.is_supported(&child)? {
-                        made += self.support(now, &child)?;
-                    }
-                    open.push(child);
+        let mut below = Below::of(path);
+        while let Some(met) = below.advance(self.store())? {
+            let Met::Children(children) = met else {
+                if self.record(path)?.entry.is_directory() {
+                    break;
                 }
-            }
-            if self.record(path)?.entry.is_directory() {
-                break;
+                continue;
+            };
+            for (child, record) in children {
+                if record.entry.is_live() && !self.is_supported(&child)? {
+                    made += self.support(now, &child)?;
+                }
             }
         }
         Ok(made)

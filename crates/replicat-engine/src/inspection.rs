@@ -36,7 +36,7 @@ pub struct Status {
     pub conflicts: u64,
     /// The brake that holds the root, until it is approved.
     pub brake: Option<Brake>,
-    /// What the last sync skipped.
+    /// What the last sync that was not cut short skipped, in path order.
     pub skipped: Vec<Skipped>,
     /// The other replicas of the folder, as far as they are known here.
     pub members: Vec<MemberStatus>,

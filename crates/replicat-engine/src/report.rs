@@ -1,5 +1,6 @@
 //! What a sync reports when it is over.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -145,7 +146,7 @@ pub enum SkipReason {
     /// It may not be read or written.
     Denied {
         /// What was being done, as a verb phrase.
-        action: &'static str,
+        action: Cow<'static, str>,
     },
     /// It kept changing while it was read or replaced.
     Changing,
@@ -165,7 +166,7 @@ pub enum SkipReason {
     /// The system refused.
     Io {
         /// What was being done, as a verb phrase.
-        action: &'static str,
+        action: Cow<'static, str>,
         /// What the system said.
         message: String,
     },

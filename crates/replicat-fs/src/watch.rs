@@ -253,14 +253,14 @@ impl Watch {
         let Some(directory) = self.watches.path(event.number).cloned() else {
             return;
         };
-        let Some(name) = event.name else {
+        let Some(name) = &event.name else {
             self.note(directory, now);
             return;
         };
-        if directory.is_root() && name == STATE_DIRECTORY_NAME {
+        if directory.is_root() && *name == STATE_DIRECTORY_NAME {
             return;
         }
-        if name == IGNORE_FILE_NAME {
+        if *name == IGNORE_FILE_NAME {
             // What is in scope changes with it, here and below.
             filter.forget_ignore_files();
             self.add_tree(root, filter, &directory);
@@ -268,7 +268,7 @@ impl Watch {
             return;
         }
         let is_directory = event.flags.contains(ReadFlags::ISDIR);
-        let Ok(path) = directory.join(&name) else {
+        let Ok(path) = directory.join(name) else {
             return;
         };
         // If the filter cannot tell, the scan will.

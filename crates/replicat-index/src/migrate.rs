@@ -12,13 +12,19 @@ const FORMAT: &[u8] = b"format";
 type Step = fn(&WriteTransaction) -> Result<(), Fault>;
 
 /// `STEPS[n]` makes format n + 1 of format n.
-const STEPS: [Step; FORMAT_VERSION as usize] = [add_history];
+const STEPS: [Step; FORMAT_VERSION as usize] = [add_history, add_skipped];
 
 /// Format 0 had neither a history nor settings.
 fn add_history(transaction: &WriteTransaction) -> Result<(), Fault> {
     for table in [Name::History, Name::Settings] {
         transaction.open_table(table.definition())?;
     }
+    Ok(())
+}
+
+/// Format 1 did not say what was skipped.
+fn add_skipped(transaction: &WriteTransaction) -> Result<(), Fault> {
+    transaction.open_table(Name::Skipped.definition())?;
     Ok(())
 }
 

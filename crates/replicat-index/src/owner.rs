@@ -171,7 +171,12 @@ impl Index {
         }
     }
 
-    fn set_row(&mut self, table: Name, key: &[u8], value: Option<Vec<u8>>) -> Result<(), Fault> {
+    pub(crate) fn set_row(
+        &mut self,
+        table: Name,
+        key: &[u8],
+        value: Option<Vec<u8>>,
+    ) -> Result<(), Fault> {
         self.overlay.set_row(table, key, value);
         self.flush_if_full()
     }

@@ -47,9 +47,11 @@ pub(crate) enum Name {
     History,
     /// name -> bytes of the owner.
     Settings,
+    /// path in path order -> why it was left out.
+    Skipped,
 }
 
-const DEFINITIONS: [(Name, Definition); 14] = [
+const DEFINITIONS: [(Name, Definition); 15] = [
     (Name::Entries, TableDefinition::new("entries")),
     (Name::Directories, TableDefinition::new("directories")),
     (
@@ -67,6 +69,7 @@ const DEFINITIONS: [(Name, Definition); 14] = [
     (Name::Manifests, TableDefinition::new("manifests")),
     (Name::History, TableDefinition::new("history")),
     (Name::Settings, TableDefinition::new("settings")),
+    (Name::Skipped, TableDefinition::new("skipped")),
 ];
 
 impl Name {

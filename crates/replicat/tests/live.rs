@@ -324,6 +324,28 @@ fn a_root_that_a_node_keeps_is_settled_by_the_node() {
 }
 
 #[test]
+fn what_a_node_skips_is_listed_while_it_runs_and_when_it_has_ended() {
+    let place = Place::new();
+    place.write("a/file", "1");
+    let pipe = place.path("a/pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let skipped = || place.ask(&["status", "a", "--json"])["skipped"].clone();
+    let expected = serde_json::json!([{"path": "pipe", "kind": "special",
+        "reason": "is a named pipe, which cannot be synced"}]);
+    let a = place.node("a", None);
+    until("the pipe is listed", || skipped() == expected);
+    assert_eq!(a.end(), 0);
+    assert_eq!(place.ask(&["status", "a", "--json"])["type"], "status");
+    assert_eq!(skipped(), expected);
+    fs::remove_file(&pipe).unwrap();
+    let a = place.node("a", None);
+    until("nothing is listed", || skipped() == serde_json::json!([]));
+    assert_eq!(a.end(), 0);
+    assert_eq!(skipped(), serde_json::json!([]));
+}
+
+#[test]
 fn what_cannot_be_served_is_named() {
     let place = Place::new();
     let a = place.node("a", None);

@@ -8,7 +8,7 @@ use replicat_core::store::Store;
 
 use super::local::{LocalReplica, SETTING_SYNCED};
 use super::scan::present;
-use super::{clock, exchange};
+use super::{clock, exchange, retention};
 use crate::error::SyncError;
 use crate::event::PlanTotals;
 use crate::report::{ChangeCounts, RootReport, SkipReason};
@@ -16,14 +16,27 @@ use crate::report::{ChangeCounts, RootReport, SkipReason};
 /// How many pending paths are looked at at once.
 const PAGE_ROWS: usize = 512;
 
+/// Whether a run did all that it could.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// It did: what is not done now is skipped.
+    Complete,
+    /// It was cancelled, or stopped by a brake.
+    CutShort,
+}
+
 /// Ends a run that may have changed files.
-pub(super) fn finish(replicas: &mut [LocalReplica], equal: bool) -> Result<(), SyncError> {
+pub(super) fn finish(
+    replicas: &mut [LocalReplica],
+    equal: bool,
+    ending: Ending,
+) -> Result<(), SyncError> {
     let mut news = false;
     for local in replicas.iter_mut() {
         local.calm_itself()?;
         let noted = local.replica.note_applied();
         news |= noted.map_err(|error| local.failed(error))?;
-        purge(local)?;
+        retention::purge(local)?;
         if equal && local.pending()? == 0 {
             let now = clock::now_seconds().to_string();
             local.set_setting(SETTING_SYNCED, Some(now.as_bytes()))?;
@@ -33,16 +46,13 @@ pub(super) fn finish(replicas: &mut [LocalReplica], equal: bool) -> Result<(), S
         // All learn from each other's greetings how far the others have come.
         exchange::converge(replicas)?;
     }
+    if ending == Ending::Complete {
+        for local in replicas.iter_mut() {
+            local.skip_unfinished()?;
+            local.keep_skipped()?;
+        }
+    }
     replicas.iter_mut().try_for_each(LocalReplica::commit)
-}
-
-/// Drops what the trash need not keep any more.
-pub(super) fn purge(local: &LocalReplica) -> Result<(), SyncError> {
-    let Some(hands) = &local.hands else {
-        return Ok(());
-    };
-    let purged = hands.trash.purge(clock::now_seconds());
-    purged.map(drop).map_err(|error| local.fs_failed(error))
 }
 
 impl LocalReplica {
@@ -140,7 +150,7 @@ impl LocalReplica {
     }
 
     /// Lists what is still to be done and in scope, if no reason was given yet.
-    pub(super) fn skip_unfinished(&mut self) -> Result<(), SyncError> {
+    fn skip_unfinished(&mut self) -> Result<(), SyncError> {
         let mut unfinished = Vec::new();
         let filter = self.filter.clone();
         let root = std::sync::Arc::clone(&self.root);

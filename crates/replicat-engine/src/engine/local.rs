@@ -24,7 +24,7 @@ use replicat_index::{Durability as Commit, Index, IndexError};
 use super::failure::Failure;
 use super::gleaned::Gleaned;
 use super::roots::GivenRoot;
-use super::{clock, partners, random_u64, random_u128};
+use super::{clock, partners, random_u64, random_u128, retention};
 use crate::error::SyncError;
 use crate::event::RootIndex;
 use crate::options::{Durability, ForeignRoot, MissingRoot, Mode, OwnerPolicy, SyncOptions};
@@ -358,6 +358,7 @@ impl<'given> Opening<'given> {
             gleaned: None,
         };
         local.check_identity(self.outside.is_some())?;
+        retention::begin(&local)?;
         Ok(local)
     }
 

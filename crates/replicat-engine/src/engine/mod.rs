@@ -18,6 +18,7 @@ pub mod live;
 mod local;
 mod manifests;
 mod partners;
+mod retention;
 mod roots;
 mod scan;
 mod skipping;
@@ -35,6 +36,7 @@ use crate::error::SyncError;
 use crate::event::{Phase, PlanTotals, Progress, Reporter, SyncEvent};
 use crate::options::{Mode, SyncOptions};
 use crate::report::{BrakeReport, Outcome, Statistics, SyncReport};
+use finish::Ending;
 use local::LocalReplica;
 use scan::{Scope, Seen, Surroundings};
 
@@ -137,7 +139,11 @@ impl Run<'_> {
             }
         }
         if self.options.mode == Mode::Apply {
-            finish::finish(&mut self.replicas, equal)?;
+            let ending = match self.is_stopped() {
+                true => Ending::CutShort,
+                false => Ending::Complete,
+            };
+            finish::finish(&mut self.replicas, equal, ending)?;
         }
         Ok(equal)
     }
@@ -238,9 +244,6 @@ impl Run<'_> {
         let mut skipped = Vec::new();
         let cancelled = self.options.cancellation.is_cancelled();
         for local in &mut self.replicas {
-            if self.brakes.is_empty() && !cancelled && self.options.mode == Mode::Apply {
-                local.skip_unfinished()?;
-            }
             skipped.append(&mut local.skipped);
         }
         let conflicts = conflicts::of_copies(&self.replicas[0], &self.copies)?;

@@ -1,12 +1,19 @@
-//! Why paths are skipped, as a user is told.
+//! Why paths are skipped, as a user is told, and as the index remembers it for those who ask later.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use replicat_core::path::RelPath;
+use replicat_core::replica::Replica;
 use replicat_fs::apply::error::{ApplyError, Obstacle};
 use replicat_fs::error::FsError;
 use replicat_fs::observe::SpecialKind as Special;
 use replicat_fs::scan::SkipReason as Unscanned;
+use replicat_index::SkippedRow;
 
 use super::local::LocalReplica;
+use crate::error::SyncError;
+use crate::event::RootIndex;
 use crate::report::{SkipReason, Skipped, SpecialKind};
 
 /// How many skipped paths of a root are listed; a tree of sockets must not fill the memory.
@@ -25,6 +32,41 @@ impl LocalReplica {
         if !known && self.skipped.len() < LISTED_MAX {
             self.skipped.push(Skipped { root, path, reason });
         }
+    }
+
+    /// Has the index remember what is skipped now, and nothing else.
+    pub(super) fn keep_skipped(&mut self) -> Result<(), SyncError> {
+        let mut rows = BTreeMap::new();
+        for skipped in &self.skipped {
+            // The first reason is what the others follow from.
+            rows.entry(skipped.path.clone())
+                .or_insert_with(|| row_of(&skipped.reason));
+        }
+        let kept = Replica::store(&self.replica).skipped();
+        let kept = kept.map_err(|error| self.index_failed(error))?;
+        let gone = kept.keys().filter(|path| !rows.contains_key(path));
+        let gone = gone.map(|path| (path, None));
+        let new = rows
+            .iter()
+            .filter(|(path, row)| kept.get(path) != Some(row));
+        let new = new.map(|(path, row)| (path, Some(row)));
+        for (path, row) in gone.chain(new) {
+            let done = self.replica.store_mut().set_skipped(path, row);
+            done.map_err(|error| self.index_failed(error))?;
+        }
+        Ok(())
+    }
+
+    /// What the index remembers as skipped.
+    pub(super) fn kept_skipped(&self) -> Result<Vec<Skipped>, SyncError> {
+        let kept = Replica::store(&self.replica).skipped();
+        let kept = kept.map_err(|error| self.index_failed(error))?;
+        let told = kept.into_iter().map(|(path, row)| Skipped {
+            root: RootIndex(0),
+            path,
+            reason: reason_of(row),
+        });
+        Ok(told.collect())
     }
 }
 
@@ -50,7 +92,7 @@ pub(super) fn of_scan(reason: &Unscanned) -> SkipReason {
 pub(super) fn of_fs(error: &FsError) -> SkipReason {
     if error.is_denied() {
         SkipReason::Denied {
-            action: error.action,
+            action: error.action.into(),
         }
     } else if error.is_disk_full() {
         SkipReason::DiskFull
@@ -60,7 +102,7 @@ pub(super) fn of_fs(error: &FsError) -> SkipReason {
         }
     } else {
         SkipReason::Io {
-            action: error.action,
+            action: error.action.into(),
             message: error.source.to_string(),
         }
     }
@@ -82,5 +124,112 @@ pub(super) fn of_apply(error: &ApplyError) -> SkipReason {
         | ApplyError::Surprise { .. }
         | ApplyError::NoParent(_)
         | ApplyError::NoHardLink(_) => SkipReason::Changing,
+    }
+}
+
+const FIFO: &str = "fifo";
+const SOCKET: &str = "socket";
+const DEVICE: &str = "device";
+const UNKNOWN: &str = "unknown";
+
+/// A reason as the index keeps it, see `docs/format.md`.
+fn row_of(reason: &SkipReason) -> SkippedRow {
+    let details: Vec<&str> = match reason {
+        SkipReason::Special(kind) => vec![match kind {
+            SpecialKind::Fifo => FIFO,
+            SpecialKind::Socket => SOCKET,
+            SpecialKind::Device => DEVICE,
+            SpecialKind::Unknown => UNKNOWN,
+        }],
+        SkipReason::Denied { action } => vec![action],
+        SkipReason::Name { problem } => vec![problem],
+        SkipReason::Io { action, message } => vec![action, message],
+        SkipReason::Changing
+        | SkipReason::OtherFilesystem
+        | SkipReason::IgnoredInTheWay
+        | SkipReason::ContentMissing
+        | SkipReason::DiskFull => Vec::new(),
+    };
+    SkippedRow {
+        kind: reason.kind().to_owned(),
+        details: details.into_iter().map(str::to_owned).collect(),
+    }
+}
+
+/// The reason that a row of the index stands for. One that this version does not know is told in its own words.
+fn reason_of(row: SkippedRow) -> SkipReason {
+    let SkippedRow { kind, details } = row;
+    let words: Vec<&str> = details.iter().map(String::as_str).collect();
+    match (kind.as_str(), words.as_slice()) {
+        ("special", [FIFO]) => SkipReason::Special(SpecialKind::Fifo),
+        ("special", [SOCKET]) => SkipReason::Special(SpecialKind::Socket),
+        ("special", [DEVICE]) => SkipReason::Special(SpecialKind::Device),
+        ("special", _) => SkipReason::Special(SpecialKind::Unknown),
+        ("denied", [action]) => SkipReason::Denied {
+            action: owned(action),
+        },
+        ("changing", _) => SkipReason::Changing,
+        ("name", [problem]) => SkipReason::Name {
+            problem: (*problem).to_owned(),
+        },
+        ("other-filesystem", _) => SkipReason::OtherFilesystem,
+        ("ignored-in-the-way", _) => SkipReason::IgnoredInTheWay,
+        ("content-missing", _) => SkipReason::ContentMissing,
+        ("disk-full", _) => SkipReason::DiskFull,
+        ("io", [action, message]) => SkipReason::Io {
+            action: owned(action),
+            message: (*message).to_owned(),
+        },
+        (kind, words) => SkipReason::Io {
+            action: "sync it".into(),
+            message: [&[kind], words].concat().join(", "),
+        },
+    }
+}
+
+fn owned(text: &str) -> Cow<'static, str> {
+    Cow::Owned(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_comes_back_from_the_index_as_it_went_in() {
+        let reasons = [
+            SkipReason::Special(SpecialKind::Fifo),
+            SkipReason::Special(SpecialKind::Socket),
+            SkipReason::Special(SpecialKind::Device),
+            SkipReason::Special(SpecialKind::Unknown),
+            SkipReason::Denied {
+                action: "open".into(),
+            },
+            SkipReason::Changing,
+            SkipReason::Name {
+                problem: "too long".to_owned(),
+            },
+            SkipReason::OtherFilesystem,
+            SkipReason::IgnoredInTheWay,
+            SkipReason::ContentMissing,
+            SkipReason::DiskFull,
+            SkipReason::Io {
+                action: "read".into(),
+                message: "bad sector".to_owned(),
+            },
+        ];
+        for reason in reasons {
+            assert_eq!(reason_of(row_of(&reason)), reason);
+        }
+    }
+
+    #[test]
+    fn a_reason_of_a_later_version_is_told_in_its_own_words() {
+        let row = SkippedRow {
+            kind: "eclipsed".to_owned(),
+            details: vec!["by the moon".to_owned()],
+        };
+        let told = reason_of(row).to_string();
+        assert_eq!(told, "could not sync it: eclipsed, by the moon");
     }
 }

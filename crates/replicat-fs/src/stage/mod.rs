@@ -173,6 +173,12 @@ impl Staging {
         Self::in_area(Arc::clone(&self.area))
     }
 
+    /// Notes a time that is past, in seconds since 1970, whatever the clock says: what is displaced while the clock is
+    /// behind must not look old to one that is right.
+    pub fn not_before(&self, seconds: i64) {
+        self.area.ids.not_before(seconds);
+    }
+
     fn in_area(area: Arc<Area>) -> Result<Self, FsError> {
         let number = area.stagers.fetch_add(1, Ordering::Relaxed);
         let name = OsString::from(number.to_string());

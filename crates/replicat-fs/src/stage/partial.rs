@@ -181,8 +181,8 @@ impl StagedFile {
     ) -> Result<(), FsError> {
         let mut done = 0;
         while done < length {
-            let wanted =
-                usize::try_from((length - done).min(COPY_RANGE_BYTES_MAX)).unwrap_or(COPY_BYTES);
+            let most = copied_at_once(from_offset + done, to_offset + done);
+            let wanted = usize::try_from((length - done).min(most)).unwrap_or(COPY_BYTES);
             let source = (from.as_fd(), from_offset + done);
             let to = (self.file.as_fd(), to_offset + done);
             match self.area.calls.copy_range(source, to, wanted) {
@@ -352,9 +352,35 @@ fn zero_blocks(bytes: &[u8]) -> usize {
     bytes.chunks_exact(BLOCK_BYTES).take_while(is_zero).count() * BLOCK_BYTES
 }
 
+/// How much is copied at once. Blocks are shared whole, from a boundary on that both files have in common: up to there the
+/// bytes are copied.
+fn copied_at_once(from_offset: u64, to_offset: u64) -> u64 {
+    let block = BLOCK_BYTES as u64;
+    let inside = from_offset % block;
+    if inside == 0 || inside != to_offset % block {
+        return COPY_RANGE_BYTES_MAX;
+    }
+    block - inside
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_both_files_can_share_is_asked_for_on_its_own() {
+        let asked = [
+            (0, 0),
+            (5, 4096 + 5),
+            (4095, 8191),
+            (5, 6),
+            (0, 7),
+            (8192, 4096),
+        ]
+        .map(|(from, to)| copied_at_once(from, to));
+        let most = COPY_RANGE_BYTES_MAX;
+        assert_eq!(asked, [most, 4091, 1, most, most, most]);
+    }
 
     #[test]
     fn only_long_aligned_runs_of_zeros_become_holes() {

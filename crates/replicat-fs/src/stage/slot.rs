@@ -87,21 +87,42 @@ impl Slot {
     }
 }
 
+const DAY_NANOSECONDS: u64 = 86_400 * 1_000_000_000;
+
 /// Gives out ids that rise with time and are never given twice.
 #[derive(Debug, Default)]
 pub(crate) struct Ids {
     last: AtomicU64,
+    /// A time that is past, in nanoseconds since 1970.
+    past: AtomicU64,
 }
 
 impl Ids {
+    /// Notes a time that is past, in seconds since 1970: no id will tell of an earlier one.
+    pub(crate) fn not_before(&self, seconds: i64) {
+        let seconds = u64::try_from(seconds).unwrap_or_default();
+        self.past
+            .store(seconds.saturating_mul(1_000_000_000), Ordering::Relaxed);
+    }
+
     pub(crate) fn next(&self) -> TrashId {
         let now = u64::try_from(since_1970().as_nanos()).unwrap_or(u64::MAX / 2);
+        let now = not_before(self.past.load(Ordering::Relaxed), now);
         let rise = |last: u64| Some(now.max(last + 1));
         let last = self
             .last
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, rise)
             .unwrap_or_default();
         TrashId(now.max(last + 1))
+    }
+}
+
+/// What to call the time `now`, of a clock that may be behind the time `past`. The time of day is kept, so that no two
+/// processes give the same ids.
+fn not_before(past: u64, now: u64) -> u64 {
+    match now < past {
+        true => past.saturating_add(now % DAY_NANOSECONDS),
+        false => now,
     }
 }
 
@@ -136,6 +157,18 @@ mod tests {
             assert_eq!(Slot::parse(&slot.name()), Some(slot));
         }
         assert_eq!(Slot::parse(OsStr::new("notes.txt")), None);
+    }
+
+    #[test]
+    fn no_id_tells_of_a_time_before_one_that_is_past() {
+        let ids = Ids::default();
+        let far = now_seconds() + 1_000_000;
+        ids.not_before(far);
+        let given: Vec<_> = (0..1000).map(|_| ids.next()).collect();
+        assert!(given.windows(2).all(|pair| pair[0] < pair[1]));
+        let seconds = i64::try_from(given[0].0 / 1_000_000_000).unwrap();
+        assert!((far..=far + 86_400).contains(&seconds), "{seconds}");
+        assert_eq!((not_before(500, 499), not_before(500, 500)), (999, 500));
     }
 
     #[test]

@@ -6,7 +6,9 @@ use replicat_core::id::ReplicaId;
 use replicat_core::record::Record;
 
 use crate::format::keys::{Place, path_of};
-use crate::format::rows::{decode_history, decode_identity, decode_manifest, decode_member};
+use crate::format::rows::{
+    decode_history, decode_identity, decode_manifest, decode_member, decode_skipped,
+};
 use crate::format::v1::{decode_record, decode_vector, encode_record, encode_vector};
 use crate::replicas::Replicas;
 
@@ -33,6 +35,7 @@ fn decode_all(bytes: &[u8]) {
     let _ = decode_history(bytes, &replicas);
     let _ = decode_identity(bytes);
     let _ = decode_manifest(bytes);
+    let _ = decode_skipped(bytes);
     let _ = Place::decode(bytes);
     let _ = path_of(bytes);
 }

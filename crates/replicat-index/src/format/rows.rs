@@ -1,4 +1,4 @@
-//! All other rows: who this replica is, its members, manifests, history.
+//! All other rows: who this replica is, its members, manifests, history, what was skipped.
 
 use replicat_core::id::{ContentHash, FolderId, ReplicaId};
 use replicat_core::store::{Identity, Member};
@@ -9,6 +9,7 @@ use crate::format::v1::{decode_vector, encode_vector};
 use crate::history::{Change, HistoryRow};
 use crate::manifest::Manifest;
 use crate::replicas::Replicas;
+use crate::skipped::SkippedRow;
 
 /// The bytes a chunk takes at least: its length and its hash.
 const CHUNK_BYTES_MIN: usize = 33;
@@ -149,4 +150,23 @@ pub(crate) fn decode_history(bytes: &[u8], replicas: &Replicas) -> Result<Histor
         size,
         trash_name,
     })
+}
+
+pub(crate) fn encode_skipped(row: &SkippedRow) -> Vec<u8> {
+    let mut writer = Writer::default();
+    writer.string(row.kind.as_bytes());
+    writer.length(row.details.len());
+    for detail in &row.details {
+        writer.string(detail.as_bytes());
+    }
+    writer.0
+}
+
+pub(crate) fn decode_skipped(bytes: &[u8]) -> Result<SkippedRow, Fault> {
+    let mut input = Input::new(bytes);
+    let kind = input.text()?;
+    let count = input.count(1)?;
+    let details = (0..count).map(|_| input.text()).collect::<Result<_, _>>()?;
+    input.end()?;
+    Ok(SkippedRow { kind, details })
 }

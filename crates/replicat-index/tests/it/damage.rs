@@ -7,7 +7,9 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 use redb::{Database, TableDefinition};
 use replicat_core::store::{Digest, Store, StoreError};
-use replicat_index::{Change, Durability, FORMAT_VERSION, HistoryRow, Index, IndexError};
+use replicat_index::{
+    Change, Durability, FORMAT_VERSION, HistoryRow, Index, IndexError, SkippedRow,
+};
 
 use crate::generate::{identity, path, record, record_at};
 
@@ -16,6 +18,7 @@ const META: Table = TableDefinition::new("meta");
 const ENTRIES: Table = TableDefinition::new("entries");
 const HISTORY: Table = TableDefinition::new("history");
 const SETTINGS: Table = TableDefinition::new("settings");
+const SKIPPED: Table = TableDefinition::new("skipped");
 
 /// An index with a hundred records.
 fn make(at: &Path) {
@@ -114,20 +117,25 @@ fn a_newer_format_is_left_alone() {
     assert!(error.to_string().contains("newer replicat"), "{error}");
 }
 
+/// Takes from an index what a format did not have yet.
+fn make_older(at: &Path, tables: &[Table], format: u32) {
+    let database = Database::open(at).unwrap();
+    let transaction = database.begin_write().unwrap();
+    for table in tables {
+        assert!(transaction.delete_table(*table).unwrap());
+    }
+    transaction.commit().unwrap();
+    drop(database);
+    change(at, META, b"format", &format.to_le_bytes());
+}
+
 #[test]
 fn format_0_gains_its_history_and_keeps_its_records() {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path().join("index");
     make(&at);
     let before = Index::open(&at).unwrap().digest().unwrap();
-    let database = Database::open(&at).unwrap();
-    let transaction = database.begin_write().unwrap();
-    for table in [HISTORY, SETTINGS] {
-        assert!(transaction.delete_table(table).unwrap());
-    }
-    transaction.commit().unwrap();
-    drop(database);
-    change(&at, META, b"format", &0_u32.to_le_bytes());
+    make_older(&at, &[HISTORY, SETTINGS, SKIPPED], 0);
 
     let mut index = Index::open(&at).unwrap();
     assert_eq!(index.digest().unwrap(), before);
@@ -146,6 +154,34 @@ fn format_0_gains_its_history_and_keeps_its_records() {
     let index = Index::open(&at).unwrap();
     assert_eq!(index.history(&name).unwrap(), [row]);
     assert!(index.record(&name).unwrap().is_some());
+}
+
+#[test]
+fn format_1_gains_what_was_skipped_and_keeps_its_settings() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path().join("index");
+    make(&at);
+    let mut index = Index::open(&at).unwrap();
+    index.set_setting("brake", Some(b"on")).unwrap();
+    index.commit(Durability::Group).unwrap();
+    let before = index.digest().unwrap();
+    drop(index);
+    make_older(&at, &[SKIPPED], 1);
+
+    let mut index = Index::open(&at).unwrap();
+    assert_eq!(index.digest().unwrap(), before);
+    assert_eq!(index.setting("brake").unwrap().unwrap(), b"on");
+    assert!(index.skipped().unwrap().is_empty());
+    let row = SkippedRow {
+        kind: "changing".to_owned(),
+        details: Vec::new(),
+    };
+    let name = path("directory/name1");
+    index.set_skipped(&name, Some(&row)).unwrap();
+    index.commit(Durability::Group).unwrap();
+    drop(index);
+    let kept = Index::open(&at).unwrap().skipped().unwrap();
+    assert_eq!(kept.into_iter().collect::<Vec<_>>(), [(name, row)]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use replicat_core::store::Store;
 use replicat_core::version::{Context, Dot, Hlc};
 use replicat_index::{
     Change, Durability, HISTORY_ROWS_MAX, HistoryRow, Index, IndexError, MANIFEST_PAGE_CHUNKS,
-    Manifest, Reader,
+    Manifest, Reader, SkippedRow,
 };
 
 use crate::generate::{identity, path};
@@ -94,6 +94,47 @@ fn settings_and_manifests_are_kept_replaced_and_forgotten() {
     index.set_manifest(kept, &Manifest::default()).unwrap();
     index.commit(Durability::Group).unwrap();
     assert_eq!(index.manifest(kept).unwrap(), Some(Manifest::default()));
+}
+
+#[test]
+fn what_was_skipped_is_kept_replaced_and_forgotten() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path().join("index");
+    let mut index = Index::create(&at, &identity()).unwrap();
+    let row = |kind: &str, details: &[&str]| SkippedRow {
+        kind: kind.to_owned(),
+        details: details.iter().map(ToString::to_string).collect(),
+    };
+    let names = [path(""), path("a"), path("a/b"), path("a.b")];
+    assert!(index.skipped().unwrap().is_empty());
+    for name in &names {
+        index
+            .set_skipped(name, Some(&row("special", &["fifo"])))
+            .unwrap();
+    }
+    assert_eq!(index.skipped().unwrap().len(), 4);
+    index.commit(Durability::Group).unwrap();
+    index.set_skipped(&names[1], None).unwrap();
+    index
+        .set_skipped(&names[2], Some(&row("io", &["read", "\u{e9}\n"])))
+        .unwrap();
+    for reopened in [false, true] {
+        if reopened {
+            index.commit(Durability::Group).unwrap();
+            drop(index);
+            index = Index::open(&at).unwrap();
+        }
+        let kept: Vec<_> = index.skipped().unwrap().into_iter().collect();
+        let expected = [
+            (names[0].clone(), row("special", &["fifo"])),
+            (names[2].clone(), row("io", &["read", "\u{e9}\n"])),
+            (names[3].clone(), row("special", &["fifo"])),
+        ];
+        assert_eq!(kept, expected);
+    }
+    index.set_skipped(&names[0], None).unwrap();
+    index.rollback().unwrap();
+    assert_eq!(index.skipped().unwrap().len(), 3);
 }
 
 #[test]

@@ -4,7 +4,8 @@ use replicat_core::entry::Payload;
 use replicat_engine::engine::inspect::Answer;
 use replicat_engine::event::ItemKind;
 use replicat_engine::inspection::{
-    Explanation, HistoryChange, HistoryRow, Keeping, TreeRow, TreeState,
+    Explanation, HistoryChange, HistoryRow, Keep, Keeping, Resolution, Restoration, TreeRow,
+    TreeState,
 };
 use replicat_engine::report::{ConflictReport, VersionReport};
 
@@ -82,6 +83,31 @@ pub fn history(row: &HistoryRow) -> Object {
         Keeping::Gone => "gone",
     };
     put(&mut object, "keeping", keeping);
+    object
+}
+
+/// What became of a conflict.
+#[must_use]
+pub fn resolution(resolution: &Resolution) -> Object {
+    let mut object = object("resolution");
+    put_bytes(&mut object, "path", resolution.path.as_bytes());
+    put_bytes(&mut object, "copy", resolution.copy.as_bytes());
+    let kept = match resolution.kept {
+        Keep::Winner => "winner",
+        Keep::Copy => "copy",
+        Keep::Both => "both",
+    };
+    put(&mut object, "kept", kept);
+    object
+}
+
+/// What was restored.
+#[must_use]
+pub fn restoration(restoration: &Restoration) -> Object {
+    let mut object = object("restoration");
+    put_bytes(&mut object, "path", restoration.path.as_bytes());
+    put(&mut object, "revision", restoration.revision.0);
+    put(&mut object, "size", restoration.size);
     object
 }
 

@@ -5,7 +5,6 @@ use std::time::{Duration, SystemTime};
 
 use replicat_core::entry::Timestamp;
 use replicat_core::path::RelPath;
-use replicat_engine::inspection::{Keep, Resolution, Restoration};
 use replicat_engine::live::{FolderState, FolderStatus};
 use replicat_engine::report::Brake;
 use replicat_net::{NodeName, Role};
@@ -212,29 +211,6 @@ pub fn event(record: &FolderEventRecord) -> Object {
     }
     put(&mut object, "is_directory", event.is_directory);
     put(&mut object, "network_source", event.network_source.clone());
-    object
-}
-
-/// What was settled.
-pub(crate) fn resolution(resolution: &Resolution) -> Object {
-    let mut object = object("resolution");
-    put_bytes(&mut object, "path", resolution.path.as_bytes());
-    put_bytes(&mut object, "copy", resolution.copy.as_bytes());
-    let kept = match resolution.kept {
-        Keep::Winner => "winner",
-        Keep::Copy => "copy",
-        Keep::Both => "both",
-    };
-    put(&mut object, "kept", kept);
-    object
-}
-
-/// What was restored.
-pub(crate) fn restoration(restoration: &Restoration) -> Object {
-    let mut object = object("restoration");
-    put_bytes(&mut object, "path", restoration.path.as_bytes());
-    put(&mut object, "revision", restoration.revision.0);
-    put(&mut object, "size", restoration.size);
     object
 }
 

@@ -264,7 +264,7 @@ fn carry_out(
             let resolution = server
                 .live(&folder)?
                 .resolve(path_of(&path)?, keep_of(&keep)?)?;
-            answer.put(&json::resolution(&resolution))?;
+            answer.put(&inspection::resolution(&resolution))?;
         }
         Command::Restore {
             folder,
@@ -273,7 +273,7 @@ fn carry_out(
         } => {
             let revision = revision.map(Revision);
             let restoration = server.live(&folder)?.restore(path_of(&path)?, revision)?;
-            answer.put(&json::restoration(&restoration))?;
+            answer.put(&inspection::restoration(&restoration))?;
         }
     }
     Ok(())

@@ -9,7 +9,7 @@ use replicat::options::{FilterAction, FilterRule};
 
 use super::failure::Failure;
 
-/// Where a rule of the command line comes from.
+/// Where a rule comes from.
 enum Source {
     Pattern(FilterAction, String),
     File(PathBuf),
@@ -21,26 +21,11 @@ pub(crate) fn rules(
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Vec<FilterRule>, Failure> {
     let mut rules = Vec::new();
-    for source in sources(matches) {
+    for source in sources(matches, variable) {
         match source {
             Source::Pattern(action, pattern) => rules.push(rule(action, &pattern)?),
             Source::File(path) => rules.extend(read(&path)?),
         }
-    }
-    let text = |name: &str| variable(name).map(|value| value.to_string_lossy().into_owned());
-    for (name, action) in [
-        ("REPLICAT_INCLUDE", FilterAction::Include),
-        ("REPLICAT_EXCLUDE", FilterAction::Exclude),
-    ] {
-        let patterns = text(name).unwrap_or_default();
-        let patterns = patterns.lines().filter(|line| !line.is_empty());
-        for pattern in patterns {
-            rules.push(rule(action, pattern)?);
-        }
-    }
-    match variable("REPLICAT_EXCLUDE_FROM") {
-        Some(path) if !path.is_empty() => rules.extend(read(Path::new(&path))?),
-        _ => {}
     }
     Ok(rules)
 }
@@ -51,24 +36,11 @@ pub(crate) fn lines(
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Vec<String>, Failure> {
     let mut lines = Vec::new();
-    for source in sources(matches) {
+    for source in sources(matches, variable) {
         match source {
             Source::Pattern(action, pattern) => lines.push(line(action, &pattern)),
             Source::File(path) => lines.extend(read_lines(&path)?),
         }
-    }
-    let text = |name: &str| variable(name).map(|value| value.to_string_lossy().into_owned());
-    for (name, action) in [
-        ("REPLICAT_INCLUDE", FilterAction::Include),
-        ("REPLICAT_EXCLUDE", FilterAction::Exclude),
-    ] {
-        let patterns = text(name).unwrap_or_default();
-        let patterns = patterns.lines().filter(|line| !line.is_empty());
-        lines.extend(patterns.map(|pattern| line(action, pattern)));
-    }
-    match variable("REPLICAT_EXCLUDE_FROM") {
-        Some(path) if !path.is_empty() => lines.extend(read_lines(Path::new(&path))?),
-        _ => {}
     }
     Ok(lines)
 }
@@ -88,8 +60,25 @@ fn read_lines(path: &Path) -> Result<Vec<String>, Failure> {
     Ok(text.lines().map(str::to_owned).collect())
 }
 
-/// The sources of rules in the order of the command line.
-fn sources(matches: &ArgMatches) -> Vec<Source> {
+/// The sources of rules: those of the command line, then those of the environment.
+fn sources(matches: &ArgMatches, variable: impl Fn(&str) -> Option<OsString>) -> Vec<Source> {
+    let mut sources = given(matches);
+    for (name, action) in [
+        ("REPLICAT_INCLUDE", FilterAction::Include),
+        ("REPLICAT_EXCLUDE", FilterAction::Exclude),
+    ] {
+        let patterns = variable(name).unwrap_or_default();
+        let patterns = patterns.to_string_lossy();
+        let patterns = patterns.lines().filter(|line| !line.is_empty());
+        sources.extend(patterns.map(|pattern| Source::Pattern(action, pattern.to_owned())));
+    }
+    let file = variable("REPLICAT_EXCLUDE_FROM").filter(|path| !path.is_empty());
+    sources.extend(file.map(|path| Source::File(PathBuf::from(path))));
+    sources
+}
+
+/// The sources of the command line, in its order.
+fn given(matches: &ArgMatches) -> Vec<Source> {
     let mut sources = Vec::new();
     for (name, action) in [
         ("exclude", FilterAction::Exclude),

@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use replicat::inspection::{
-    Approval, Keep, MemberStanding, MemberStatus, Resolution, Restoration, Status,
-};
+use replicat::inspection::{Approval, MemberStanding, MemberStatus, Status};
 use replicat::report::Brake;
 use serde_json::{Value, json};
 
-pub(crate) use replicat::control::inspection::{conflict, explanation, history, tree};
+pub(crate) use replicat::control::inspection::{
+    conflict, explanation, history, resolution, restoration, tree,
+};
 
-use super::json::{self, Object, object, put, put_all, put_path, put_root};
+use super::json::{self, Object, object, put, put_all, put_root};
 
 /// How a root stands.
 pub(crate) fn status(status: &Status) -> Object {
@@ -58,29 +58,6 @@ fn brake(brake: Brake) -> Value {
             json!({"kind": brake.kind(), "planned": planned, "allowed": allowed})
         }
     }
-}
-
-/// What became of a conflict.
-pub(crate) fn resolution(resolution: &Resolution) -> Object {
-    let mut object = object("resolution");
-    put_path(&mut object, "path", &resolution.path);
-    put_path(&mut object, "copy", &resolution.copy);
-    let kept = match resolution.kept {
-        Keep::Winner => "winner",
-        Keep::Copy => "copy",
-        Keep::Both => "both",
-    };
-    put(&mut object, "kept", kept);
-    object
-}
-
-/// What was restored.
-pub(crate) fn restoration(restoration: &Restoration) -> Object {
-    let mut object = object("restoration");
-    put_path(&mut object, "path", &restoration.path);
-    put(&mut object, "revision", restoration.revision.0);
-    put(&mut object, "size", restoration.size);
-    object
 }
 
 /// What was let go on.

@@ -1,6 +1,7 @@
 //! Failures: a full disk, refused access, state that is lost or old, clocks, roots that are not what they were.
 
 mod accident;
+mod clock;
 mod disk;
 mod refusal;
 mod state;

@@ -2,4 +2,7 @@
 
 mod looking;
 mod refused;
+mod skipped;
 mod stopped;
+
+pub(crate) use looking::objects;

@@ -14,6 +14,7 @@ mod metadata;
 mod moves;
 mod names;
 mod random;
+mod reflink;
 mod roots;
 mod types;
 mod world;

@@ -52,7 +52,7 @@ pub fn status(location: &RootLocation) -> Result<Status, SyncError> {
         pending: local.replica.store().pending_count().map_err(failed)?,
         conflicts: 0,
         brake: brake(&looked)?,
-        skipped: Vec::new(),
+        skipped: local.kept_skipped()?,
         members: members(&looked)?,
         trash: trash(&looked)?,
         index_bytes: looked.index_bytes,

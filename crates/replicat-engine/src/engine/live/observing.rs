@@ -10,7 +10,7 @@ use replicat_fs::filter::Filter;
 use replicat_fs::watch::Watcher;
 
 use super::owner::{Open, Owner, surroundings};
-use crate::engine::finish;
+use crate::engine::retention;
 use crate::engine::scan::{self, Scope, Seen};
 use crate::error::SyncError;
 use crate::report::{BrakeReport, SkipReason};
@@ -186,10 +186,11 @@ impl Open {
         if now >= self.note_at {
             let noted = self.local.replica.note_applied();
             noted.map_err(|error| self.local.failed(error))?;
+            self.local.keep_skipped()?;
             self.note_at = now + NOTE_INTERVAL;
         }
         if now >= self.purge_at {
-            finish::purge(&self.local)?;
+            retention::purge(&mut self.local)?;
             self.purge_at = now + Duration::from_secs(3600);
         }
         Ok(())

@@ -307,6 +307,10 @@ impl Owner {
         };
         open.verification.end();
         open.ongoing.end();
+        // Before the first comparison is over, what is known of that is older and better.
+        if self.state != FolderState::InitialScan {
+            open.local.keep_skipped()?;
+        }
         open.local.commit()
     }
 

@@ -21,6 +21,7 @@ fn stage() -> Stage {
         filter: Filter::default(),
         watches: Watches::new(&root).unwrap(),
         settling: Settling::default(),
+        departures: Departures::default(),
         overflow: Debt::None,
         limit: Debt::None,
         sender,
@@ -39,14 +40,15 @@ fn a_full_queue_asks_for_a_scan_after_new_directories_are_watched() {
     let mut stage = stage();
     fs::create_dir_all(stage.directory.path().join("a/b")).unwrap();
     let path = RelPath::new(b"a").unwrap();
-    stage.watch.note(path);
+    stage.watch.note(path, Instant::now());
     let overflow = Raw {
         number: -1,
         flags: ReadFlags::QUEUE_OVERFLOW,
+        cookie: 0,
         name: None,
     };
     let mut filter = stage.filter.paths(&stage.root);
-    stage.watch.take(&stage.root, &mut filter, overflow);
+    stage.watch.take(&stage.root, &mut filter, overflow, Instant::now());
     assert_eq!(stage.watch.watches.len(), 3);
     stage.watch.tell().unwrap();
     assert_eq!(stage.events.try_recv(), Ok(WatchEvent::Overflow));

@@ -69,11 +69,16 @@ fn s64_what_became_unreadable_is_deleted_nowhere() {
 
 /// Syncs while these system calls fail on one path.
 fn sync_with_error(world: &World, calls: &str, error: &str, root: usize, path: &str) -> Outcome {
-    let inner = command();
     let mut strace = Command::new("strace");
     strace.args(["-f", "-qq", "-o", "/dev/null"]);
     strace.arg(format!("--inject={calls}:error={error}"));
     strace.arg("-P").arg(world.path(root, path));
+    sync_through(strace, world)
+}
+
+/// Syncs as the child of another program.
+fn sync_through(mut strace: Command, world: &World) -> Outcome {
+    let inner = command();
     for (name, _) in inner.get_envs() {
         strace.env_remove(name);
     }
@@ -118,6 +123,35 @@ fn s64_a_file_on_a_bad_sector_is_listed_and_the_rest_is_synced() {
             fs::read(world.path(world.last(), "bad")).unwrap(),
             vec![b'y'; 100_000]
         );
+    });
+}
+
+/// Nothing can be flushed: whatever the disk holds in the end, it is not said to be in sync, and nothing is half there.
+#[test]
+fn s64_a_disk_that_cannot_be_flushed() {
+    if !has_strace() {
+        return;
+    }
+    World::each(|world| {
+        let last = world.last();
+        world.write(0, "small", "before");
+        world.write(0, "large", vec![b'x'; 300_000]);
+        world.settle();
+        world.write(0, "small", "after");
+        world.write(0, "large", vec![b'y'; 300_000]);
+        let mut strace = Command::new("strace");
+        strace.args(["-f", "-qq", "-o", "/dev/null"]);
+        strace.arg("--inject=fsync,fdatasync,syncfs,sync_file_range:error=EIO");
+        let outcome = sync_through(strace, world);
+        assert!(matches!(outcome.code, Some(3 | 5)), "{outcome:#?}");
+        assert!(!outcome.in_sync(), "{outcome:#?}");
+        let small = world.read(last, "small");
+        assert!(["before", "after"].contains(&small.as_str()), "{small}");
+        let large = fs::read(world.path(last, "large")).unwrap();
+        let is_whole = large.len() == 300_000 && large.iter().all(|byte| *byte == large[0]);
+        assert!(is_whole);
+        world.settle();
+        assert_eq!(world.read(last, "small"), "after");
     });
 }
 

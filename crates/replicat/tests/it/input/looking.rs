@@ -9,7 +9,7 @@ use crate::world::{World, command};
 
 /// Runs a command on a path of a root; what it printed.
 #[track_caller]
-fn told(words: &[&str], path: &Path) -> String {
+pub(super) fn told(words: &[&str], path: &Path) -> String {
     let output = run(words, path);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(
@@ -28,7 +28,7 @@ fn run(words: &[&str], path: &Path) -> Output {
 
 /// The objects that a command prints with `--json`.
 #[track_caller]
-fn objects(words: &[&str], path: &Path) -> Vec<Value> {
+pub(crate) fn objects(words: &[&str], path: &Path) -> Vec<Value> {
     let words: Vec<&str> = words.iter().copied().chain(["--json"]).collect();
     let text = told(&words, path);
     text.lines()

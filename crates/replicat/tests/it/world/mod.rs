@@ -10,7 +10,7 @@ mod walk;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use tempfile::TempDir;
 
@@ -28,6 +28,8 @@ pub(crate) struct World {
     ignored: Vec<String>,
     /// Whether what a sync removes must be looked for in the trash (it is in `.replicat` of each root).
     trash_checked: AtomicBool,
+    /// By how many days the clock of a sync is ahead.
+    clock_days: AtomicI64,
 }
 
 impl World {
@@ -49,6 +51,7 @@ impl World {
             options: Vec::new(),
             ignored: Vec::new(),
             trash_checked: AtomicBool::new(true),
+            clock_days: AtomicI64::new(0),
         }
     }
 
@@ -109,6 +112,11 @@ impl World {
     /// A path in a root.
     pub(crate) fn path(&self, root: usize, path: impl AsRef<OsStr>) -> PathBuf {
         self.roots[root].join(path.as_ref())
+    }
+
+    /// Sets the clock of every further sync ahead by so many days, or back. Wants the program `faketime`.
+    pub(crate) fn set_clock(&self, days: i64) {
+        self.clock_days.store(days, Ordering::Relaxed);
     }
 
     /// Lets a sync lose content from the trash: for tests that destroy it themselves.

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::Ordering;
 
 use serde_json::Value;
 
@@ -15,6 +16,20 @@ pub(crate) fn command() -> Command {
         if name.as_bytes().starts_with(b"REPLICAT_") {
             command.env_remove(name);
         }
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+/// The command in a process whose clock is ahead by so many days, or behind.
+fn command_ahead(days: i64) -> Command {
+    let plain = command();
+    let mut command = Command::new("faketime");
+    // What waits for a time to pass still does.
+    command.args(["-m", "--exclude-monotonic", "-f"]);
+    command.arg(format!("{days:+}d")).arg(plain.get_program());
+    for (name, _) in plain.get_envs() {
+        command.env_remove(name);
     }
     command.stdin(Stdio::null());
     command
@@ -93,7 +108,10 @@ impl World {
         let roots = roots.iter().map(|root| self.root(*root).as_os_str());
         let all = self.options.iter().map(OsStr::new);
         let given = options.iter().map(OsStr::new);
-        let mut command = command();
+        let mut command = match self.clock_days.load(Ordering::Relaxed) {
+            0 => command(),
+            days => command_ahead(days),
+        };
         command.arg("sync").arg("--json").args(all).args(given);
         command.arg("--").args(roots);
         Outcome::of(&command.output().unwrap())
