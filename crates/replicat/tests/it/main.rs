@@ -4,6 +4,7 @@
 //! are equal, that nothing was lost, and that a second sync has nothing to do.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used)]
 
+mod cluster;
 mod conflicts;
 mod crash;
 mod detection;

@@ -34,15 +34,15 @@ fn random_histories_end_equal_and_lose_nothing() {
     }
 }
 
-/// The same over running nodes; `REPLICAT_TEST_LIVE_HISTORIES` says how many.
+/// The same over running nodes; `REPLICAT_TEST_LIVE_HISTORIES` says how many, or `REPLICAT_TEST_LIVE_SECONDS` for how long.
+/// All are played, whether one fails or not; with `--nocapture` seeds and a count are printed.
 #[test]
 fn random_histories_over_running_nodes() {
     let first = number("REPLICAT_TEST_SEED", 1);
     let count = number("REPLICAT_TEST_LIVE_HISTORIES", LIVE_HISTORIES);
-    for seed in first..first + count {
-        eprintln!("seed {seed}");
-        live::play_live(seed);
-    }
+    let seconds = std::env::var("REPLICAT_TEST_LIVE_SECONDS").ok();
+    let seconds = seconds.map(|text| text.parse().unwrap());
+    live::Tally::play(first, count, seconds);
 }
 
 /// Runs a history that once failed.

@@ -113,6 +113,11 @@ pub(super) fn change(world: &World, ledger: &mut Ledger, step: &Step) -> std::io
         Step::HardLink(root, from, to) => fs::hard_link(at(root, from), at(root, to)),
         Step::Chmod(root, path, mode) => chmod(&at(root, path), *mode),
         Step::Touch(root, path, seconds) => touch(&at(root, path), *seconds),
+        Step::Swap(root, one, other) => swap(&at(root, one), &at(root, other)),
+        Step::Retype(root, path, number) => retype(ledger, &at(root, path), *number),
+        Step::WriteLarge(root, path, number) => {
+            write_content(ledger, &at(root, path), &large_content(*number))
+        }
         Step::WriteCopy(root, number, content) => {
             copy(world, *root, *number, |path| write(ledger, path, *content))
         }
@@ -128,7 +133,19 @@ fn content(number: u64) -> Vec<u8> {
     format!("written as number {number}").into_bytes()
 }
 
+/// Some hundred kilobytes, of which no part is like another.
+fn large_content(number: u64) -> Vec<u8> {
+    let mut random = Random::new(number);
+    let count = 20_000 + random.below(300_000);
+    let words = (0..count).flat_map(|_| random.below(u64::MAX).to_le_bytes());
+    [content(number), words.collect()].concat()
+}
+
 fn write(ledger: &mut Ledger, path: &Path, number: u64) -> std::io::Result<()> {
+    write_content(ledger, path, &content(number))
+}
+
+fn write_content(ledger: &mut Ledger, path: &Path, content: &[u8]) -> std::io::Result<()> {
     if path.is_symlink() {
         return Ok(());
     }
@@ -138,9 +155,29 @@ fn write(ledger: &mut Ledger, path: &Path, number: u64) -> std::io::Result<()> {
     if path.is_file() {
         ledger.goes(path);
     }
-    fs::write(path, content(number))?;
-    ledger.wrote(&content(number));
+    fs::write(path, content)?;
+    ledger.wrote(content);
     Ok(())
+}
+
+fn swap(one: &Path, other: &Path) -> std::io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)
+}
+
+/// A directory takes the place of a file, a link that of a directory, a file that of a link or of nothing.
+fn retype(ledger: &mut Ledger, path: &Path, number: u64) -> std::io::Result<()> {
+    let Ok(stat) = fs::symlink_metadata(path) else {
+        return write(ledger, path, number);
+    };
+    remove(ledger, path)?;
+    if stat.is_file() {
+        return write(ledger, &path.join("within"), number);
+    }
+    match stat.is_dir() {
+        true => symlink(format!("nowhere/{number}"), path),
+        false => write(ledger, path, number),
+    }
 }
 
 fn replace(ledger: &mut Ledger, path: &Path, number: u64) -> std::io::Result<()> {

@@ -34,7 +34,10 @@ impl Ledger {
             **fate == Fate::MustBeThere && !held.iter().any(|held| held == *content)
         });
         missing
-            .map(|(content, _)| String::from_utf8_lossy(content).into_owned())
+            .map(|(content, _)| {
+                let content = &content[..content.len().min(100)];
+                String::from_utf8_lossy(content).into_owned()
+            })
             .collect()
     }
 }

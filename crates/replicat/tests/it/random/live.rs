@@ -1,23 +1,19 @@
 //! Random histories over running nodes: users change the roots at will while processes keep them in sync, are killed,
-//! stopped for a while, and started again. In the end all must be equal, and nothing that nobody replaced may be gone.
+//! stopped for a while, and started again. In the end the five conditions must hold: all roots are equal, nothing that nobody
+//! replaced is gone, no temporary name is left, a second pass changes nothing, and "in sync" was never said falsely.
 
-use std::fs;
-use std::net::TcpListener;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use super::history::{History, change};
+use super::history::change;
 use super::ledger::Ledger;
-use super::step::{Random, Step};
-use crate::world::{World, command, contents, walk};
+use super::step::{IGNORED, Random, Step};
+use crate::cluster::Cluster;
+use crate::world::World;
 
-/// How long nodes may take to become equal. Far longer than they take.
-const PATIENCE: Duration = Duration::from_secs(120);
-/// How long all must have been equal to count as quiet.
-const QUIET: Duration = Duration::from_millis(300);
 /// How long users wait between two steps at the most, in milliseconds.
 const PAUSE_MS_MAX: u64 = 40;
+const STEPS_MAX: u64 = 50;
 
 /// How the nodes of a history know each other.
 #[derive(Clone, Copy, Debug)]
@@ -38,199 +34,186 @@ impl Topology {
     }
 }
 
-/// A history over running nodes.
-pub(super) struct Cluster {
-    world: World,
-    nodes: Vec<Node>,
-    /// Who is stopped, until the next time that somebody is.
-    stopped: Option<usize>,
+/// What processes suffer.
+#[derive(Clone, Copy, Debug)]
+enum Disturbance {
+    /// Killed, and started again at once.
+    Restart(usize),
+    /// Killed, and down until the next disturbance but one or so.
+    Kill(usize),
+    /// All at once, as when the power fails.
+    KillAll,
+    /// Ended in good order, and started again.
+    End(usize),
+    /// Does nothing for a while.
+    Stop(usize),
+    /// Who is down or stopped goes on.
+    Heal,
+    /// Nothing, until all are equal.
+    Settle,
 }
 
-struct Node {
-    root: PathBuf,
-    arguments: Vec<String>,
-    log: PathBuf,
-    key: String,
-    process: Option<Child>,
-}
-
-impl Cluster {
-    fn start(random: &mut Random, count: usize) -> Self {
-        let world = World::new(count);
-        world.without_trash_check();
-        let topology = [Topology::Mesh, Topology::Star, Topology::Chain][random.index(3)];
-        let listeners: Vec<TcpListener> = (0..count)
-            .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
-            .collect();
-        let addresses: Vec<String> = (listeners.iter())
-            .map(|listener| listener.local_addr().unwrap().to_string())
-            .collect();
-        drop(listeners);
-        let made = command().arg("keygen").output().unwrap();
-        assert!(made.status.success(), "{made:?}");
-        let key = String::from_utf8(made.stdout).unwrap().trim().to_owned();
-        let nodes = (0..count).map(|node| {
-            let mut arguments = vec!["serve".to_owned(), "--name".to_owned(), name(node)];
-            let root = world.root(node).to_owned();
-            arguments.extend(["--directory".to_owned(), root.display().to_string()]);
-            arguments.extend(["--address".to_owned(), addresses[node].clone()]);
-            for other in (0..count).filter(|other| topology.joins(node, *other)) {
-                let address = format!("{}={}", name(other), addresses[other]);
-                arguments.extend(["--node".to_owned(), address]);
-            }
-            Node {
-                root,
-                arguments,
-                log: world.beside(&format!("{}.log", name(node))),
-                key: key.clone(),
-                process: None,
-            }
-        });
-        let nodes = nodes.collect();
-        let mut cluster = Self {
-            world,
-            nodes,
-            stopped: None,
-        };
-        cluster.nodes.iter_mut().for_each(Node::start);
-        cluster
-    }
-
-    /// What processes suffer where a history that is not live would sync.
-    fn disturb(&mut self, roots: &[usize]) {
-        if let Some(node) = self.stopped.take() {
-            self.nodes[node].signal("CONT");
-        }
-        let node = roots[0];
-        match roots.len() {
-            2 => {
-                self.nodes[node].kill();
-                self.nodes[node].start();
-            }
-            3 => {
-                self.nodes[node].signal("STOP");
-                self.stopped = Some(node);
-            }
-            _ => self.settle(),
+impl Disturbance {
+    fn random(random: &mut Random, nodes: usize) -> Self {
+        let node = random.index(nodes);
+        match random.below(20) {
+            0..6 => Self::Restart(node),
+            6..9 => Self::Kill(node),
+            9 => Self::KillAll,
+            10..12 => Self::End(node),
+            12..15 => Self::Stop(node),
+            15..18 => Self::Heal,
+            _ => Self::Settle,
         }
     }
 
-    /// Waits until all roots are equal and stay so.
-    fn settle(&mut self) {
-        if let Some(node) = self.stopped.take() {
-            self.nodes[node].signal("CONT");
+    fn happen(self, cluster: &mut Cluster) {
+        match self {
+            Self::Restart(node) => {
+                cluster.nodes[node].kill();
+                cluster.nodes[node].start();
+            }
+            Self::Kill(node) => cluster.nodes[node].kill(),
+            Self::KillAll => {
+                cluster.nodes.iter_mut().for_each(|node| node.kill());
+                cluster.start();
+            }
+            Self::End(node) => {
+                cluster.nodes[node].end();
+                cluster.nodes[node].start();
+            }
+            Self::Stop(node) => cluster.nodes[node].stop(),
+            Self::Heal => cluster.start(),
+            Self::Settle => drop(cluster.settle()),
         }
+    }
+
+    /// How many processes it kills.
+    fn kills(self, nodes: usize) -> usize {
+        match self {
+            Self::Restart(_) | Self::Kill(_) => 1,
+            Self::KillAll => nodes,
+            _ => 0,
+        }
+    }
+}
+
+/// What happens, one after the other.
+#[derive(Clone, Debug)]
+enum Happening {
+    User(Step),
+    Process(Disturbance),
+}
+
+/// How many histories were played, and what they came to.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    histories: u64,
+    steps: u64,
+    kills: usize,
+    failed: Vec<u64>,
+}
+
+impl Tally {
+    /// Plays histories from a seed on, as many as are wanted, or for as long; fails if one did, after all were played.
+    pub(super) fn play(first: u64, count: u64, seconds: Option<u64>) {
         let started = Instant::now();
-        let mut equal_since: Option<Instant> = None;
-        while equal_since.is_none_or(|since| since.elapsed() < QUIET) {
-            let trees: Vec<_> = (self.world.roots().iter())
-                .map(|root| std::panic::catch_unwind(|| walk(root)).ok())
-                .collect();
-            let equal = trees.iter().all(|tree| tree.is_some() && *tree == trees[0]);
-            equal_since = match equal {
-                true => equal_since.or_else(|| Some(Instant::now())),
-                false => None,
+        let mut tally = Self::default();
+        for seed in first.. {
+            let enough = match seconds {
+                Some(seconds) => started.elapsed().as_secs() >= seconds,
+                None => seed - first >= count,
             };
-            if !equal && started.elapsed() > PATIENCE / 4 {
-                // Users did mean to delete so much.
-                self.nodes.iter().for_each(Node::approve);
-                std::thread::sleep(Duration::from_millis(500));
+            if enough {
+                break;
             }
-            assert!(
-                started.elapsed() < PATIENCE,
-                "not equal: {trees:#?}\n{}",
-                self.logs()
-            );
-            std::thread::sleep(Duration::from_millis(20));
+            tally.play_one(seed);
+        }
+        let took = started.elapsed();
+        eprintln!("from seed {first} on, in {took:.1?}: {tally:?}");
+        assert!(tally.failed.is_empty(), "failed: {:?}", tally.failed);
+    }
+
+    fn play_one(&mut self, seed: u64) {
+        let started = Instant::now();
+        let result = catch_unwind(AssertUnwindSafe(|| play(seed, self)));
+        self.histories += 1;
+        if result.is_err() {
+            self.failed.push(seed);
+        }
+        let outcome = if result.is_ok() { "holds" } else { "FAILS" };
+        eprintln!("seed {seed} {outcome} after {:.1?}", started.elapsed());
+    }
+}
+
+/// A cluster as the seed has it, not started.
+fn cluster(random: &mut Random) -> Cluster {
+    let mut world = World::new(2 + random.index(3));
+    let topology = [Topology::Mesh, Topology::Star, Topology::Chain][random.index(3)];
+    let mut options = Vec::new();
+    let pattern = format!("*{IGNORED}");
+    if random.below(4) == 0 {
+        random.name_ignored();
+        world.ignore(&[IGNORED]);
+        options = vec!["--exclude", &pattern];
+    }
+    let world = world.with(&options);
+    let mut cluster = Cluster::new(world, |node, other| topology.joins(node, other), &options);
+    // Most do without flushing, which is faster; then a kill takes their index back some way.
+    if random.below(4) != 0 {
+        for node in &mut cluster.nodes {
+            node.environment
+                .push(("REPLICAT_DURABILITY".into(), "none".into()));
         }
     }
-
-    fn logs(&self) -> String {
-        let read = |node: &Node| fs::read_to_string(&node.log).unwrap_or_default();
-        self.nodes.iter().map(read).collect()
-    }
+    cluster
 }
 
-fn name(node: usize) -> String {
-    format!("n{node}")
+fn happenings(random: &mut Random, nodes: usize) -> Vec<Happening> {
+    let count = 10 + random.below(STEPS_MAX);
+    // Small numbers are for contents that are written more than once.
+    let happening = |number| match random.below(100) {
+        0..14 => Happening::Process(Disturbance::random(random, nodes)),
+        _ => Happening::User(Step::random_live(random, nodes, number)),
+    };
+    (10..10 + count).map(happening).collect()
 }
 
-impl Node {
-    fn start(&mut self) {
-        let log = fs::File::options()
-            .create(true)
-            .append(true)
-            .open(&self.log)
-            .unwrap();
-        let mut command = command();
-        command.args(&self.arguments);
-        command.env("REPLICAT_CLUSTER_KEY", &self.key);
-        command.env("XDG_RUNTIME_DIR", self.log.with_extension("run"));
-        command.env("REPLICAT_DURABILITY", "none");
-        command
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log);
-        self.process = Some(command.spawn().unwrap());
-    }
-
-    fn kill(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            process.kill().unwrap();
-            process.wait().unwrap();
-        }
-    }
-
-    fn signal(&self, signal: &str) {
-        if let Some(process) = &self.process {
-            let sent = Command::new("kill")
-                .args([format!("-{signal}"), process.id().to_string()])
-                .status();
-            assert!(sent.unwrap().success());
-        }
-    }
-
-    fn approve(&self) {
-        let mut approve = command();
-        approve.arg("approve").arg(&self.root);
-        approve.env("XDG_RUNTIME_DIR", self.log.with_extension("run"));
-        // It may have nothing to approve.
-        let _ = approve.output();
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        self.signal("CONT");
-        self.kill();
-    }
-}
-
-/// Runs a history of `seed` over running nodes.
-pub(super) fn play_live(seed: u64) {
+/// Plays the history of a seed.
+fn play(seed: u64, tally: &mut Tally) {
     let mut random = Random::new(seed);
-    let history = History::random(&mut random);
-    let mut cluster = Cluster::start(&mut random, history.roots);
+    let mut cluster = cluster(&mut random);
+    let nodes = cluster.nodes.len();
     let mut ledger = Ledger::default();
-    for step in &history.steps {
-        match step {
-            Step::Sync(roots) => cluster.disturb(roots),
-            step => {
-                // What cannot be done is left out.
-                let _ = change(&cluster.world, &mut ledger, step);
+    cluster.start();
+    // Some users type fast, others do much at once.
+    let pause_ms_max = [1, PAUSE_MS_MAX, 4 * PAUSE_MS_MAX][random.index(3)];
+    for happening in happenings(&mut random, nodes) {
+        tally.steps += 1;
+        match happening {
+            Happening::Process(disturbance) => {
+                tally.kills += disturbance.kills(nodes);
+                disturbance.happen(&mut cluster);
             }
+            // What cannot be done is left out.
+            Happening::User(step) => drop(change(&cluster.world, &mut ledger, &step)),
         }
-        std::thread::sleep(Duration::from_millis(random.below(PAUSE_MS_MAX)));
+        std::thread::sleep(Duration::from_millis(random.below(pause_ms_max)));
     }
-    cluster.settle();
+    // One is killed while the others bring all to an end.
+    let last = random.index(nodes);
+    cluster.start();
+    std::thread::sleep(Duration::from_millis(random.below(4 * PAUSE_MS_MAX)));
+    cluster.nodes[last].kill();
+    tally.kills += 1;
+    cluster.start();
+    cluster.finish();
     // A user may have replaced what had only just come, so that trashes count.
-    let held: Vec<Vec<u8>> = (cluster.world.roots().iter())
-        .flat_map(|root| contents(root))
-        .collect();
-    let missing = ledger.missing(&held);
+    let missing = ledger.missing(&cluster.held());
+    let logs = || cluster.logs();
     assert!(
         missing.is_empty(),
         "seed {seed}: lost: {missing:?}\n{}",
-        cluster.logs()
+        logs()
     );
 }

@@ -1,19 +1,34 @@
 //! What users do, chosen by a seed.
 
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+/// Names of which one is left out by the filter [`IGNORED`].
+const NAMES_AND_IGNORED: [&str; 5] = ["a", "b", "c", "d", "d.ign"];
+/// What names end in that a filter leaves out.
+pub(super) const IGNORED: &str = ".ign";
 const DEPTH_MAX: u64 = 3;
 
 /// Numbers that a seed determines. Source: Sebastiano Vigna, SplitMix64.
-pub(super) struct Random(u64);
+pub(super) struct Random {
+    state: u64,
+    names: &'static [&'static str],
+}
 
 impl Random {
     pub(super) fn new(seed: u64) -> Self {
-        Self(seed)
+        Self {
+            state: seed,
+            names: &NAMES,
+        }
+    }
+
+    /// From now on paths may have names that a filter leaves out.
+    pub(super) fn name_ignored(&mut self) {
+        self.names = &NAMES_AND_IGNORED;
     }
 
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.state;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
@@ -31,7 +46,9 @@ impl Random {
 
     fn path(&mut self) -> String {
         let depth = 1 + self.below(DEPTH_MAX);
-        let names: Vec<&str> = (0..depth).map(|_| NAMES[self.index(NAMES.len())]).collect();
+        let names: Vec<&str> = (0..depth)
+            .map(|_| self.names[self.index(self.names.len())])
+            .collect();
         names.join("/")
     }
 
@@ -77,6 +94,12 @@ pub(super) enum Step {
     RemoveCopy(usize, usize),
     /// Renames it.
     RenameCopy(usize, usize, String),
+    /// Lets two paths change places.
+    Swap(usize, String, String),
+    /// Puts something of another kind in the place of whatever is there.
+    Retype(usize, String, u64),
+    /// Creates a file that takes a while to be sent, or writes it in place.
+    WriteLarge(usize, String, u64),
     /// Syncs these roots.
     Sync(Vec<usize>),
 }
@@ -101,6 +124,22 @@ impl Step {
             82..84 => Self::RemoveCopy(root, random.index(3)),
             84..86 => Self::RenameCopy(root, random.index(3), random.path()),
             _ => Self::Sync(random.roots(roots)),
+        }
+    }
+
+    /// What a user does while nodes run.
+    pub(super) fn random_live(random: &mut Random, roots: usize, number: u64) -> Self {
+        let root = random.index(roots);
+        match random.below(100) {
+            0..6 => Self::Swap(root, random.path(), random.path()),
+            6..12 => Self::Retype(root, random.path(), number),
+            12..17 => Self::WriteLarge(root, random.path(), number),
+            _ => loop {
+                let step = Self::random(random, roots, number);
+                if !matches!(step, Self::Sync(_)) {
+                    return step;
+                }
+            },
         }
     }
 }

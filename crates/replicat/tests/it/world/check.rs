@@ -1,9 +1,10 @@
 //! What holds after every sync.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::atomic::Ordering;
 
-use super::walk::{Kind, Tree, contents, walk};
+use super::walk::{Kind, Tree, contents, try_walk, walk};
 use super::{Outcome, World};
 
 impl World {
@@ -88,7 +89,13 @@ impl World {
             })
         };
         tree.retain(|path, _| !ignored(path));
+        relink(&mut tree);
         tree
+    }
+
+    /// What a root holds, without what the test's filters leave out; an error if something vanishes meanwhile.
+    pub(crate) fn try_tree(&self, root: &Path) -> std::io::Result<Tree> {
+        try_walk(root).map(|tree| self.in_scope(tree))
     }
 
     /// The paths of the equal roots, sorted, the root itself left out.
@@ -108,6 +115,19 @@ impl World {
             .collect();
         expected.sort();
         assert_eq!(self.files(), expected);
+    }
+
+    /// The same, where running nodes put marks beside the files of the test.
+    #[track_caller]
+    pub(crate) fn assert_holds_files(&self, files: &[(&str, &str)]) {
+        let held = self.files().into_iter();
+        let held: Vec<_> = held
+            .filter(|file| !crate::cluster::is_mark(&file.0))
+            .collect();
+        let held = held
+            .iter()
+            .map(|(path, text)| (path.as_str(), text.as_str()));
+        assert_eq!(held.collect::<Vec<_>>(), files);
     }
 
     /// The same for the files below a directory.
@@ -176,6 +196,23 @@ impl World {
     }
 }
 
+/// Names files of several names anew, by those names that are in the tree.
+fn relink(tree: &mut Tree) {
+    let mut names: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
+    for (path, node) in tree.iter() {
+        if let Some(first) = &node.linked {
+            names.entry(first.clone()).or_default().push(path.clone());
+        }
+    }
+    for names in names.into_values() {
+        let first = (names.len() > 1).then(|| String::from_utf8_lossy(&names[0]).into_owned());
+        for name in names {
+            tree.entry(name)
+                .and_modify(|node| node.linked = first.clone());
+        }
+    }
+}
+
 /// The contents of a tree's files.
 fn file_contents(tree: &Tree) -> BTreeSet<Vec<u8>> {
     let content = |node: &super::Node| match &node.kind {
@@ -220,7 +257,7 @@ fn assert_equal(trees: &[Tree], outcome: &Outcome) {
 
 /// Nothing that looks like a file of the program's is in the tree.
 #[track_caller]
-fn assert_no_temporary_names(tree: &Tree) {
+pub(crate) fn assert_no_temporary_names(tree: &Tree) {
     for path in tree.keys() {
         let path = String::from_utf8_lossy(path);
         let ours = path.contains(".replicat") && !path.ends_with(".replicatignore");

@@ -14,10 +14,29 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use tempfile::TempDir;
 
+pub(crate) use check::{assert_no_temporary_names, differences};
 pub(crate) use run::{Outcome, command};
-pub(crate) use walk::{Kind, Node, contents, stat_everything, walk};
+pub(crate) use walk::{Kind, Node, Tree, contents, stat_everything, walk};
 
 const NAMES: [&str; 5] = ["alpha", "beta", "gamma", "delta", "epsilon"];
+
+/// Which worlds stay, for whoever looks into a failure: what the roots held at the end.
+#[derive(Clone, Copy)]
+enum Kept {
+    None,
+    /// Those of tests that fail.
+    Failed,
+    All,
+}
+
+/// `REPLICAT_TEST_KEEP` is `failed`, or anything else for all.
+fn kept() -> Kept {
+    match std::env::var_os("REPLICAT_TEST_KEEP") {
+        None => Kept::None,
+        Some(which) if which == "failed" => Kept::Failed,
+        Some(_) => Kept::All,
+    }
+}
 
 /// Some roots side by side in a temporary directory.
 pub(crate) struct World {
@@ -36,8 +55,7 @@ impl World {
     /// A world of `count` empty roots, named alpha, beta, gamma and so on.
     pub(crate) fn new(count: usize) -> Self {
         let mut directory = tempfile::Builder::new().prefix("world-").tempdir().unwrap();
-        // For whoever looks into a failure: what the roots held at the end.
-        directory.disable_cleanup(std::env::var_os("REPLICAT_TEST_KEEP").is_some());
+        directory.disable_cleanup(matches!(kept(), Kept::All));
         let roots: Vec<PathBuf> = NAMES[..count]
             .iter()
             .map(|name| directory.path().join(name))
@@ -122,5 +140,14 @@ impl World {
     /// Lets a sync lose content from the trash: for tests that destroy it themselves.
     pub(crate) fn without_trash_check(&self) {
         self.trash_checked.store(false, Ordering::Relaxed);
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() && matches!(kept(), Kept::Failed) {
+            self.directory.disable_cleanup(true);
+            eprintln!("kept: {}", self.directory.path().display());
+        }
     }
 }

@@ -9,9 +9,10 @@ use serde_json::Value;
 
 use super::World;
 
-/// The command, with no variables of ours around it.
+/// The command, with no variables of ours around it. `REPLICAT_TEST_COMMAND` names another build of it, for campaigns.
 pub(crate) fn command() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_replicat"));
+    let built = OsStr::new(env!("CARGO_BIN_EXE_replicat")).to_owned();
+    let mut command = Command::new(std::env::var_os("REPLICAT_TEST_COMMAND").unwrap_or(built));
     for (name, _) in std::env::vars_os() {
         if name.as_bytes().starts_with(b"REPLICAT_") {
             command.env_remove(name);

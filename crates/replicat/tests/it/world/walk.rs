@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{self, Metadata};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
@@ -58,20 +59,25 @@ pub(crate) type Tree = BTreeMap<Vec<u8>, Node>;
 
 /// Reads a root, `.replicat` left out.
 pub(crate) fn walk(root: &Path) -> Tree {
+    try_walk(root).unwrap_or_else(|error| panic!("{root:?}: {error}"))
+}
+
+/// The same of a root that may change meanwhile, which is an error if something vanishes.
+pub(crate) fn try_walk(root: &Path) -> io::Result<Tree> {
     let mut tree = Tree::new();
     let mut names: HashMap<(u64, u64), Vec<Vec<u8>>> = HashMap::new();
     let mut waiting = vec![root.to_owned()];
     while let Some(path) = waiting.pop() {
         let relative = path.strip_prefix(root).unwrap().as_os_str().as_bytes();
-        let stat = fs::symlink_metadata(&path).unwrap();
+        let stat = fs::symlink_metadata(&path)?;
         if stat.is_dir() {
-            waiting.extend(children(&path, relative.is_empty()));
+            waiting.extend(children(&path, relative.is_empty())?);
         }
         if stat.is_file() && stat.nlink() > 1 {
             let inode = names.entry((stat.dev(), stat.ino())).or_default();
             inode.push(relative.to_vec());
         }
-        tree.insert(relative.to_vec(), node(&path, &stat, relative.is_empty()));
+        tree.insert(relative.to_vec(), node(&path, &stat, relative.is_empty())?);
     }
     for mut names in names.into_values().filter(|names| names.len() > 1) {
         names.sort();
@@ -80,22 +86,24 @@ pub(crate) fn walk(root: &Path) -> Tree {
             tree.get_mut(&name).unwrap().linked = Some(first.clone());
         }
     }
-    tree
+    Ok(tree)
 }
 
-fn children(directory: &Path, is_root: bool) -> Vec<std::path::PathBuf> {
-    let entries = fs::read_dir(directory).unwrap();
-    let names = entries.map(|entry| entry.unwrap().file_name());
-    names
-        .filter(|name| !(is_root && name == ".replicat"))
-        .map(|name| directory.join(name))
-        .collect()
+fn children(directory: &Path, is_root: bool) -> io::Result<Vec<PathBuf>> {
+    let mut children = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let name = entry?.file_name();
+        if !(is_root && name == ".replicat") {
+            children.push(directory.join(name));
+        }
+    }
+    Ok(children)
 }
 
-fn node(path: &Path, stat: &Metadata, is_root: bool) -> Node {
-    let kind = kind(path, stat);
+fn node(path: &Path, stat: &Metadata, is_root: bool) -> io::Result<Node> {
+    let kind = kind(path, stat)?;
     let time = i128::from(stat.mtime()) * 1_000_000_000 + i128::from(stat.mtime_nsec());
-    Node {
+    Ok(Node {
         mode: match kind {
             Kind::Symlink(_) => 0,
             _ => stat.mode() & 0o7777,
@@ -104,44 +112,39 @@ fn node(path: &Path, stat: &Metadata, is_root: bool) -> Node {
         owner: rustix::process::geteuid()
             .is_root()
             .then(|| (stat.uid(), stat.gid())),
-        xattrs: xattrs(path),
+        xattrs: xattrs(path)?,
         linked: None,
         kind,
-    }
+    })
 }
 
-fn kind(path: &Path, stat: &Metadata) -> Kind {
+fn kind(path: &Path, stat: &Metadata) -> io::Result<Kind> {
     let kind = stat.file_type();
-    if kind.is_dir() {
+    Ok(if kind.is_dir() {
         Kind::Directory
     } else if kind.is_symlink() {
-        Kind::Symlink(
-            fs::read_link(path)
-                .unwrap()
-                .into_os_string()
-                .into_encoded_bytes(),
-        )
+        Kind::Symlink(fs::read_link(path)?.into_os_string().into_encoded_bytes())
     } else if kind.is_fifo() || kind.is_socket() || kind.is_block_device() || kind.is_char_device()
     {
         Kind::Special
     } else {
-        Kind::File(fs::read(path).unwrap())
-    }
+        Kind::File(fs::read(path)?)
+    })
 }
 
-fn xattrs(path: &Path) -> BTreeMap<Vec<u8>, Vec<u8>> {
+fn xattrs(path: &Path) -> io::Result<BTreeMap<Vec<u8>, Vec<u8>>> {
     let mut list = vec![0_u8; 64 * 1024];
     let length = match rustix::fs::llistxattr(path, &mut list) {
         Ok(length) => length,
         Err(Errno::NOTSUP | Errno::PERM) => 0,
-        Err(error) => panic!("{path:?}: {error}"),
+        Err(error) => return Err(error.into()),
     };
     let names = list[..length].split(|byte| *byte == 0);
     let attribute = |name: &[u8]| {
         let mut value = vec![0_u8; 64 * 1024];
-        let length = rustix::fs::lgetxattr(path, name, &mut value).unwrap();
+        let length = rustix::fs::lgetxattr(path, name, &mut value)?;
         value.truncate(length);
-        (name.to_vec(), value)
+        Ok((name.to_vec(), value))
     };
     names
         .filter(|name| !name.is_empty())
@@ -158,10 +161,11 @@ pub(crate) fn contents(directory: &Path) -> BTreeSet<Vec<u8>> {
             continue;
         };
         if stat.is_dir() {
-            let entries = fs::read_dir(&path).unwrap();
-            waiting.extend(entries.map(|entry| entry.unwrap().path()));
+            // A running node may take away what was there a moment ago.
+            let entries = fs::read_dir(&path).into_iter().flatten().flatten();
+            waiting.extend(entries.map(|entry| entry.path()));
         } else if stat.is_file() {
-            contents.insert(fs::read(&path).unwrap());
+            contents.extend(fs::read(&path).ok());
         }
     }
     contents
@@ -169,7 +173,7 @@ pub(crate) fn contents(directory: &Path) -> BTreeSet<Vec<u8>> {
 
 /// Every path below a directory, `.replicat` included, with all that a stat tells of it but the time of
 /// the last access: what a command that touches nothing leaves as it was.
-pub(crate) fn stat_everything(directory: &Path) -> BTreeMap<std::path::PathBuf, String> {
+pub(crate) fn stat_everything(directory: &Path) -> BTreeMap<PathBuf, String> {
     let mut stats = BTreeMap::new();
     let mut waiting = vec![directory.to_owned()];
     while let Some(path) = waiting.pop() {
