@@ -1,6 +1,7 @@
 //! Several hosts on one machine: network namespaces joined by a bridge, a real process on each.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used)]
 
+mod capture;
 mod network;
 mod node;
 
@@ -8,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 use network::Network;
-use node::{Node, assert_equal, wait};
+use node::{Node, assert_equal, assert_nothing_is_left_to_do, wait};
 
 /// How many files of the first sync there are in each of how many directories, if `/usr/share` is not to be had.
 const DIRECTORIES: usize = 40;
@@ -101,4 +102,5 @@ fn three_hosts_hold_the_same_before_amid_and_after_a_partition() {
         })
     });
     assert_equal(&nodes);
+    assert_nothing_is_left_to_do(nodes);
 }

@@ -29,14 +29,18 @@ fn name(host: usize) -> String {
 fn key(world: &Path) -> String {
     let file = world.join("key");
     if !file.exists() {
-        let made = Command::new(env!("CARGO_BIN_EXE_replicat"))
-            .arg("keygen")
-            .output()
-            .unwrap();
-        assert!(made.status.success(), "{made:?}");
-        fs::write(&file, made.stdout).unwrap();
+        fs::write(&file, new_key()).unwrap();
     }
-    fs::read_to_string(file).unwrap().trim().to_owned()
+    fs::read_to_string(file).unwrap()
+}
+
+fn new_key() -> String {
+    let made = Command::new(env!("CARGO_BIN_EXE_replicat"))
+        .arg("keygen")
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    String::from_utf8(made.stdout).unwrap().trim().to_owned()
 }
 
 impl Node {
@@ -66,6 +70,50 @@ impl Node {
             command: Some(command),
             process,
         }
+    }
+
+    /// A node on the first host's loopback, which knows the two at the first ports.
+    pub(crate) fn on_loopback(
+        network: &Network,
+        number: usize,
+        ports: &[u16],
+        world: &Path,
+    ) -> Self {
+        let name = name(number);
+        let root = world.join(&name);
+        fs::create_dir(&root).unwrap();
+        let mut command = network.command(0, env!("CARGO_BIN_EXE_replicat"));
+        command
+            .args(["serve", "--name", &name])
+            .arg("--directory")
+            .arg(&root);
+        command.args(["--address", &format!("127.0.0.1:{}", ports[number])]);
+        command.env("REPLICAT_CLUSTER_KEY", key(world));
+        command.env("XDG_RUNTIME_DIR", world.join(format!("run-{name}")));
+        for other in (0..2).filter(|other| *other != number) {
+            let node = format!("{}=127.0.0.1:{}", self::name(other), ports[other]);
+            command.args(["--node", &node]);
+        }
+        Self {
+            log: world.join(format!("{name}.log")),
+            name,
+            root,
+            command: Some(command),
+            process: None,
+        }
+    }
+
+    /// The same node, with the key of another cluster.
+    pub(crate) fn with_another_key(mut self) -> Self {
+        if let Some(command) = &mut self.command {
+            command.env("REPLICAT_CLUSTER_KEY", new_key());
+        }
+        self
+    }
+
+    /// Whether it noted these words.
+    pub(crate) fn log_holds(&self, words: &str) -> bool {
+        fs::read_to_string(&self.log).is_ok_and(|log| log.contains(words))
     }
 
     pub(crate) fn start(mut self) -> Self {
@@ -147,6 +195,37 @@ pub(crate) fn assert_equal(nodes: &[Node]) {
         std::thread::sleep(Duration::from_millis(50));
     }
     panic!("not equal: {last}");
+}
+
+/// Ends all nodes in good order; then a sync of their directories, by the command, must find nothing to do.
+#[track_caller]
+pub(crate) fn assert_nothing_is_left_to_do(mut nodes: Vec<Node>) {
+    let roots: Vec<PathBuf> = nodes.iter().map(|node| node.root.clone()).collect();
+    for node in &mut nodes {
+        let mut process = node.process.take().unwrap();
+        let stopped = Command::new("kill").arg(process.id().to_string()).status();
+        assert!(stopped.unwrap().success());
+        assert_eq!(process.wait().unwrap().code(), Some(0));
+    }
+    let mut sync = Command::new(env!("CARGO_BIN_EXE_replicat"));
+    let output = sync.args(["sync", "--json"]).args(&roots).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let summary = text.lines().last().unwrap_or_default();
+    assert_eq!(output.status.code(), Some(0), "{summary}");
+    assert!(!text.contains("\"type\":\"item\""), "{text}");
+    assert!(summary.contains("\"in_sync\":true"), "{summary}");
+    assert!(summary.contains("\"conflicts\":[]"), "{summary}");
+    for figure in [
+        "created",
+        "updated",
+        "metadata",
+        "deleted",
+        "moved",
+        "bytes_copied",
+    ] {
+        let (_, statistics) = summary.split_once("\"statistics\"").unwrap();
+        assert!(statistics.contains(&format!("\"{figure}\":0")), "{summary}");
+    }
 }
 
 /// Waits until a condition holds.
