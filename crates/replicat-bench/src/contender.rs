@@ -118,9 +118,7 @@ impl Tools {
     pub(crate) fn has(&self, contender: Contender) -> bool {
         match contender {
             Contender::Replicat => self.replicat.is_file(),
-            other => env::var_os("PATH").is_some_and(|path| {
-                env::split_paths(&path).any(|directory| directory.join(other.program()).is_file())
-            }),
+            other => is_in_path(other.program()),
         }
     }
 
@@ -181,6 +179,13 @@ impl Tools {
             environment: Vec::new(),
         }
     }
+}
+
+/// Whether a program is where programs are looked for.
+pub(crate) fn is_in_path(program: &str) -> bool {
+    env::var_os("PATH").is_some_and(|path| {
+        env::split_paths(&path).any(|directory| directory.join(program).is_file())
+    })
 }
 
 fn words<'a>(words: &[&'a str]) -> Vec<&'a OsStr> {

@@ -2,13 +2,24 @@
 //!
 //! Goals: figures that anyone can repeat with one command; every run on a fresh filesystem, flushed
 //! before the clock stops, and counted only if an independent walker finds both sides equal.
-//! Non-goals: networks, statistics beyond minimum and median.
+//! Non-goals: slow networks, several machines.
+//!
+//! Between directories of one host, `just bench --work first-sync-50k` and so on. Between nodes, as root, for as long as the figures
+//! are to mean something with nothing else running:
+//!
+//! ```text
+//! just bench live                          a change until it is visible elsewhere: p50, p95, p99; nodes at rest; a large renaming
+//! just bench live --contender replicat --files 10000 --samples 50
+//! just bench first-sync                    50,000 files and 2 x 1 GiB, among two and four nodes
+//! just bench first-sync --tree 50k --nodes 2 --bound 100 --json
+//! ```
 
 mod compare;
 mod contender;
 mod ground;
 mod interrupt;
 mod measure;
+mod network;
 mod report;
 mod tree;
 mod work;
@@ -59,6 +70,10 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Measures how fast changes travel between two nodes, and what nodes take at rest.
+    Live(network::LiveArguments),
+    /// Measures the first sync between nodes.
+    FirstSync(network::FirstSyncArguments),
     /// Runs one command and prints what it took; used by the benchmark itself.
     #[command(hide = true)]
     Measure {
@@ -72,15 +87,18 @@ enum Command {
 
 fn main() -> Result<ExitCode> {
     let arguments = Arguments::parse();
-    if let Some(Command::Measure {
-        filesystem,
-        command,
-    }) = arguments.command
-    {
-        measure::measure_here(&filesystem, &command)?;
-        return Ok(ExitCode::SUCCESS);
+    match &arguments.command {
+        None => compare_all(&arguments),
+        Some(Command::Live(live)) => network::live(live),
+        Some(Command::FirstSync(first_sync)) => network::first_sync(first_sync),
+        Some(Command::Measure {
+            filesystem,
+            command,
+        }) => {
+            measure::measure_here(filesystem, command)?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
-    compare_all(&arguments)
 }
 
 fn compare_all(arguments: &Arguments) -> Result<ExitCode> {

@@ -26,6 +26,11 @@ const DEPTH_MAX: usize = 7;
 /// How many files share a directory, on average.
 const FILES_IN_DIRECTORY: u64 = 20;
 
+/// How many files [`Tree::Live`] has at full size, the large directory left out.
+pub(crate) const LIVE_FILES: u64 = 100_000;
+/// The large directory of [`Tree::Live`].
+pub(crate) const LIVE_DIRECTORY: &str = "many";
+
 /// What to sync.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tree {
@@ -41,6 +46,8 @@ pub(crate) enum Tree {
     Directory,
     /// A million files of 1 to 64 bytes.
     Million,
+    /// 100,000 files of up to 2 KiB in nested directories, and a directory of 10,000 files.
+    Live,
 }
 
 /// Makes trees, a part of the full size.
@@ -63,6 +70,10 @@ impl Planter<'_> {
                 self.large(&root.join("two"))
             }
             Tree::Directory => self.directory(root),
+            Tree::Live => {
+                self.nested(root, self.scaled(LIVE_FILES), |rng| rng.usize(1..=2048))?;
+                self.many(root, LIVE_DIRECTORY, self.scaled(LIVE_FILES / 10))
+            }
         }
     }
 
@@ -114,16 +125,20 @@ impl Planter<'_> {
     }
 
     fn directory(&self, root: &Path) -> Result<()> {
-        let mut rng = Rng::with_seed(SEED);
+        self.many(root, "many", self.scaled(10_000))?;
+        self.many(root, "few", 10)
+    }
+
+    /// A directory of `count` files that all differ.
+    fn many(&self, root: &Path, name: &str, count: u64) -> Result<()> {
+        let mut rng = Rng::with_seed(SEED ^ count);
         let mut buffer = [0; 1000];
-        for (name, count) in [("many", self.scaled(10_000)), ("few", 10)] {
-            let directory = root.join(name);
-            fs::create_dir(&directory)?;
-            for number in 0..count {
-                self.interrupt.check()?;
-                rng.fill(&mut buffer);
-                write_old(&directory.join(format!("{number:05}")), &buffer)?;
-            }
+        let directory = root.join(name);
+        fs::create_dir(&directory)?;
+        for number in 0..count {
+            self.interrupt.check()?;
+            rng.fill(&mut buffer);
+            write_old(&directory.join(format!("{number:05}")), &buffer)?;
         }
         Ok(())
     }

@@ -105,7 +105,7 @@ impl Work {
     /// The filesystem that holds the tree twice and whatever a contender keeps beside it.
     pub(crate) fn geometry(self) -> Geometry {
         let (size, block_size, inodes) = match self.tree() {
-            Tree::Small | Tree::UsrShare | Tree::Directory => (6 * GIB, 4096, 500_000),
+            Tree::Small | Tree::UsrShare | Tree::Directory | Tree::Live => (6 * GIB, 4096, 500_000),
             Tree::OneLarge | Tree::TwoLarge => (12 * GIB, 4096, 10_000),
             // Small blocks, so that a million files take 1 GiB and not 4.
             Tree::Million => (12 * GIB, 1024, 4_000_000),
