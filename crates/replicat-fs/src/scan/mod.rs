@@ -198,11 +198,7 @@ impl Scan<'_> {
     ///
     /// # Errors
     /// As for [`Self::run`].
-    pub fn run_hints(
-        &self,
-        whole: &[RelPath],
-        alone: &[RelPath],
-    ) -> Result<ScanReport, ScanError> {
+    pub fn run_hints(&self, whole: &[RelPath], alone: &[RelPath]) -> Result<ScanReport, ScanError> {
         let progress = self.start()?;
         scoped::enqueue_alone(&progress, alone)?;
         scoped::enqueue(&progress, whole)?;
