@@ -108,9 +108,11 @@ impl<S: Store> Replica<S> {
         Ok(members.filter(is_news).collect())
     }
 
-    /// Notes what another has heard of replicas: the first name counts, and the furthest progress.
+    /// Notes what `from` has heard of replicas: the first name counts, and the furthest progress; but of its own progress
+    /// what it says now.
     pub(crate) fn hear_of_members(
         &mut self,
+        from: ReplicaId,
         heard: &[(ReplicaId, Member)],
     ) -> Result<(), StoreError> {
         let own = self.identity().replica;
@@ -121,7 +123,11 @@ impl<S: Store> Replica<S> {
             if member.name.is_empty() {
                 member.name.clone_from(&told.name);
             }
-            member.applied.union(&told.applied);
+            if *id == from {
+                member.applied.clone_from(&told.applied);
+            } else {
+                member.applied.union(&told.applied);
+            }
             if held != Some(&member) {
                 self.store_mut().set_member(*id, &member)?;
             }
@@ -167,9 +173,25 @@ impl<S: Store> Replica<S> {
         if self.store().pending_count()? > 0 {
             return Ok(false);
         }
+        self.set_applied(self.knowledge().clone())
+    }
+
+    /// Takes back that all that is known is in the storage, if there is work left: a repair brings events that were known
+    /// already, so that knowledge alone does not tell. Returns whether that was news.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn withdraw_applied(&mut self) -> Result<bool, StoreError> {
+        if self.store().pending_count()? == 0 {
+            return Ok(false);
+        }
+        self.set_applied(VersionVector::new())
+    }
+
+    /// Notes the own progress. Returns whether that was news.
+    fn set_applied(&mut self, applied: VersionVector) -> Result<bool, StoreError> {
         let id = self.identity().replica;
         let name = self.identity().name.clone();
-        let applied = self.knowledge().clone();
         let member = Member { name, applied };
         let members = self.store().members()?;
         if members

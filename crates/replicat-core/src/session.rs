@@ -314,7 +314,7 @@ impl Session {
             }
             Message::TreeReply(reply) => self.take_reply(replica, reply)?,
             Message::Members(members) => {
-                replica.hear_of_members(&members)?;
+                replica.hear_of_members(peer.replica, &members)?;
                 self.members_told.extend(members);
             }
             Message::Repair(entries) => replica.merge_entries(entries)?,

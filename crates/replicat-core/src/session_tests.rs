@@ -172,3 +172,35 @@ fn a_live_session_ends_when_the_other_knows_what_was_never_told() {
         .receive(&mut one.0, Message::Sent { knowledge: unheard });
     assert!(matches!(told, Err(SessionError::Restored)));
 }
+
+/// What `of` says that it has brought to its storage, as `at` was told.
+fn progress(at: &Peered, of: &Peered) -> VersionVector {
+    let members = at.0.store().members().unwrap();
+    let id = of.0.identity().replica;
+    let member = members.into_iter().find(|(known, _)| *known == id);
+    member.unwrap().1.applied
+}
+
+#[test]
+fn who_has_work_left_takes_back_what_it_said_of_its_progress_and_is_believed() {
+    let (mut one, mut other) = peers();
+    write(&mut one.0, "file", 1);
+    one.1.announce();
+    talk(&mut one, &mut other);
+    // It is known there, and not brought to the storage.
+    assert_eq!(one.0.knowledge(), other.0.knowledge());
+    assert!(!other.0.note_applied().unwrap());
+    assert!(!other.0.withdraw_applied().unwrap());
+    assert!(one.0.note_applied().unwrap());
+    assert!(!one.0.withdraw_applied().unwrap());
+    one.1.announce();
+    talk(&mut one, &mut other);
+    assert_eq!(progress(&other, &one), *one.0.knowledge());
+    let mut record = one.0.record(&path("file")).unwrap();
+    record.local = None;
+    one.0.write(&path("file"), record).unwrap();
+    assert!(one.0.withdraw_applied().unwrap());
+    one.1.announce();
+    talk(&mut one, &mut other);
+    assert_eq!(progress(&other, &one), VersionVector::new());
+}

@@ -96,7 +96,9 @@ impl Watch {
         let told = select.select_timeout(CANCELLATION_INTERVAL).ok()?;
         let at = told.index();
         match told.recv(self.watchers[at].events()) {
-            Ok(WatchEvent::Changed(_) | WatchEvent::Overflow) => Some(Wake::Changed),
+            Ok(WatchEvent::Changed(_) | WatchEvent::MovedOut(_) | WatchEvent::Overflow) => {
+                Some(Wake::Changed)
+            }
             Ok(WatchEvent::LimitReached { .. }) => {
                 self.sight = Sight::Partial;
                 Some(Wake::Limited)

@@ -11,6 +11,7 @@ mod listing;
 mod root_entry;
 
 pub mod apply;
+pub mod echo;
 pub mod edit;
 pub mod error;
 pub mod filter;

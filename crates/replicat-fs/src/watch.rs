@@ -44,6 +44,8 @@ const TICK: Duration = Duration::from_millis(5);
 pub enum WatchEvent {
     /// Something changed at these paths, or below those of them that are directories.
     Changed(Vec<RelPath>),
+    /// These paths were renamed to where nobody watches: out of the tree, or out of scope. A scan sees that they are gone.
+    MovedOut(Vec<RelPath>),
     /// More happened than could be told of: everything is to be scanned.
     Overflow,
     /// The system allows no more watches. Some directories are not watched, and only scans see what changes there.
@@ -349,6 +351,13 @@ impl Watch {
         let due = self.settling.due(Instant::now());
         if due.is_empty() {
             return Ok(());
+        }
+        let moved_out = self.departures.alone(&due);
+        if !moved_out.is_empty() {
+            return self.send(WatchEvent::MovedOut(moved_out.clone()), |watch| {
+                watch.departures.forget(&moved_out);
+                watch.settling.forget(&moved_out);
+            });
         }
         self.send(WatchEvent::Changed(due.clone()), |watch| {
             watch.settling.forget(&due);

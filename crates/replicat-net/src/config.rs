@@ -31,6 +31,8 @@ pub struct EndpointConfig {
     pub ping_interval: Duration,
     /// After how much silence of the peer it is taken for dead.
     pub dead_after: Duration,
+    /// As `dead_after`, once another process has claimed the name of the peer.
+    pub challenge_deadline: Duration,
     /// How long a link that is closed may take to deliver what was sent before.
     pub close_deadline: Duration,
     /// How many accepted connections may be unauthenticated at a time, in all.
@@ -61,6 +63,7 @@ impl Default for EndpointConfig {
             handshake_deadline: Duration::from_secs(10),
             ping_interval: Duration::from_secs(15),
             dead_after: Duration::from_secs(45),
+            challenge_deadline: Duration::from_secs(2),
             close_deadline: Duration::from_secs(5),
             unauthenticated_max: 64,
             unauthenticated_per_network_max: 16,

@@ -42,6 +42,7 @@ impl fmt::Display for PeerAddress {
 pub(crate) async fn keep_dialling(shared: Arc<Shared>, target: PeerAddress) {
     let mut name = target.name.clone();
     let mut failures = 0;
+    let mut was_taken = false;
     loop {
         let started = Instant::now();
         if let Some(name) = &name {
@@ -53,6 +54,7 @@ pub(crate) async fn keep_dialling(shared: Arc<Shared>, target: PeerAddress) {
         match attempt(&shared, &target).await {
             Ok(core) => {
                 name = Some(core.peer.identity.name.clone());
+                was_taken = false;
                 core.stopped.cancelled().await;
                 if core.began.elapsed() >= SUCCESS {
                     failures = 0;
@@ -60,6 +62,12 @@ pub(crate) async fn keep_dialling(shared: Arc<Shared>, target: PeerAddress) {
             }
             Err(Failure { peer, error }) => {
                 name = target.name.clone().or(peer);
+                let is_taken = error.is_name_taken();
+                if is_taken && !was_taken {
+                    // The peer is finding out whether the other process is gone: soon it is worth asking again.
+                    failures = 0;
+                }
+                was_taken = is_taken;
                 report(&shared, &target, error, failures);
             }
         }

@@ -106,6 +106,11 @@ impl ConnectError {
         }
     }
 
+    /// Whether the peer has a link to another process of this name, which may be one that is gone.
+    pub(crate) fn is_name_taken(&self) -> bool {
+        matches!(self, Self::RefusedByPeer(refusal) if refusal.code == RefusalCode::NameTaken)
+    }
+
     /// What an error of a TLS stream means, during the handshake or in the first read after it:
     /// in TLS 1.3 a client learns only then that its certificate was refused.
     pub(crate) fn from_stream(error: io::Error) -> Self {

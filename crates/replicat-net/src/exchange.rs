@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::certificate::Certificate;
@@ -125,6 +125,7 @@ impl NewLink {
             draining: CancellationToken::new(),
             stopped: CancellationToken::new(),
             end: OnceLock::new(),
+            challenged: watch::Sender::new(false),
             runtime: shared.runtime.clone(),
             began: Instant::now(),
         });

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::LinkEnd;
@@ -73,6 +73,8 @@ pub(crate) struct LinkCore {
     /// Cancelled when the link is to end, or has ended, at once.
     pub(crate) stopped: CancellationToken,
     pub(crate) end: OnceLock<LinkEnd>,
+    /// The peer is to give a sign of life soon.
+    pub(crate) challenged: watch::Sender<bool>,
     pub(crate) runtime: Handle,
     pub(crate) began: Instant,
 }
@@ -130,9 +132,17 @@ impl LinkCore {
         self.end.get().cloned().unwrap_or_else(unknown)
     }
 
-    /// Asks the peer for a sign of life.
-    pub(crate) fn probe(&self) {
+    /// Asks the peer for a sign of life, soon: somebody else says that he is the peer. Asked again meanwhile, it has no more
+    /// time than it had.
+    pub(crate) fn challenge(&self) {
+        self.challenged
+            .send_if_modified(|is| !std::mem::replace(is, true));
         self.lanes[0].signals.ping(self.elapsed_microseconds());
+    }
+
+    /// The peer has given a sign of life.
+    pub(crate) fn note_alive(&self) {
+        self.challenged.send_if_modified(std::mem::take);
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt as _, BufReader};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::error::LinkEnd;
 use crate::frame::{Close, HEADER_BYTES, Header, Kind};
@@ -31,7 +31,16 @@ pub(crate) struct FrameReader<'a, R> {
     lane: usize,
     stream: BufReader<R>,
     queue: QueueSender,
-    dead_after: Duration,
+    patience: Patience,
+}
+
+/// After how much silence a peer is taken for dead.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// As a rule.
+    pub(crate) dead_after: Duration,
+    /// Once it was asked for a sign of life because somebody else claims its name.
+    pub(crate) challenge_deadline: Duration,
 }
 
 impl<'a, R: AsyncRead + Unpin> FrameReader<'a, R> {
@@ -40,14 +49,14 @@ impl<'a, R: AsyncRead + Unpin> FrameReader<'a, R> {
         lane: usize,
         stream: R,
         queue: QueueSender,
-        dead_after: Duration,
+        patience: Patience,
     ) -> Self {
         Self {
             core,
             lane,
             stream: BufReader::with_capacity(BUFFER_BYTES, stream),
             queue,
-            dead_after,
+            patience,
         }
     }
 
@@ -86,7 +95,9 @@ impl<'a, R: AsyncRead + Unpin> FrameReader<'a, R> {
         let mut bytes = [0; HEADER_BYTES];
         let mut filled = 0;
         while filled < HEADER_BYTES {
-            let read = alive(self.dead_after, self.stream.read(&mut bytes[filled..])).await?;
+            let life = self.life();
+            let read = life.await_sign(self.stream.read(&mut bytes[filled..]));
+            let read = read.await?;
             match (read, filled) {
                 (0, 0) => return Ok(None),
                 (0, _) => return Err(cut_off()),
@@ -104,12 +115,21 @@ impl<'a, R: AsyncRead + Unpin> FrameReader<'a, R> {
         while payload.len() < length {
             let missing = length - payload.len();
             let mut rest = (&mut payload).limit(missing);
-            let read = alive(self.dead_after, self.stream.read_buf(&mut rest)).await?;
+            let life = self.life();
+            let read = life.await_sign(self.stream.read_buf(&mut rest)).await?;
             if read == 0 {
                 return Err(cut_off());
             }
         }
         Ok(payload.freeze())
+    }
+
+    fn life(&self) -> Life<'a> {
+        Life {
+            core: self.core,
+            lane: self.lane,
+            patience: self.patience,
+        }
     }
 
     /// Handles a frame that is meant for the link itself. Returns a close.
@@ -155,15 +175,54 @@ impl<'a, R: AsyncRead + Unpin> FrameReader<'a, R> {
     }
 }
 
-/// Any byte is a sign of life. Time in which we do not read does not count.
-async fn alive(
-    dead_after: Duration,
-    read: impl Future<Output = io::Result<usize>>,
-) -> Result<usize, LinkEnd> {
-    match timeout(dead_after, read).await {
-        Ok(Ok(read)) => Ok(read),
-        Ok(Err(error)) => Err(lost(&error)),
-        Err(_) => Err(LinkEnd::Silent(dead_after)),
+/// Whether the peer of a connection is alive.
+#[derive(Clone, Copy)]
+struct Life<'a> {
+    core: &'a LinkCore,
+    lane: usize,
+    patience: Patience,
+}
+
+impl Life<'_> {
+    /// Reads. Any byte is a sign of life. Time in which we do not read does not count.
+    async fn await_sign(
+        self,
+        read: impl Future<Output = io::Result<usize>>,
+    ) -> Result<usize, LinkEnd> {
+        tokio::select! {
+            biased;
+            read = read => {
+                self.core.note_alive();
+                read.map_err(|error| lost(&error))
+            }
+            silence = self.silence() => Err(LinkEnd::Silent(silence)),
+        }
+    }
+
+    /// Ends after more silence than there may be, and says how much that was.
+    async fn silence(self) -> Duration {
+        let dead_after = self.patience.dead_after;
+        tokio::select! {
+            () = sleep(dead_after) => dead_after,
+            after = self.challenged() => after,
+        }
+    }
+
+    /// Pings are answered on the control lane; what comes on another one is a sign of life as well.
+    async fn challenged(self) -> Duration {
+        if self.lane > 0 {
+            return std::future::pending().await;
+        }
+        let mut challenged = self.core.challenged.subscribe();
+        loop {
+            // The sender lives as long as the link.
+            let _ = challenged.wait_for(|is| *is).await;
+            let answered = challenged.wait_for(|is| !*is);
+            let deadline = self.patience.challenge_deadline;
+            if timeout(deadline, answered).await.is_err() {
+                return deadline;
+            }
+        }
     }
 }
 

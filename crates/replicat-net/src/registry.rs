@@ -189,8 +189,8 @@ impl State {
             return Ok(());
         };
         if present.peer.instance != new.peer.instance {
-            // If the other process is gone without a goodbye, this finds out.
-            present.probe();
+            // If the other process is gone without a goodbye, this finds out, and soon.
+            present.challenge();
             return Err(Refusal::new(
                 RefusalCode::NameTaken,
                 format!(

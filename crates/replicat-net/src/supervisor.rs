@@ -14,7 +14,7 @@ use crate::exchange::Control;
 use crate::frame::Close;
 use crate::greeting::write_greeting;
 use crate::link::{LinkCore, Order};
-use crate::reader::{FrameReader, ReadEnd, lost};
+use crate::reader::{FrameReader, Patience, ReadEnd, lost};
 use crate::shared::Shared;
 use crate::signals::Drained;
 use crate::stream::Stream;
@@ -152,12 +152,16 @@ impl Supervisor {
         wire.push(counters);
         drop(wire);
         let config = &self.shared.config;
-        let (dead_after, ping_interval) = (config.dead_after, config.ping_interval);
+        let ping_interval = config.ping_interval;
+        let patience = Patience {
+            dead_after: config.dead_after,
+            challenge_deadline: config.challenge_deadline,
+        };
         let limiter = config.limiter.clone();
         let (read_half, write_half) = split(stream);
         let core = self.core.clone();
         self.tasks.spawn(async move {
-            let reader = FrameReader::new(&core, lane, read_half, to_read, dead_after);
+            let reader = FrameReader::new(&core, lane, read_half, to_read, patience);
             Ended::Reader(reader.run().await)
         });
         let core = self.core.clone();

@@ -11,6 +11,7 @@ use replicat_core::restore::Renewal;
 use replicat_core::store::{Identity, Store};
 use replicat_fs::apply::Applier;
 use replicat_fs::apply::calls::Calls;
+use replicat_fs::echo::Echoes;
 use replicat_fs::filter::Filter;
 use replicat_fs::identity::{Comparison, RootIdentity};
 use replicat_fs::observe::{Observation, Tracking};
@@ -58,6 +59,8 @@ pub(super) struct LocalReplica {
     pub(super) stubborn: BTreeSet<RelPath>,
     /// Small contents that scans have read, where they are sent soon.
     pub(super) gleaned: Option<Arc<Gleaned>>,
+    /// What was written lately, where a watch tells of it.
+    pub(super) echoes: Option<Echoes>,
 }
 
 /// What it takes to change files of a root.
@@ -356,6 +359,7 @@ impl<'given> Opening<'given> {
             skipped: Vec::new(),
             stubborn: BTreeSet::new(),
             gleaned: None,
+            echoes: None,
         };
         local.check_identity(self.outside.is_some())?;
         retention::begin(&local)?;
@@ -507,6 +511,7 @@ impl LocalReplica {
             skipped: Vec::new(),
             stubborn: BTreeSet::new(),
             gleaned: None,
+            echoes: None,
         })
     }
 

@@ -16,6 +16,7 @@ use replicat_core::observe::{Found, Observed, Present};
 use replicat_core::path::RelPath;
 use replicat_core::record::Record;
 use replicat_core::store::{Children, Store, StoreError};
+use replicat_fs::echo::Sifted;
 use replicat_fs::filter::IGNORE_FILE_NAME;
 use replicat_fs::observe::{AttributesOfFiles, Kind, LinkKey, Observation};
 use replicat_fs::scan::{Baseline, Scan, ScanError, ScanItem, ScanReport};
@@ -48,6 +49,8 @@ pub(super) enum Scope<'paths> {
     Everything,
     /// These paths, and what is below them.
     Paths(&'paths [RelPath]),
+    /// What a watch told of, its own echoes left out.
+    Hints(&'paths Sifted),
 }
 
 /// What surrounds a scan.
@@ -182,6 +185,7 @@ fn walk(
             match scope {
                 Scope::Everything => scan.run(),
                 Scope::Paths(paths) => scan.run_paths(paths),
+                Scope::Hints(hints) => scan.run_hints(&hints.whole, &hints.alone),
             }
         });
         let taken = told
@@ -452,7 +456,9 @@ impl Intake {
         departures.pair_by_content(&self.arrivals);
         let brake = match scope {
             Scope::Everything => brakes::mass_deletion(local, report, departures.unpaired())?,
-            Scope::Paths(_) => brakes::sudden_deletion(local, departures.unpaired())?,
+            Scope::Paths(_) | Scope::Hints(_) => {
+                brakes::sudden_deletion(local, departures.unpaired())?
+            }
         };
         if brake.is_none() && !around.cancellation.is_cancelled() {
             for path in std::mem::take(&mut self.missing) {

@@ -1,9 +1,16 @@
 //! Folders that are kept in sync live.
 
 use std::fs;
+use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
+use replicat_core::id::ContentHash;
+use replicat_core::message::Want;
 use replicat_core::path::RelPath;
-use replicat_engine::live::{ChangeAction, ChangeOrigin, FolderEvent, FolderState, Trust};
+use replicat_engine::live::{
+    CARRIED_CONTENT_BYTES_MAX, ChangeAction, ChangeOrigin, Connection, FolderEvent, FolderState,
+    Parcel, PeerNumber, Reply, SendError, Trust,
+};
 use tempfile::tempdir;
 
 use super::pair::{Cable, Live, settle, tree, wait};
@@ -182,4 +189,129 @@ fn s70_a_directory_that_vanishes_halts_its_folder() {
     wait("the halt", || {
         matches!(one.status().state, FolderState::Halted { .. })
     });
+}
+
+#[test]
+fn in_sync_is_said_when_the_peer_has_it_in_its_directory() {
+    let world = tempdir().unwrap();
+    let one = Live::start("one", &world.path().join("one"));
+    let other = Live::start("other", &world.path().join("other"));
+    let cable = Cable::connect(&one, &other);
+    fs::write(one.path("first"), "first").unwrap();
+    wait("the first file", || other.read("first").is_some());
+    settle(&[&one, &other]);
+    cable.withhold(true);
+    fs::write(one.path("large"), vec![b'x'; 200 << 10]).unwrap();
+    wait("what is to come", || other.status().pending == 1);
+    // What the other says now comes after it has said that it knows of the large file.
+    fs::write(other.path("later"), "later").unwrap();
+    wait("the later file", || one.read("later").is_some());
+    for _ in 0..50 {
+        let standing = one.folder.standing().unwrap();
+        assert_eq!(standing.pending, 0);
+        assert!(!standing.in_sync && !standing.peers[0].in_sync);
+    }
+    cable.withhold(false);
+    settle(&[&one, &other]);
+    assert_eq!(other.read("large").map(|text| text.len()), Some(200 << 10));
+}
+
+#[test]
+fn a_small_edit_travels_with_its_announcement() {
+    let world = tempdir().unwrap();
+    let one = Live::start("one", &world.path().join("one"));
+    let other = Live::start("other", &world.path().join("other"));
+    let cable = Cable::connect(&one, &other);
+    fs::write(one.path("first"), "first").unwrap();
+    wait("the first file", || other.read("first").is_some());
+    settle(&[&one, &other]);
+    cable.withhold(true);
+    let longest = "y".repeat(64 << 10);
+    fs::write(one.path("longest"), &longest).unwrap();
+    fs::write(other.path("empty"), "").unwrap();
+    fs::write(other.path("first"), "edited").unwrap();
+    wait("what was made and edited", || {
+        other.read("longest").as_deref() == Some(&longest)
+            && one.read("empty").as_deref() == Some("")
+            && one.read("first").as_deref() == Some("edited")
+    });
+    settle(&[&one, &other]);
+}
+
+#[test]
+fn a_path_that_leaves_the_tree_was_moved_out_and_one_that_stays_was_renamed() {
+    let world = tempdir().unwrap();
+    let one = Live::start("one", &world.path().join("one"));
+    let other = Live::start("other", &world.path().join("other"));
+    let _cable = Cable::connect(&one, &other);
+    for name in ["leaves", "stays", "goes"] {
+        fs::write(one.path(name), name).unwrap();
+    }
+    wait("all files", || tree(&other.root).len() == 3);
+    settle(&[&one, &other]);
+    fs::rename(one.path("leaves"), world.path().join("elsewhere")).unwrap();
+    fs::rename(one.path("stays"), one.path("renamed")).unwrap();
+    fs::remove_file(one.path("goes")).unwrap();
+    wait("all changes", || tree(&other.root).len() == 1);
+    let changes = |live: &Live, path: &str| {
+        let path = RelPath::new(path.as_bytes()).unwrap();
+        let told = live.heard.events().into_iter();
+        let last = told.filter_map(|event| match event {
+            FolderEvent::Changed(change) if change.path == path => Some(change.action),
+            _ => None,
+        });
+        last.last().unwrap()
+    };
+    let from = RelPath::new(b"stays").unwrap();
+    let renamed = ChangeAction::Renamed { from };
+    settle(&[&one, &other]);
+    assert_eq!(changes(&one, "leaves"), ChangeAction::MovedOut);
+    assert_eq!(changes(&one, "renamed"), renamed);
+    assert_eq!(changes(&one, "goes"), ChangeAction::Deleted);
+    assert_eq!(changes(&other, "leaves"), ChangeAction::Deleted);
+    assert_eq!(changes(&other, "renamed"), renamed);
+}
+
+/// A peer that says nothing.
+#[derive(Default)]
+struct Mute(Mutex<Option<String>>);
+
+impl Connection for Mute {
+    fn name(&self) -> &str {
+        "mute"
+    }
+
+    fn send(&self, _parcel: Parcel) -> Result<(), SendError> {
+        Ok(())
+    }
+
+    fn request(&self, _wants: Vec<Want>) -> Reply {
+        Box::new(std::iter::empty())
+    }
+
+    fn manifest(&self, _content: ContentHash) -> Option<Bytes> {
+        None
+    }
+
+    fn close(&self, reason: &str) {
+        *self.0.lock().unwrap() = Some(reason.to_owned());
+    }
+}
+
+#[test]
+fn more_content_than_may_travel_ends_the_session() {
+    let world = tempdir().unwrap();
+    let one = Live::start("one", &world.path().join("one"));
+    let peer = Arc::new(Mute::default());
+    let number = PeerNumber(u64::MAX);
+    one.folder
+        .connect(number, Arc::<Mute>::clone(&peer), Trust::Full);
+    let contents = vec![Bytes::from(vec![0; CARRIED_CONTENT_BYTES_MAX + 1])];
+    let message = Bytes::new();
+    one.folder.receive(number, Parcel { message, contents });
+    wait("the end", || {
+        let reason = peer.0.lock().unwrap();
+        reason.as_deref() == Some("more travels with a message than may")
+    });
+    assert_eq!(one.folder.standing().unwrap().peers, []);
 }

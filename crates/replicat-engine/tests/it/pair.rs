@@ -1,7 +1,7 @@
 //! Live folders in one process, and what carries their words.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -10,8 +10,8 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use replicat_core::id::{ContentHash, FolderId};
 use replicat_core::message::Want;
 use replicat_engine::live::{
-    Connection, FolderEvent, FolderStatus, Listener, LiveFolder, LiveSettings, PeerNumber, Reply,
-    SendError, Trust,
+    Connection, FolderEvent, FolderStatus, Listener, LiveFolder, LiveSettings, Parcel, PeerNumber,
+    Reply, SendError, Trust,
 };
 
 /// How long a condition may take to hold. Far longer than it takes.
@@ -90,7 +90,8 @@ impl Drop for Live {
 struct Way {
     name: &'static str,
     to: LiveFolder,
-    outbox: Sender<Bytes>,
+    outbox: Sender<Parcel>,
+    withheld: Arc<AtomicBool>,
 }
 
 impl Connection for Way {
@@ -98,17 +99,19 @@ impl Connection for Way {
         self.name
     }
 
-    fn send(&self, message: Bytes) -> Result<(), SendError> {
-        match self.outbox.try_send(message) {
+    fn send(&self, parcel: Parcel) -> Result<(), SendError> {
+        match self.outbox.try_send(parcel) {
             Ok(()) => Ok(()),
-            Err(TrySendError::Full(message)) => Err(SendError::Full(message)),
+            Err(TrySendError::Full(parcel)) => Err(SendError::Full(parcel)),
             Err(TrySendError::Disconnected(_)) => Err(SendError::Gone),
         }
     }
 
     fn request(&self, wants: Vec<Want>) -> Reply {
         let to = self.to.clone();
-        Box::new(wants.into_iter().map(move |want| to.answer(&want)))
+        let is_withheld = self.withheld.load(Ordering::Relaxed);
+        let answer = move |want| to.answer(&want).filter(|_| !is_withheld);
+        Box::new(wants.into_iter().map(answer))
     }
 
     fn manifest(&self, content: ContentHash) -> Option<Bytes> {
@@ -122,6 +125,7 @@ impl Connection for Way {
 pub(crate) struct Cable {
     numbers: [PeerNumber; 2],
     folders: [LiveFolder; 2],
+    withheld: Arc<AtomicBool>,
 }
 
 impl Cable {
@@ -135,9 +139,15 @@ impl Cable {
         let numbers = [number(), number()];
         let (to_other, from_one) = bounded(UNDER_WAY_MAX);
         let (to_one, from_other) = bounded(UNDER_WAY_MAX);
+        let withheld = Arc::<AtomicBool>::default();
         let way = |name, to: &LiveFolder, outbox| {
-            let to = to.clone();
-            Arc::new(Way { name, to, outbox })
+            let (to, withheld) = (to.clone(), Arc::clone(&withheld));
+            Arc::new(Way {
+                name,
+                to,
+                outbox,
+                withheld,
+            })
         };
         let (first, second) = (&one.folder, &other.folder);
         first.connect(numbers[0], way(other.name, second, to_other), of_one);
@@ -147,7 +157,13 @@ impl Cable {
         Self {
             numbers,
             folders: [first.clone(), second.clone()],
+            withheld,
         }
+    }
+
+    /// Whether contents that are asked for are to be had.
+    pub(crate) fn withhold(&self, is_withheld: bool) {
+        self.withheld.store(is_withheld, Ordering::Relaxed);
     }
 
     pub(crate) fn cut(self) {
@@ -158,15 +174,15 @@ impl Cable {
 }
 
 fn carry(
-    from: Receiver<Bytes>,
+    from: Receiver<Parcel>,
     (to, at): (&LiveFolder, PeerNumber),
     (back, of): (&LiveFolder, PeerNumber),
 ) {
     let (to, back) = (to.clone(), back.clone());
     std::thread::spawn(move || {
-        for message in from {
+        for parcel in from {
             back.writable(of);
-            to.receive(at, message);
+            to.receive(at, parcel);
         }
     });
 }

@@ -194,6 +194,18 @@ impl Scan<'_> {
         progress.finish()
     }
 
+    /// As [`Self::run_paths`] of `whole`, and compares the directories `alone` without what they hold.
+    ///
+    /// # Errors
+    /// As for [`Self::run`].
+    pub fn run_hints(&self, whole: &[RelPath], alone: &[RelPath]) -> Result<ScanReport, ScanError> {
+        let progress = self.start()?;
+        scoped::enqueue_alone(&progress, alone)?;
+        scoped::enqueue(&progress, whole)?;
+        progress.work_off(self.threads);
+        progress.finish()
+    }
+
     fn start(&self) -> Result<Progress<'_>, ScanError> {
         let stat = stat_descriptor(self.root.descriptor())
             .map_err(|source| self.root.error("look at", &RelPath::root(), source))?;

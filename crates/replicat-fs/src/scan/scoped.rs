@@ -14,16 +14,25 @@ use crate::observe;
 
 /// Compares `paths` themselves and the directories above them, and leaves to the stack what lies below them.
 pub(super) fn enqueue(progress: &Progress<'_>, paths: &[RelPath]) -> Result<(), ScanError> {
-    let mut descent = Descent {
-        filter: progress.scan.filter.paths(progress.scan.root),
-        worker: Worker::new(progress),
-        seen: BTreeMap::new(),
-    };
+    let mut descent = Descent::new(progress);
     for path in outermost(paths) {
         descent.reach(&path)?;
     }
     let mut found = std::mem::take(&mut descent.worker.found);
     progress.stack.push_all(&mut found);
+    lock(&progress.report).merge(descent.worker.into_report());
+    Ok(())
+}
+
+/// Compares directories themselves and those above them, and nothing that they hold.
+pub(super) fn enqueue_alone(
+    progress: &Progress<'_>,
+    directories: &[RelPath],
+) -> Result<(), ScanError> {
+    let mut descent = Descent::new(progress);
+    for directory in directories {
+        descent.reach(directory)?;
+    }
     lock(&progress.report).merge(descent.worker.into_report());
     Ok(())
 }
@@ -57,7 +66,15 @@ struct Descent<'progress, 'scan> {
     seen: BTreeMap<RelPath, Reached>,
 }
 
-impl Descent<'_, '_> {
+impl<'progress, 'scan> Descent<'progress, 'scan> {
+    fn new(progress: &'progress Progress<'scan>) -> Self {
+        Self {
+            filter: progress.scan.filter.paths(progress.scan.root),
+            worker: Worker::new(progress),
+            seen: BTreeMap::new(),
+        }
+    }
+
     /// Compares each directory above `path` from the top, and then `path`; ends at the first that is not there.
     fn reach(&mut self, path: &RelPath) -> Result<(), ScanError> {
         if path.is_root() {

@@ -34,6 +34,17 @@ impl Departures {
         let at = self.0.iter().rposition(|(noted, _)| *noted == cookie)?;
         self.0.remove(at).map(|(_, path)| path)
     }
+
+    /// The paths among those that are `due` of which no second half was seen in time.
+    pub(super) fn alone(&self, due: &[RelPath]) -> Vec<RelPath> {
+        let noted = self.0.iter().map(|(_, path)| path);
+        noted.filter(|path| due.contains(path)).cloned().collect()
+    }
+
+    /// Forgets paths that were told of.
+    pub(super) fn forget(&mut self, paths: &[RelPath]) {
+        self.0.retain(|(_, path)| !paths.contains(path));
+    }
 }
 
 #[cfg(test)]
@@ -52,6 +63,19 @@ mod tests {
         assert_eq!(departures.take(1), Some(path("a")));
         assert_eq!(departures.take(1), None);
         assert_eq!(departures.take(2), Some(path("b")));
+    }
+
+    #[test]
+    fn a_half_is_alone_if_the_other_has_not_come_when_it_is_due() {
+        let mut departures = Departures::default();
+        departures.note(1, path("whole"));
+        departures.note(2, path("half"));
+        departures.take(1);
+        let due = [path("other"), path("whole"), path("half")];
+        assert!(departures.alone(&due[..2]).is_empty());
+        assert_eq!(departures.alone(&due), [path("half")]);
+        departures.forget(&[path("half")]);
+        assert!(departures.alone(&due).is_empty());
     }
 
     #[test]

@@ -160,3 +160,29 @@ fn a_scan_is_not_a_change() {
         BTreeSet::from([path("last")])
     );
 }
+
+#[test]
+fn what_leaves_the_tree_is_told_as_moved_out() {
+    let scenery = Scenery::new();
+    scenery.write("leaves", "1");
+    scenery.write("stays", "1");
+    let elsewhere = tempfile::tempdir().unwrap();
+    let watcher = watch(&scenery);
+    fs::rename(scenery.at("stays"), scenery.at("renamed")).unwrap();
+    fs::rename(scenery.at("leaves"), elsewhere.path().join("there")).unwrap();
+    let mut seen = BTreeSet::new();
+    loop {
+        match watcher.events().recv_timeout(DEADLINE) {
+            Ok(WatchEvent::Changed(paths)) => seen.extend(paths),
+            Ok(WatchEvent::MovedOut(paths)) => {
+                assert_eq!(paths, [path("leaves")]);
+                break;
+            }
+            other => panic!("{other:?}; seen: {seen:?}"),
+        }
+    }
+    assert!(!seen.contains(&path("leaves")), "{seen:?}");
+    scenery.write("last", "1");
+    seen.extend(hints_until(&watcher, "last"));
+    assert!(covers(&seen, "stays") && covers(&seen, "renamed"));
+}

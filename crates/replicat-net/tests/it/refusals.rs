@@ -1,8 +1,10 @@
 use std::net::TcpListener;
+use std::time::Duration;
 
 use replicat_net::{Endpoint, EndpointConfig, Event, LinkEnd, RefusalCode};
 
 use crate::fixture::{Pair, TestNode, authority, config, identity, name};
+use crate::raw::{RawNode, greeting};
 
 #[tokio::test]
 async fn an_address_in_use_is_named() {
@@ -157,4 +159,27 @@ async fn an_address_that_does_not_answer_is_reported_with_the_next_attempt() {
         .await;
     assert_eq!(failed, address);
     assert!(next <= config().backoff_max);
+}
+
+/// As after a loss of power: nothing closes the connection, and nobody answers on it.
+#[tokio::test]
+async fn a_name_is_free_again_soon_after_its_process_is_gone_without_a_word() {
+    let authority = authority();
+    let config = EndpointConfig {
+        dead_after: Duration::from_secs(24 * 3600),
+        challenge_deadline: Duration::from_millis(50),
+        ..config()
+    };
+    let mut hub = TestNode::with(identity(&authority, "hub"), config).await;
+    let mut gone = RawNode::connect(&authority, &hub.address()).await;
+    assert!(gone.greet(greeting()).await.greeting.is_some());
+    let _kept = hub.link_up().await;
+    let mut back = TestNode::start(&authority, "raw").await;
+    back.dial(None, &hub.address());
+    let failed = back.dial_failed().await;
+    assert!(failed.contains("another process is connected"), "{failed}");
+    assert!(matches!(hub.link_down().await, LinkEnd::Silent(_)));
+    let _new = back.link_up().await;
+    // Its end of the connection was there all the time.
+    drop(gone);
 }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use replicat_core::id::{ContentHash, FolderId};
 use replicat_core::message::Want;
+use replicat_core::path::RelPath;
 use replicat_engine::live::Reply;
 use replicat_net::{Lane, SendError};
 
@@ -33,6 +34,8 @@ const WANT_BYTES: usize = 64;
 
 /// Who can look a folder up that is shared with the peer.
 pub(super) type FolderLookup = Arc<dyn Fn(FolderId) -> Option<Arc<dyn Replica>> + Send + Sync>;
+/// Who is told that a file of a folder is asked for.
+pub(super) type Asked<'a> = dyn Fn(FolderId, &RelPath) + 'a;
 
 /// One end of a bulk lane.
 pub(super) struct BulkLane {
@@ -174,10 +177,10 @@ impl BulkLane {
     }
 
     /// Answers until the link is down.
-    pub(super) fn answer(&self, jobs: &Jobs, folders: &FolderLookup) {
+    pub(super) fn answer(&self, jobs: &Jobs, folders: &FolderLookup, asked: &Asked<'_>) {
         while let Ok(Job { request, cost }) = jobs.0.recv() {
             let id = request.id;
-            let answered = self.answer_one(request, folders);
+            let answered = self.answer_one(request, folders, asked);
             self.with_queue(|queue| {
                 queue.bytes -= cost;
                 queue.waiting.remove(&id);
@@ -188,7 +191,12 @@ impl BulkLane {
         }
     }
 
-    fn answer_one(&self, request: Request, folders: &FolderLookup) -> Result<(), SendError> {
+    fn answer_one(
+        &self,
+        request: Request,
+        folders: &FolderLookup,
+        asked: &Asked<'_>,
+    ) -> Result<(), SendError> {
         let folder = folders(request.folder);
         let mut batch = Batch::new(self, request.id);
         match request.subject {
@@ -202,7 +210,13 @@ impl BulkLane {
                         return Ok(());
                     }
                     match &folder {
-                        Some(folder) => batch.put_want(folder.as_ref(), &want)?,
+                        Some(folder) => {
+                            // Once for each file, however many pieces it is asked for in.
+                            if want.offset == 0 {
+                                asked(request.folder, &want.path);
+                            }
+                            batch.put_want(folder.as_ref(), &want)?;
+                        }
                         None => batch.put(Part::Missing)?,
                     }
                 }

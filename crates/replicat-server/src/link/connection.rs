@@ -5,10 +5,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use replicat_core::id::{ContentHash, FolderId};
 use replicat_core::message::Want;
-use replicat_engine::live::{Connection, PeerNumber, Reply, SendError};
+use replicat_engine::live::{Connection, Parcel, PeerNumber, Reply, SendError};
 
+use super::inbox::Inbox;
 use super::outbox::Outgoing;
-use super::{Load, PeerLink};
+use super::{FlowControl, Load, PeerLink};
+use crate::wire::ControlFrame;
 
 /// Wants up to this length go on the lane of small contents.
 const SMALL_WANT_BYTES_MAX: u64 = 64 << 10;
@@ -20,6 +22,8 @@ pub(super) struct FolderConnection {
     pub(super) number: PeerNumber,
     /// The epoch of the peer's offer.
     pub(super) epoch: u64,
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) flow: FlowControl,
 }
 
 impl Connection for FolderConnection {
@@ -27,9 +31,20 @@ impl Connection for FolderConnection {
         self.link.name().as_str()
     }
 
-    fn send(&self, message: Bytes) -> Result<(), SendError> {
-        let outbox = &self.link.outbox;
-        outbox.send(self.folder, self.number, self.epoch, message)
+    fn send(&self, parcel: Parcel) -> Result<(), SendError> {
+        self.link.outbox.send(self.number, parcel)
+    }
+
+    fn taken(&self, bytes: usize) {
+        let told = self.inbox.take(bytes as u64);
+        if let Some(bytes) = told.filter(|_| self.flow == FlowControl::BySession) {
+            let (folder, epoch) = (self.folder, self.epoch);
+            self.link.outbox.push(Outgoing::Frame(ControlFrame::Taken {
+                folder,
+                epoch,
+                bytes,
+            }));
+        }
     }
 
     fn request(&self, wants: Vec<Want>) -> Reply {

@@ -5,24 +5,29 @@
 //! Non-goals: encryption and reconnecting (`replicat-net`), what is said in a session (`replicat-core`).
 //!
 //! Of each link, one thread takes what comes on the control lane, one sends what goes there, and one for each bulk lane
-//! answers requests. A folder that has too much to do makes the first one wait, and so the peer.
+//! answers requests. What comes for a folder waits at the folder; the peer sends no more than a window of it.
 
 mod bulk;
 mod connection;
+mod inbox;
 mod outbox;
 mod questions;
 mod replica;
 mod requests;
 mod sessions;
+#[cfg(test)]
+mod tests;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread;
 use std::time::Duration;
 
 use replicat_core::id::FolderId;
-use replicat_engine::live::{FolderMode, PeerNumber};
+use replicat_core::path::RelPath;
+use replicat_engine::live::{FolderMode, Parcel, PeerNumber};
 use replicat_net::{Link, NodeName, Role};
 
 use crate::settings::FolderName;
@@ -30,6 +35,7 @@ use crate::wire::{ControlFrame, Standing};
 use crate::workers::{Worker, Workers};
 use bulk::{BulkLane, FolderLookup};
 use connection::FolderConnection;
+use inbox::{Inbox, TooMuch, WINDOW_BYTES};
 use outbox::{Outbox, Outgoing};
 use questions::Questions;
 use sessions::{Sessions, Step};
@@ -45,6 +51,8 @@ pub(crate) trait Folders: Send + Sync {
     fn replica(&self, folder: FolderId) -> Option<Arc<dyn Replica>>;
     /// What is offered to peers.
     fn offered(&self) -> Vec<(FolderId, FolderName, FolderMode)>;
+    /// A peer asks for the content of a file.
+    fn asked_for(&self, folder: FolderId, peer: &NodeName, path: &RelPath);
 }
 
 /// What a bulk lane is used for.
@@ -54,6 +62,15 @@ enum Load {
     Small,
     /// Pieces of large contents.
     Large,
+}
+
+/// Whether a peer says what its folders have taken in, and goes by what it is told of that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FlowControl {
+    /// For each session.
+    BySession,
+    /// Not: what is not taken in holds up the whole lane.
+    ByLane,
 }
 
 /// Whether a folder has a session over a link.
@@ -70,6 +87,9 @@ pub(crate) struct PeerLink {
     sessions: Mutex<Sessions>,
     /// The folders that have a session, apart: whoever answers requests waits for no session.
     shared: RwLock<HashSet<FolderId>>,
+    /// The window of the peer for each session; 0 before its first offer, and if it names none.
+    window: AtomicU64,
+    inboxes: Mutex<HashMap<PeerNumber, Arc<Inbox>>>,
     outbox: Outbox,
     questions: Questions,
     bulk: Vec<Arc<BulkLane>>,
@@ -90,6 +110,8 @@ impl PeerLink {
         let peer = Arc::new(Self {
             sessions: Mutex::new(Sessions::new(link.peer().role)),
             shared: RwLock::default(),
+            window: AtomicU64::new(0),
+            inboxes: Mutex::default(),
             link,
             folders,
             outbox: Outbox::default(),
@@ -191,10 +213,11 @@ impl PeerLink {
         worker.waits();
         while let Some(frame) = lane.blocking_recv() {
             worker.works(0);
-            let taken = ControlFrame::decode(frame).map(|frame| self.take(frame));
-            if let Err(error) = taken {
-                tracing::warn!(peer = %self.name(), %error, "the peer broke the protocol");
-                self.link.close(&error.to_string());
+            let taken = ControlFrame::decode(frame).map_err(|error| error.to_string());
+            let taken = taken.and_then(|frame| self.take(frame).map_err(|error| error.to_string()));
+            if let Err(problem) = taken {
+                tracing::warn!(peer = %self.name(), problem, "the peer broke the protocol");
+                self.link.close(&problem);
                 break;
             }
             worker.waits();
@@ -202,20 +225,26 @@ impl PeerLink {
         self.end();
     }
 
-    fn take(self: &Arc<Self>, frame: ControlFrame) {
+    fn take(self: &Arc<Self>, frame: ControlFrame) -> Result<(), TooMuch> {
         match frame {
             ControlFrame::Session {
                 folder,
                 epoch,
-                message,
+                parcel,
+            } => self.pass_on(folder, epoch, parcel)?,
+            ControlFrame::Taken {
+                folder,
+                epoch,
+                bytes,
             } => {
                 let session = self.sessions().session(folder, epoch);
-                if let (Some(number), Some(replica)) = (session, self.folders.replica(folder)) {
-                    replica.receive(number, message);
+                if let Some(number) = session {
+                    self.outbox.relieve(number, bytes);
                 }
             }
-            ControlFrame::Offer(folders) => {
+            ControlFrame::Offer { folders, window } => {
                 let mut sessions = self.sessions();
+                self.window.store(window, Ordering::Relaxed);
                 let steps = sessions.take_offer(folders);
                 self.carry_out(steps);
             }
@@ -227,6 +256,36 @@ impl PeerLink {
                 let steps = sessions.take_close(folder);
                 self.carry_out(steps);
             }
+        }
+        Ok(())
+    }
+
+    /// Hands a message to its folder.
+    fn pass_on(&self, folder: FolderId, epoch: u64, parcel: Parcel) -> Result<(), TooMuch> {
+        let Some(number) = self.sessions().session(folder, epoch) else {
+            return Ok(());
+        };
+        let inbox = self.inboxes().get(&number).cloned();
+        let (Some(inbox), Some(replica)) = (inbox, self.folders.replica(folder)) else {
+            return Ok(());
+        };
+        let bytes = parcel.bytes() as u64;
+        match self.flow_control() {
+            FlowControl::BySession => inbox.note(bytes)?,
+            FlowControl::ByLane => inbox.note_patiently(bytes),
+        }
+        replica.receive(number, parcel);
+        Ok(())
+    }
+
+    fn inboxes(&self) -> MutexGuard<'_, HashMap<PeerNumber, Arc<Inbox>>> {
+        self.inboxes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn flow_control(&self) -> FlowControl {
+        match self.window.load(Ordering::Relaxed) {
+            0 => FlowControl::ByLane,
+            _ => FlowControl::BySession,
         }
     }
 
@@ -241,13 +300,19 @@ impl PeerLink {
                     epoch,
                     hearing,
                 } => {
+                    let inbox = Arc::new(Inbox::default());
                     let connection = FolderConnection {
                         link: Arc::clone(self),
                         folder,
                         number,
                         epoch,
+                        inbox: Arc::clone(&inbox),
+                        flow: self.flow_control(),
                     };
                     if let Some(replica) = self.folders.replica(folder) {
+                        self.inboxes().insert(number, inbox);
+                        let window = self.window.load(Ordering::Relaxed);
+                        self.outbox.begin(number, folder, epoch, window);
                         self.set_shared(folder, Sharing::Begins);
                         replica.connect(number, Arc::new(connection), hearing);
                     }
@@ -262,6 +327,10 @@ impl PeerLink {
             match step {
                 Step::Disconnect { folder, number } => {
                     self.set_shared(folder, Sharing::Ends);
+                    self.outbox.forget(number);
+                    if let Some(inbox) = self.inboxes().remove(&number) {
+                        inbox.close();
+                    }
                     if let Some(replica) = self.folders.replica(folder) {
                         replica.disconnect(number);
                     }
@@ -301,7 +370,10 @@ impl PeerLink {
                     let mut sessions = self.sessions();
                     let steps = sessions.offer(&self.folders.offered());
                     self.carry_out(steps);
-                    ControlFrame::Offer(sessions.offered())
+                    ControlFrame::Offer {
+                        folders: sessions.offered(),
+                        window: WINDOW_BYTES,
+                    }
                 }
                 Outgoing::Close {
                     folder,
@@ -371,7 +443,8 @@ impl PeerLink {
             let bulk = Arc::clone(&self.bulk[lane]);
             move || bulk.len()
         });
-        self.bulk[lane].answer(jobs, &shared);
+        let asked_for = |folder, path: &RelPath| self.folders.asked_for(folder, self.name(), path);
+        self.bulk[lane].answer(jobs, &shared, &asked_for);
     }
 }
 

@@ -1,11 +1,12 @@
 //! What waits to go over the control lane of a link: bounded, and never waited for by those who fill it.
+//!
+//! Each session has a bound of its own as well, which the peer sets: what its folder has not taken in there.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
 use replicat_core::id::FolderId;
-use replicat_engine::live::{PeerNumber, SendError};
+use replicat_engine::live::{Parcel, PeerNumber, SendError};
 
 use crate::wire::ControlFrame;
 
@@ -40,38 +41,93 @@ pub(super) struct Outbox {
 struct State {
     waiting: VecDeque<Outgoing>,
     bytes: usize,
+    sessions: BTreeMap<PeerNumber, Flow>,
     /// Sessions that were told that it is full.
     refused: BTreeMap<PeerNumber, FolderId>,
     is_closed: bool,
 }
 
+/// What goes to the peer for one session.
+#[derive(Debug)]
+struct Flow {
+    folder: FolderId,
+    /// The epoch of the peer's offer.
+    epoch: u64,
+    /// How many bytes may be under way; `None` if the peer does not say.
+    window: Option<u64>,
+    /// Sent, or waiting to be, and not taken in by the folder there.
+    under_way: u64,
+    /// The session was told that the window is full.
+    is_held: bool,
+}
+
+impl Flow {
+    fn is_full(&self) -> bool {
+        self.window.is_some_and(|window| self.under_way >= window)
+    }
+}
+
 impl Outbox {
-    /// Queues a message of a session, if there is room.
-    pub(super) fn send(
-        &self,
-        folder: FolderId,
-        number: PeerNumber,
-        epoch: u64,
-        message: Bytes,
-    ) -> Result<(), SendError> {
+    /// A session begins, by an offer of the peer's.
+    pub(super) fn begin(&self, number: PeerNumber, folder: FolderId, epoch: u64, window: u64) {
+        let flow = Flow {
+            folder,
+            epoch,
+            window: (window > 0).then_some(window),
+            under_way: 0,
+            is_held: false,
+        };
+        self.lock().sessions.insert(number, flow);
+    }
+
+    /// A session is over.
+    pub(super) fn forget(&self, number: PeerNumber) {
         let mut state = self.lock();
-        if state.is_closed {
+        state.sessions.remove(&number);
+        state.refused.remove(&number);
+    }
+
+    /// Queues a message of a session, if there is room.
+    pub(super) fn send(&self, number: PeerNumber, parcel: Parcel) -> Result<(), SendError> {
+        let mut locked = self.lock();
+        let state = &mut *locked;
+        let Some(flow) = state.sessions.get_mut(&number).filter(|_| !state.is_closed) else {
             return Err(SendError::Gone);
+        };
+        if flow.is_full() {
+            flow.is_held = true;
+            return Err(SendError::Full(parcel));
         }
-        if state.bytes > 0 && state.bytes + message.len() > WAITING_BYTES_MAX {
-            state.refused.insert(number, folder);
-            return Err(SendError::Full(message));
+        let bytes = parcel.bytes();
+        if state.bytes > 0 && state.bytes + bytes > WAITING_BYTES_MAX {
+            state.refused.insert(number, flow.folder);
+            return Err(SendError::Full(parcel));
         }
-        state.bytes += message.len();
-        state
-            .waiting
-            .push_back(Outgoing::Frame(ControlFrame::Session {
-                folder,
-                epoch,
-                message,
-            }));
+        flow.under_way += bytes as u64;
+        state.bytes += bytes;
+        let frame = ControlFrame::Session {
+            folder: flow.folder,
+            epoch: flow.epoch,
+            parcel,
+        };
+        state.waiting.push_back(Outgoing::Frame(frame));
         self.filled.notify_one();
         Ok(())
+    }
+
+    /// The folder at the peer has taken in so many bytes of a session.
+    pub(super) fn relieve(&self, number: PeerNumber, bytes: u64) {
+        let mut state = self.lock();
+        let Some(flow) = state.sessions.get_mut(&number) else {
+            return;
+        };
+        flow.under_way = flow.under_way.saturating_sub(bytes);
+        if flow.is_held && !flow.is_full() {
+            flow.is_held = false;
+            let writable = vec![(flow.folder, number)];
+            state.waiting.push_back(Outgoing::Writable(writable));
+            self.filled.notify_one();
+        }
     }
 
     /// Queues what is not a message.
@@ -96,8 +152,8 @@ impl Outbox {
                 return Some(Outgoing::Writable(sessions.collect()));
             }
             if let Some(next) = state.waiting.pop_front() {
-                if let Outgoing::Frame(ControlFrame::Session { message, .. }) = &next {
-                    state.bytes -= message.len();
+                if let Outgoing::Frame(ControlFrame::Session { parcel, .. }) = &next {
+                    state.bytes -= parcel.bytes();
                 }
                 return Some(next);
             }
@@ -131,13 +187,23 @@ mod tests {
     const FOLDER: FolderId = FolderId(1);
     const PEER: PeerNumber = PeerNumber(4);
 
+    fn outbox(window: u64) -> Outbox {
+        let outbox = Outbox::default();
+        outbox.begin(PEER, FOLDER, 1, window);
+        outbox
+    }
+
+    fn parcel(bytes: usize) -> Parcel {
+        Parcel::of(vec![0; bytes].into())
+    }
+
     #[test]
     fn who_was_refused_is_told_when_there_is_room() {
-        let outbox = Outbox::default();
-        let half = Bytes::from(vec![0; WAITING_BYTES_MAX / 2 + 1]);
-        outbox.send(FOLDER, PEER, 1, half.clone()).unwrap();
+        let outbox = outbox(0);
+        let half = parcel(WAITING_BYTES_MAX / 2 + 1);
+        outbox.send(PEER, half.clone()).unwrap();
         assert!(matches!(
-            outbox.send(FOLDER, PEER, 1, half.clone()),
+            outbox.send(PEER, half.clone()),
             Err(SendError::Full(message)) if message == half
         ));
         assert!(matches!(outbox.next(), Some(Outgoing::Frame(_))));
@@ -145,23 +211,48 @@ mod tests {
         assert!(
             matches!(writable, Some(Outgoing::Writable(sessions)) if sessions == [(FOLDER, PEER)])
         );
-        outbox.send(FOLDER, PEER, 1, half).unwrap();
+        outbox.send(PEER, half).unwrap();
+    }
+
+    #[test]
+    fn a_session_whose_folder_is_slow_waits_and_others_do_not() {
+        let outbox = outbox(10);
+        let other = PeerNumber(5);
+        outbox.begin(other, FolderId(2), 1, 10);
+        outbox.send(PEER, parcel(9)).unwrap();
+        outbox.send(PEER, parcel(9)).unwrap();
+        assert!(matches!(
+            outbox.send(PEER, parcel(1)),
+            Err(SendError::Full(_))
+        ));
+        outbox.send(other, parcel(9)).unwrap();
+        for _ in 0..3 {
+            assert!(matches!(outbox.next(), Some(Outgoing::Frame(_))));
+        }
+        outbox.relieve(PEER, 8);
+        outbox.relieve(PEER, 1);
+        let writable = outbox.next();
+        assert!(
+            matches!(writable, Some(Outgoing::Writable(sessions)) if sessions == [(FOLDER, PEER)])
+        );
+        outbox.send(PEER, parcel(1)).unwrap();
     }
 
     #[test]
     fn a_message_over_the_limit_is_taken_alone() {
-        let outbox = Outbox::default();
-        let large = Bytes::from(vec![0; 2 * WAITING_BYTES_MAX]);
-        outbox.send(FOLDER, PEER, 1, large).unwrap();
+        let outbox = outbox(0);
+        outbox.send(PEER, parcel(2 * WAITING_BYTES_MAX)).unwrap();
         assert_eq!(outbox.len(), 1);
     }
 
     #[test]
-    fn a_closed_one_takes_nothing() {
-        let outbox = Outbox::default();
+    fn a_closed_one_takes_nothing_and_neither_does_a_session_that_is_over() {
+        let outbox = outbox(0);
+        outbox.forget(PEER);
+        assert!(matches!(outbox.send(PEER, parcel(1)), Err(SendError::Gone)));
+        outbox.begin(PEER, FOLDER, 1, 0);
         outbox.close();
-        let sent = outbox.send(FOLDER, PEER, 1, Bytes::from_static(b"x"));
-        assert!(matches!(sent, Err(SendError::Gone)));
+        assert!(matches!(outbox.send(PEER, parcel(1)), Err(SendError::Gone)));
         assert!(outbox.next().is_none());
     }
 }

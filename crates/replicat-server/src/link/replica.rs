@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use replicat_core::id::ContentHash;
 use replicat_core::message::Want;
-use replicat_engine::live::{Connection, FolderState, LiveFolder, PeerNumber, Trust};
+use replicat_engine::live::{Connection, FolderState, LiveFolder, Parcel, PeerNumber, Trust};
 
 use super::sessions::Hearing;
 use crate::wire::Standing;
@@ -16,8 +16,8 @@ pub(crate) trait Replica: Send + Sync {
     fn connect(&self, number: PeerNumber, peer: Arc<dyn Connection>, hearing: Hearing);
     /// A session is over.
     fn disconnect(&self, number: PeerNumber);
-    /// A message of the peer's. May wait.
-    fn receive(&self, number: PeerNumber, message: Bytes);
+    /// A message of the peer's. Does not wait.
+    fn receive(&self, number: PeerNumber, parcel: Parcel);
     /// A connection that was full takes messages again.
     fn writable(&self, number: PeerNumber);
     /// The bytes that a peer wants, if they are held unchanged.
@@ -41,8 +41,8 @@ impl Replica for LiveFolder {
         self.disconnect(number);
     }
 
-    fn receive(&self, number: PeerNumber, message: Bytes) {
-        self.receive(number, message);
+    fn receive(&self, number: PeerNumber, parcel: Parcel) {
+        self.receive(number, parcel);
     }
 
     fn writable(&self, number: PeerNumber) {

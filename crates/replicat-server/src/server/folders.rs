@@ -226,6 +226,18 @@ impl Folders for FolderTable {
             })
             .collect()
     }
+
+    fn asked_for(&self, folder: FolderId, peer: &NodeName, path: &RelPath) {
+        let rows = self.rows.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(row) = rows.get(&folder) else { return };
+        let folder = Some(row.settings.name.clone());
+        drop(rows);
+        let event = Event {
+            network_source: Some(peer.to_string()),
+            ..Event::here(peer.as_str(), EventName::FileRequest, path.clone())
+        };
+        self.common.hub.push(FolderEventRecord { folder, event });
+    }
 }
 
 impl FolderRow {
@@ -345,11 +357,13 @@ impl FolderListener {
             ChangeOrigin::Here => (self.node.to_string(), None),
             ChangeOrigin::Elsewhere { node, through } => (node, Some(through)),
         };
-        let (name, source_path) = match change.action {
-            ChangeAction::Created => (EventName::Create, None),
-            ChangeAction::Updated => (EventName::Write, None),
-            ChangeAction::Deleted => (EventName::Remove, None),
-            ChangeAction::Renamed { from } => (EventName::TrackerRename, Some(from)),
+        let (name, source_path) = match (change.action, &network_source) {
+            (ChangeAction::Created, _) => (EventName::Create, None),
+            (ChangeAction::Updated, _) => (EventName::Write, None),
+            (ChangeAction::Deleted, _) => (EventName::Remove, None),
+            (ChangeAction::MovedOut, _) => (EventName::Rename, None),
+            (ChangeAction::Renamed { from }, None) => (EventName::Rename, Some(from)),
+            (ChangeAction::Renamed { from }, Some(_)) => (EventName::TrackerRename, Some(from)),
         };
         Event {
             source,

@@ -65,15 +65,16 @@ pub enum EventName {
     Create,
     /// It went: `notify.Remove`.
     Remove,
-    /// It was renamed, and only one half of that was seen: `notify.Rename`.
+    /// It was renamed in this node's storage: `notify.Rename`. Without a path before, only one half of that was seen: the path
+    /// went to where nobody watches.
     Rename,
     /// What it holds or how it is described changed: `notify.Write`.
     Write,
-    /// It was renamed, and both halves are known: `replicat.Rename`.
+    /// It was renamed elsewhere, and this node did the same: `replicat.Rename`.
     TrackerRename,
-    /// A peer and this node compare all that they know: `replicat.Catalog`.
+    /// A peer was met, with whom this node compares all that it knows: `replicat.Catalog`.
     Catalog,
-    /// The content of a file is asked for: `replicat.FileRequest`.
+    /// A peer, the source, asks for the content of a file that this node holds: `replicat.FileRequest`.
     FileRequest,
 }
 

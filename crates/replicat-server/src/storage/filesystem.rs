@@ -273,8 +273,8 @@ fn tell(handler: &dyn ChangeHandler, change: &PathChange) {
         (ChangeAction::Created, false) => handler.file_created(path),
         (ChangeAction::Updated, true) => handler.folder_updated(path),
         (ChangeAction::Updated, false) => handler.file_updated(path),
-        (ChangeAction::Deleted, true) => handler.folder_deleted(path),
-        (ChangeAction::Deleted, false) => handler.file_deleted(path),
+        (ChangeAction::Deleted | ChangeAction::MovedOut, true) => handler.folder_deleted(path),
+        (ChangeAction::Deleted | ChangeAction::MovedOut, false) => handler.file_deleted(path),
         (ChangeAction::Renamed { from }, _) => handler.renamed(from, path, change.kind),
     }
 }

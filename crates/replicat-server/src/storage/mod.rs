@@ -28,5 +28,13 @@ pub use wait::{WaitTimeout, wait_for};
 /// prove whose doing it was, such as buckets. Directories recognise their own writes exactly, by fingerprint.
 pub const OWNERSHIP_EXPIRATION_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long the first half of a rename waits for the other, on storages that tell of a rename in halves.
+/// How long the first half of a rename waits for the other, on storages that tell of a rename in halves, as directories do.
+///
+/// ```
+/// use std::time::Duration;
+/// use replicat_server::{OWNERSHIP_EXPIRATION_TIMEOUT, TRACKER_RENAME_TIMEOUT};
+///
+/// assert_eq!(OWNERSHIP_EXPIRATION_TIMEOUT, Duration::from_secs(5));
+/// assert_eq!(TRACKER_RENAME_TIMEOUT, Duration::from_millis(25));
+/// ```
 pub const TRACKER_RENAME_TIMEOUT: Duration = replicat_fs::watch::RENAME_TIMEOUT;

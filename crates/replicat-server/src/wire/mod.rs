@@ -10,7 +10,7 @@ use prost::Message as _;
 use replicat_core::id::{ContentHash, FolderId};
 use replicat_core::message::Want;
 use replicat_core::path::RelPath;
-use replicat_engine::live::FolderMode;
+use replicat_engine::live::{FolderMode, Parcel};
 
 use crate::settings::FolderName;
 use schema::{BulkBody, ControlBody, PartBody};
@@ -44,15 +44,29 @@ pub(crate) enum FrameError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ControlFrame {
     /// All folders that the sender keeps; it replaces what it offered before.
-    Offer(Vec<FolderOffer>),
+    Offer {
+        /// The folders.
+        folders: Vec<FolderOffer>,
+        /// How many bytes of each session may be under way to the sender; 0 if it does not say what it takes.
+        window: u64,
+    },
     /// A message of a folder's session.
     Session {
         /// Of which folder.
         folder: FolderId,
         /// The epoch of the receiver's offer that the session rests on.
         epoch: u64,
-        /// The message, as the core encodes it.
-        message: Bytes,
+        /// The message, as the core encodes it, and what travels with it.
+        parcel: Parcel,
+    },
+    /// The folder has taken in what came to its session.
+    Taken {
+        /// Which folder.
+        folder: FolderId,
+        /// As of a message.
+        epoch: u64,
+        /// How many bytes, since this was last said.
+        bytes: u64,
     },
     /// The sender ends the session of a folder and withdraws its offer.
     Close {
@@ -150,18 +164,29 @@ impl ControlFrame {
     /// Encodes the frame.
     pub(crate) fn encode(&self) -> Bytes {
         let body = match self {
-            Self::Offer(folders) => ControlBody::Offer(schema::Offer {
+            Self::Offer { folders, window } => ControlBody::Offer(schema::Offer {
                 protocol: NODE_PROTOCOL,
                 folders: folders.iter().map(FolderOffer::to_wire).collect(),
+                window: *window,
             }),
             Self::Session {
                 folder,
                 epoch,
-                message,
+                parcel,
             } => ControlBody::Session(schema::Session {
                 folder: folder_bytes(*folder),
                 epoch: *epoch,
-                message: message.clone(),
+                message: parcel.message.clone(),
+                contents: parcel.contents.clone(),
+            }),
+            Self::Taken {
+                folder,
+                epoch,
+                bytes,
+            } => ControlBody::Taken(schema::Taken {
+                folder: folder_bytes(*folder),
+                epoch: *epoch,
+                bytes: *bytes,
             }),
             Self::Close { folder, reason } => ControlBody::Close(schema::Close {
                 folder: folder_bytes(*folder),
@@ -192,12 +217,16 @@ impl ControlFrame {
                     return Err(FrameError::Field("folders"));
                 }
                 let folders = offer.folders.iter().map(FolderOffer::from_wire);
-                Ok(Self::Offer(folders.collect::<Result<_, _>>()?))
+                Ok(Self::Offer {
+                    folders: folders.collect::<Result<_, _>>()?,
+                    window: offer.window,
+                })
             }
-            ControlBody::Session(session) => Ok(Self::Session {
-                folder: folder_id(&session.folder)?,
-                epoch: session.epoch,
-                message: session.message,
+            ControlBody::Session(session) => Self::session(session),
+            ControlBody::Taken(taken) => Ok(Self::Taken {
+                folder: folder_id(&taken.folder)?,
+                epoch: taken.epoch,
+                bytes: taken.bytes,
             }),
             ControlBody::Close(close) => Ok(Self::Close {
                 folder: folder_id(&close.folder)?,
@@ -215,6 +244,21 @@ impl ControlFrame {
                 },
             }),
         }
+    }
+
+    fn session(session: schema::Session) -> Result<Self, FrameError> {
+        let parcel = Parcel {
+            message: session.message,
+            contents: session.contents,
+        };
+        if !parcel.is_within_bounds() {
+            return Err(FrameError::Field("contents"));
+        }
+        Ok(Self::Session {
+            folder: folder_id(&session.folder)?,
+            epoch: session.epoch,
+            parcel,
+        })
     }
 }
 
@@ -381,98 +425,4 @@ fn printable(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn frames_survive_the_wire() {
-        let folder = FolderId(7);
-        let offer = FolderOffer {
-            folder,
-            name: "site".parse().unwrap(),
-            mode: FolderMode::SendOnly,
-            epoch: 3,
-        };
-        for frame in [
-            ControlFrame::Offer(vec![offer]),
-            ControlFrame::Session {
-                folder,
-                epoch: 3,
-                message: Bytes::from_static(b"hello"),
-            },
-            ControlFrame::Close {
-                folder,
-                reason: "paused".to_owned(),
-            },
-            ControlFrame::Ask { id: 4, folder },
-            ControlFrame::Standing {
-                id: 4,
-                standing: Standing {
-                    is_online: true,
-                    pending: 5,
-                },
-            },
-        ] {
-            assert_eq!(ControlFrame::decode(frame.encode()), Ok(frame));
-        }
-        let want = Want {
-            content: ContentHash([5; 32]),
-            path: RelPath::new(b"a/b").unwrap(),
-            offset: 1,
-            length: 2,
-        };
-        let request = |subject| {
-            BulkFrame::Request(Request {
-                id: 9,
-                folder,
-                subject,
-            })
-        };
-        for frame in [
-            request(Subject::Pieces(vec![want])),
-            request(Subject::Manifest(ContentHash([6; 32]))),
-            BulkFrame::Reply {
-                id: 9,
-                parts: vec![
-                    Part::Begin(Bytes::from_static(b"x")),
-                    Part::Piece(Bytes::new()),
-                    Part::Missing,
-                ],
-            },
-            BulkFrame::Cancel(9),
-        ] {
-            assert_eq!(BulkFrame::decode(frame.clone().encode()), Ok(frame));
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_is_refused() {
-        let offer = |protocol, mode, name: &str| {
-            let folder = schema::OfferedFolder {
-                folder: folder_bytes(FolderId(1)),
-                name: name.to_owned(),
-                mode,
-                epoch: 0,
-            };
-            let offer = schema::Offer {
-                protocol,
-                folders: vec![folder],
-            };
-            let body = Some(ControlBody::Offer(offer));
-            ControlFrame::decode(schema::Control { body }.encode_to_vec().into())
-        };
-        assert!(offer(1, 1, "site").is_ok());
-        assert_eq!(offer(2, 1, "site"), Err(FrameError::Protocol(2)));
-        assert_eq!(offer(1, 9, "site"), Err(FrameError::Field("mode")));
-        assert_eq!(offer(1, 1, "../x"), Err(FrameError::Field("name")));
-        assert!(ControlFrame::decode(Bytes::from_static(b"\xff\xff")).is_err());
-        let want = |length, path: &'static [u8]| schema::Want {
-            content: Bytes::from_static(&[0; 32]),
-            path: Bytes::from_static(path),
-            offset: 1,
-            length,
-        };
-        assert!(super::want(&want(u64::MAX, b"a")).is_err());
-        assert!(super::want(&want(1, b"../a")).is_err());
-    }
-}
+mod tests;

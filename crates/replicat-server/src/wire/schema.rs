@@ -5,7 +5,7 @@ use bytes::Bytes;
 /// A frame of the control lane.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct Control {
-    #[prost(oneof = "ControlBody", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "ControlBody", tags = "1, 2, 3, 4, 5, 6")]
     pub(super) body: Option<ControlBody>,
 }
 
@@ -21,6 +21,8 @@ pub(super) enum ControlBody {
     Ask(Ask),
     #[prost(message, tag = "5")]
     Standing(Standing),
+    #[prost(message, tag = "6")]
+    Taken(Taken),
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -29,6 +31,8 @@ pub(super) struct Offer {
     pub(super) protocol: u32,
     #[prost(message, repeated, tag = "2")]
     pub(super) folders: Vec<OfferedFolder>,
+    #[prost(uint64, tag = "3")]
+    pub(super) window: u64,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -51,6 +55,18 @@ pub(super) struct Session {
     pub(super) epoch: u64,
     #[prost(bytes = "bytes", tag = "3")]
     pub(super) message: Bytes,
+    #[prost(bytes = "bytes", repeated, tag = "4")]
+    pub(super) contents: Vec<Bytes>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Taken {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(super) folder: Bytes,
+    #[prost(uint64, tag = "2")]
+    pub(super) epoch: u64,
+    #[prost(uint64, tag = "3")]
+    pub(super) bytes: u64,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -4,6 +4,7 @@
 
 mod cluster;
 mod hostile;
+mod events;
 mod memory;
 mod modes;
 mod refusals;

@@ -406,6 +406,7 @@ impl Seen {
             EventName::Create => changes.created += 1,
             EventName::Write => changes.updated += 1,
             EventName::Remove => changes.deleted += 1,
+            EventName::Rename if record.event.source_path.is_none() => changes.deleted += 1,
             EventName::Rename | EventName::TrackerRename => changes.moved += 1,
             EventName::Catalog | EventName::FileRequest => {}
         }

@@ -21,7 +21,7 @@ const RETRY_PAUSE_MAX: Duration = Duration::from_secs(5);
 impl Owner {
     /// Makes the events that what was learnt calls for, once no peer is amid telling something.
     pub(super) fn settle(&mut self) -> Result<(), SyncError> {
-        let is_amid = self.peers.values().any(Peer::is_amid);
+        let is_amid = self.is_amid();
         let Some(open) = self.open.as_mut().filter(|open| open.unsettled) else {
             return Ok(());
         };
@@ -32,6 +32,40 @@ impl Owner {
         let made = open.local.replica.settle(clock::now());
         let made = made.map_err(|error| open.local.failed(error))?;
         if made > 0 {
+            // What was made may have to be brought here, as a conflict copy has.
+            open.ongoing.stir();
+            open.left = Left::More;
+            self.announce_all();
+        }
+        Ok(())
+    }
+
+    /// Whether a peer is telling something, and is not done with it.
+    pub(super) fn is_amid(&self) -> bool {
+        self.peers.values().any(Peer::is_amid)
+    }
+
+    /// Notes, once the directory holds all that is known, that it does, and tells the peers.
+    pub(super) fn rest(&mut self) -> Result<(), SyncError> {
+        let is_amid = self.is_amid();
+        let Some(open) = &mut self.open else {
+            return Ok(());
+        };
+        let now = Instant::now();
+        if open.gossip_at.is_some_and(|at| at <= now) {
+            open.gossip_at = None;
+            self.announce_all();
+            return Ok(());
+        }
+        let is_at_rest = !is_amid && !open.unsettled && open.left == Left::Nothing;
+        let is_noted = open.noted.as_ref() == Some(open.local.replica.knowledge());
+        if !is_at_rest || is_noted || open.local.pending()? > 0 {
+            return Ok(());
+        }
+        let news = open.local.replica.note_applied();
+        let news = news.map_err(|error| open.local.failed(error))?;
+        open.noted = Some(open.local.replica.knowledge().clone());
+        if news {
             self.announce_all();
         }
         Ok(())
@@ -39,7 +73,7 @@ impl Owner {
 
     /// Works on the directory for a while.
     pub(super) fn bring(&mut self) -> Result<(), SyncError> {
-        let is_amid = self.peers.values().any(Peer::is_amid);
+        let is_amid = self.is_amid();
         let now = Instant::now();
         let Some(open) = &mut self.open else {
             return Ok(());
@@ -89,7 +123,7 @@ impl Owner {
         self.tell_changes(&done.copies)
     }
 
-    /// Says where contents are to be had: from the peers, and from the own trash.
+    /// Says where contents are to be had: from what came with the messages, from the peers, and from the own trash.
     pub(super) fn set_sources(&mut self) {
         let Some(open) = &mut self.open else { return };
         let peers = self.peers.values().filter(|peer| peer.is_open());
@@ -97,7 +131,10 @@ impl Owner {
         let own = self.shared.held.read();
         let own = own.unwrap_or_else(PoisonError::into_inner).clone();
         let own = own.map(|held| Arc::new(Neighbour(held)) as Arc<dyn Source>);
-        open.ongoing.sources().set(peers.chain(own).collect());
+        let gleaned = open.local.gleaned.clone();
+        let gleaned = gleaned.map(|gleaned| gleaned as Arc<dyn Source>);
+        let sources = gleaned.into_iter().chain(peers).chain(own);
+        open.ongoing.sources().set(sources.collect());
     }
 
     /// Lets others read what was committed.

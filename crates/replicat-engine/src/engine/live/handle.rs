@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::{Sender, bounded, unbounded};
 use replicat_core::id::ContentHash;
 use replicat_core::message::Want;
 use replicat_core::path::RelPath;
 
 use super::owner::{Input, Owner};
-use super::peer::{Connection, PeerNumber, Trust};
+use super::peer::{Connection, Parcel, PeerNumber, Trust};
 use super::settings::LiveSettings;
 use super::status::{FolderState, FolderStatus, Listener};
 use super::steering::Order;
@@ -20,9 +20,6 @@ use crate::engine::inspect::{Answer, Question};
 use crate::error::SyncError;
 use crate::inspection::{Keep, Resolution, Restoration, Revision};
 use crate::options::Cancellation;
-
-/// How many inputs may wait for the owner of a folder. Whoever brings more waits.
-const INPUTS_MAX: usize = 256;
 
 /// A folder that is kept in sync. Clones are handles of one folder.
 #[derive(Clone)]
@@ -53,7 +50,8 @@ impl LiveFolder {
     /// # Errors
     /// [`SyncError`] if the directory or its state cannot be used.
     pub fn start(settings: LiveSettings, listener: Arc<dyn Listener>) -> Result<Self, SyncError> {
-        let (inputs, taken) = bounded(INPUTS_MAX);
+        // What peers say is bounded by those who bring it, and whoever asks for something waits for the answer.
+        let (inputs, taken) = unbounded();
         let root = settings.root.clone();
         let owner = Owner::open(settings, listener, inputs.clone(), taken)?;
         let shared = owner.shared();
@@ -87,9 +85,10 @@ impl LiveFolder {
         self.tell(Input::Disconnect(number));
     }
 
-    /// Takes in a message of the session with a peer. Waits while the folder has too much to do.
-    pub fn receive(&self, number: PeerNumber, message: Bytes) {
-        self.tell(Input::Message(number, message));
+    /// Takes in a message of the session with a peer, in its turn. Does not wait: [`Connection::taken`] tells when the folder
+    /// got to it, and whoever brings messages bounds by that what waits.
+    pub fn receive(&self, number: PeerNumber, parcel: Parcel) {
+        self.tell(Input::Message(number, parcel));
     }
 
     /// Says that a connection which was full can take more.

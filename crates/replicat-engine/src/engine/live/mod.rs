@@ -8,6 +8,7 @@
 //! peers send.
 
 mod bringing;
+mod carrying;
 mod handle;
 mod observing;
 mod owner;
@@ -20,7 +21,10 @@ mod telling;
 mod verifying;
 
 pub use handle::LiveFolder;
-pub use peer::{Connection, PeerNumber, Reply, SendError, Trust};
+pub use peer::{
+    CARRIED_BYTES_MAX, CARRIED_CONTENT_BYTES_MAX, CARRIED_MAX, Connection, Parcel, PeerNumber,
+    Reply, SendError, Trust,
+};
 pub use settings::{FolderMode, LiveSettings};
 pub use status::{
     ChangeAction, ChangeOrigin, FolderEvent, FolderState, FolderStatus, Listener, PathChange,

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use replicat_core::path::RelPath;
 use replicat_core::replica::Replica;
+use replicat_fs::echo::Sifted;
 use replicat_fs::filter::Filter;
 use replicat_fs::watch::Watcher;
 
@@ -17,7 +18,7 @@ use crate::report::{BrakeReport, SkipReason};
 
 /// How long hints are collected while the folder is busy writing: most of them are echoes of its own work.
 const BUSY_PAUSE: Duration = Duration::from_millis(150);
-/// How often it is noted, and told, how far the directory has come.
+/// How often it is noted what could not be synced.
 const NOTE_INTERVAL: Duration = Duration::from_secs(10);
 /// How many paths are compared one by one; if more may have changed, everything is.
 const PATHS_MAX: usize = 20_000;
@@ -26,6 +27,8 @@ const PATHS_MAX: usize = 20_000;
 #[derive(Debug, Default)]
 pub(super) struct Hints {
     paths: BTreeSet<RelPath>,
+    /// Of these, those that were seen to leave.
+    moved_out: BTreeSet<RelPath>,
     everything: bool,
     /// Not before this.
     due: Option<Instant>,
@@ -36,6 +39,14 @@ impl Hints {
         self.paths.extend(paths);
         self.everything |= self.paths.len() > PATHS_MAX;
         self.due.get_or_insert(now);
+    }
+
+    /// Adds paths that were renamed to where nobody watches.
+    pub(super) fn add_moved_out(&mut self, paths: Vec<RelPath>, now: Instant) {
+        if self.moved_out.len() <= PATHS_MAX {
+            self.moved_out.extend(paths.iter().cloned());
+        }
+        self.add(paths, now);
     }
 
     pub(super) fn add_everything(&mut self) {
@@ -87,7 +98,11 @@ impl Owner {
         let initial = open.local.replica.knowledge().iter().next().is_none();
         self.gathering.listen_to_observations(!initial);
         let around = surroundings(open.threads, &self.shared.cancellation, &self.gathering);
-        let seen = scan::scan(&mut open.local, Scope::Everything, &around)?;
+        // What is fresh among so many contents is not worth the memory.
+        let gleaned = open.local.gleaned.take();
+        let seen = scan::scan(&mut open.local, Scope::Everything, &around);
+        open.local.gleaned = gleaned;
+        let seen = seen?;
         if seen.brake.is_none() {
             let itself = open.local.root.observe_itself(open.local.tracking);
             open.local.itself = itself.map_err(|error| open.local.fs_failed(error))?;
@@ -111,19 +126,27 @@ impl Owner {
         if open.hints.everything {
             return self.scan_everything();
         }
-        let paths: Vec<RelPath> = std::mem::take(&mut open.hints).paths.into_iter().collect();
+        let hints = std::mem::take(&mut open.hints);
+        self.gathering.set_moved_out(hints.moved_out);
+        if open.ongoing.is_busy() {
+            open.hints.put_off(Instant::now() + BUSY_PAUSE);
+        }
+        let hinted: Vec<RelPath> = hints.paths.into_iter().collect();
+        let is_root_hinted = hinted.iter().any(RelPath::is_root);
+        let sifted = open.sift(hinted, now);
+        if sifted == Sifted::default() {
+            return Ok(());
+        }
         open.local.skipped.retain(|skipped| {
-            !paths.iter().any(|path| skipped.path.is_within(path))
+            let mut looked_at = sifted.whole.iter();
+            !looked_at.any(|path| skipped.path.is_within(path))
                 && skipped.reason != SkipReason::Changing
         });
         let around = surroundings(open.threads, &self.shared.cancellation, &self.gathering);
-        let seen = scan::scan(&mut open.local, Scope::Paths(&paths), &around)?;
-        if paths.iter().any(RelPath::is_root) {
+        let seen = scan::scan(&mut open.local, Scope::Hints(&sifted), &around)?;
+        if is_root_hinted {
             let itself = open.local.root.observe_itself(open.local.tracking);
             open.local.itself = itself.map_err(|error| open.local.fs_failed(error))?;
-        }
-        if open.ongoing.is_busy() {
-            open.hints.put_off(Instant::now() + BUSY_PAUSE);
         }
         self.take_seen(&seen);
         Ok(())
@@ -180,12 +203,22 @@ fn verify(open: &mut Open, now: Instant, to_self: &crossbeam_channel::Sender<sup
 }
 
 impl Open {
+    /// Leaves out of hints what the folder has just written itself.
+    fn sift(&mut self, hints: Vec<RelPath>, now: Instant) -> Sifted {
+        let Some(echoes) = &mut self.local.echoes else {
+            return Sifted {
+                whole: hints,
+                alone: Vec::new(),
+            };
+        };
+        echoes.forget_old(now);
+        echoes.sift(&self.local.root, hints)
+    }
+
     /// Gives the root directory its own time again, and drops what the trash need not keep, now and then.
     pub(super) fn tidy(&mut self, now: Instant) -> Result<(), SyncError> {
         self.local.calm_itself()?;
         if now >= self.note_at {
-            let noted = self.local.replica.note_applied();
-            noted.map_err(|error| self.local.failed(error))?;
             self.local.keep_skipped()?;
             self.note_at = now + NOTE_INTERVAL;
         }

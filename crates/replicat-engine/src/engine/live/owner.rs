@@ -7,22 +7,24 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use crossbeam_channel::{Receiver, Select, Sender, never};
 use replicat_core::path::RelPath;
+use replicat_core::version::VersionVector;
+use replicat_fs::echo::Echoes;
 use replicat_fs::filter::Filter;
 use replicat_fs::watch::{WatchEvent, Watcher};
 
 use super::bringing::RETRY_PAUSE_MIN;
 use super::handle::Shared;
 use super::observing::Hints;
-use super::peer::{Connection, PeerNumber, Trust};
+use super::peer::{Connection, Parcel, PeerNumber, Trust};
 use super::settings::LiveSettings;
 use super::status::{FolderState, FolderStatus, Listener};
 use super::steering::Order;
 use super::talking::Peer;
 use super::telling::{Gathering, new_status};
 use super::verifying::Verification;
+use crate::engine::gleaned::Gleaned;
 use crate::engine::local::{self, LocalReplica};
 use crate::engine::roots;
 use crate::engine::scan::Surroundings;
@@ -39,7 +41,7 @@ const INPUTS_TAKEN_MAX: usize = 128;
 pub(super) enum Input {
     Connect(PeerNumber, Arc<dyn Connection>, Trust),
     Disconnect(PeerNumber),
-    Message(PeerNumber, Bytes),
+    Message(PeerNumber, Parcel),
     Writable(PeerNumber),
     /// Paths that may have changed.
     Suspects(Vec<RelPath>),
@@ -83,10 +85,16 @@ pub(super) struct Open {
     pub(super) retry_pause: Duration,
     /// Events were learnt of that may call for further ones.
     pub(super) unsettled: bool,
-    /// Entries were merged since they were last written.
+    /// Messages with entries that were merged since they were last written.
     pub(super) merged: usize,
+    /// Entries were merged since a peer last said that it had told all.
+    pub(super) unheeded: bool,
     pub(super) purge_at: Instant,
     pub(super) note_at: Instant,
+    /// What was known when it was last noted that the directory holds all of it.
+    pub(super) noted: Option<VersionVector>,
+    /// When what peers tell of third ones is passed on, at the latest.
+    pub(super) gossip_at: Option<Instant>,
     pub(super) watched_only: Option<usize>,
 }
 
@@ -163,6 +171,7 @@ impl Owner {
         self.observe()?;
         self.settle()?;
         self.bring()?;
+        self.rest()?;
         self.talk()
     }
 
@@ -240,7 +249,8 @@ impl Owner {
         let Some(open) = self.open.as_ref().filter(|_| self.is_active()) else {
             return TICK;
         };
-        if open.left == Left::More || open.hints.is_due(Instant::now()) {
+        let settles = open.unsettled && !self.is_amid();
+        if open.left == Left::More || settles || open.hints.is_due(Instant::now()) {
             return Duration::ZERO;
         }
         let now = Instant::now();
@@ -252,6 +262,9 @@ impl Owner {
         let Some(open) = &mut self.open else { return };
         match event {
             Some(WatchEvent::Changed(paths)) => open.hints.add(paths, Instant::now()),
+            Some(WatchEvent::MovedOut(paths)) => {
+                open.hints.add_moved_out(paths, Instant::now());
+            }
             Some(WatchEvent::Overflow) => open.hints.add_everything(),
             Some(WatchEvent::LimitReached { watched }) => {
                 open.watched_only = Some(watched);
@@ -272,7 +285,7 @@ impl Owner {
         match input {
             Input::Connect(number, connection, trust) => self.greet(number, connection, trust),
             Input::Disconnect(number) => self.part(number),
-            Input::Message(number, message) => self.hear(number, message),
+            Input::Message(number, parcel) => self.take_parcel(number, parcel),
             Input::Writable(number) => self.unblock(number),
             Input::Suspects(paths) => {
                 if let Some(open) = &mut self.open {
@@ -355,13 +368,15 @@ fn open(
     let outside: Option<&PathBuf> = settings.state_dir.as_ref();
     roots::check_state(std::slice::from_ref(&given), outside.map(PathBuf::as_path))?;
     let filter = Filter::new(settings.rules.clone());
-    let local = local::open_live(
+    let mut local = local::open_live(
         &given,
         settings.folder,
         settings.node.clone(),
         &filter,
         &options,
     )?;
+    local.gleaned = Some(Arc::new(Gleaned::of_the_latest()));
+    local.echoes = Some(Echoes::default());
     let threads = settings
         .threads
         .unwrap_or_else(replicat_fs::scan::default_threads);
@@ -379,8 +394,11 @@ fn open(
         retry_pause: RETRY_PAUSE_MIN,
         unsettled: true,
         merged: 0,
+        unheeded: false,
         purge_at: Instant::now(),
         note_at: Instant::now(),
+        noted: None,
+        gossip_at: None,
         watched_only: None,
     })
 }

@@ -10,6 +10,49 @@ pub use crate::engine::transfer::Reply;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerNumber(pub u64);
 
+/// The longest content that travels with the message that tells of it, in bytes.
+pub const CARRIED_CONTENT_BYTES_MAX: usize = 64 << 10;
+/// How much content travels with one message at the most, in bytes.
+pub const CARRIED_BYTES_MAX: usize = 256 << 10;
+/// How many contents travel with one message at the most.
+pub const CARRIED_MAX: usize = 512;
+
+/// A message of a session, and what travels with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Parcel {
+    /// The message, encoded.
+    pub message: Bytes,
+    /// Contents of small files that the message tells of, within the bounds above. They spare a request; what is missing is
+    /// asked for. Each is taken for what it is, under the name that it hashes to.
+    pub contents: Vec<Bytes>,
+}
+
+impl Parcel {
+    /// A message alone.
+    #[must_use]
+    pub fn of(message: Bytes) -> Self {
+        Self {
+            message,
+            contents: Vec::new(),
+        }
+    }
+
+    /// The length of all that is in it, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.message.len() + self.contents.iter().map(Bytes::len).sum::<usize>()
+    }
+
+    /// Whether what travels with the message is within its bounds.
+    #[must_use]
+    pub fn is_within_bounds(&self) -> bool {
+        let is_small = |content: &Bytes| content.len() <= CARRIED_CONTENT_BYTES_MAX;
+        self.contents.len() <= CARRIED_MAX
+            && self.contents.iter().all(is_small)
+            && self.contents.iter().map(Bytes::len).sum::<usize>() <= CARRIED_BYTES_MAX
+    }
+}
+
 /// The way to a peer, for one folder.
 pub trait Connection: Send + Sync {
     /// The name of the node at the other side.
@@ -18,9 +61,13 @@ pub trait Connection: Send + Sync {
     /// Sends a message of the session, in order, without waiting.
     ///
     /// # Errors
-    /// [`SendError::Full`] with the message if it cannot be taken now: [`LiveFolder::writable`](super::LiveFolder::writable) is
+    /// [`SendError::Full`] with the parcel if it cannot be taken now: [`LiveFolder::writable`](super::LiveFolder::writable) is
     /// called when it can. [`SendError::Gone`] if the peer is not there any more.
-    fn send(&self, message: Bytes) -> Result<(), SendError>;
+    fn send(&self, parcel: Parcel) -> Result<(), SendError>;
+
+    /// Hears that the folder has taken in a parcel of so many bytes that came this way, so that more may come. Nothing else
+    /// bounds what waits for the folder.
+    fn taken(&self, _bytes: usize) {}
 
     /// Asks for contents. The request is on its way when this returns.
     fn request(&self, wants: Vec<Want>) -> Reply;
@@ -45,7 +92,7 @@ pub enum Trust {
 #[derive(Debug)]
 pub enum SendError {
     /// Too much is under way.
-    Full(Bytes),
+    Full(Parcel),
     /// The peer is not there any more.
     Gone,
 }

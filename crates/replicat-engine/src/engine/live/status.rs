@@ -59,6 +59,8 @@ pub enum ChangeAction {
     Updated,
     /// It went.
     Deleted,
+    /// It was renamed to where nobody watches; for the folder it went.
+    MovedOut,
     /// It was renamed.
     Renamed {
         /// Its path before.
@@ -119,7 +121,8 @@ pub struct FolderStatus {
     pub pending: u64,
     /// What is under way.
     pub progress: Progress,
-    /// The directory holds all that is known here, and every connected peer has said that it knows the same.
+    /// The directory holds all that is known here, and so do the directories of all connected peers: each has said so, and
+    /// the sums were compared since the last change. What a peer changed that may only receive does not count.
     pub in_sync: bool,
     /// When that was last so.
     pub in_sync_at: Option<Timestamp>,
@@ -148,6 +151,6 @@ pub struct PeerStatus {
     pub name: String,
     /// The first exchange is over.
     pub is_live: bool,
-    /// It has said that it knows the same.
+    /// It knows the same, which was proved, and has brought it to its directory.
     pub in_sync: bool,
 }

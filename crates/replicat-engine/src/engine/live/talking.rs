@@ -1,6 +1,7 @@
 //! The sessions with the peers.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use replicat_core::id::ReplicaId;
@@ -11,15 +12,21 @@ use replicat_core::version::{Dot, VersionVector};
 use replicat_core::wire;
 use replicat_index::Durability;
 
+use super::carrying::{self, Carried};
 use super::owner::Owner;
-use super::peer::{Connection, PeerNumber, SendError, Trust};
+use super::peer::{Connection, Parcel, PeerNumber, SendError, Trust};
 use super::status::FolderState;
+use crate::engine::local::LocalReplica;
 use crate::engine::transfer::Left;
 use crate::engine::{clock, random_u64};
 use crate::error::SyncError;
 
 /// After how many messages with entries they are written to the index.
 const MERGED_MAX: usize = 8;
+/// After how long what peers told of third ones is passed on, if nothing else is said.
+const GOSSIP_INTERVAL: Duration = Duration::from_secs(10);
+/// After how long sums are compared again that proved nothing, though nothing changed here.
+const COMPARE_INTERVAL: Duration = Duration::from_secs(5);
 /// How many messages go to one peer before the others, and the directory, have their turn.
 const MESSAGES_AT_ONCE_MAX: usize = 64;
 
@@ -29,12 +36,17 @@ pub(super) struct Peer {
     trust: Trust,
     session: Session,
     /// A message that the connection could not take.
-    unsent: Option<Bytes>,
+    unsent: Option<Parcel>,
     is_full: bool,
     /// What a deaf session was told that the peer knows.
     told: VersionVector,
-    /// The sums were asked for since the last change.
-    compared: bool,
+    /// What the peer has brought to its directory, as it says itself.
+    applied: VersionVector,
+    /// What both knew when equal sums proved that they hold the same.
+    proved: Option<VersionVector>,
+    /// When the sums were asked for since the last change.
+    compared_at: Option<Instant>,
+    carried: Carried,
 }
 
 impl Peer {
@@ -66,6 +78,68 @@ impl Peer {
             (Trust::Deaf, _) => self.told.contains_all(knowledge),
             (Trust::Full, Some(theirs)) => theirs == knowledge,
             (Trust::Full, None) => false,
+        }
+    }
+
+    /// Whether the peer is known to hold in its directory what is known here.
+    pub(super) fn is_in_sync(&self, knowledge: &VersionVector) -> bool {
+        let is_proved = self.trust == Trust::Deaf || self.proved.as_ref() == Some(knowledge);
+        let is_brought = self.applied.contains_all(knowledge);
+        self.is_live() && self.knows(knowledge) && is_proved && is_brought
+    }
+
+    /// Something changed on this side.
+    fn announce(&mut self) {
+        self.session.announce();
+        self.compared_at = None;
+    }
+
+    /// Notes what the peer says of its own progress.
+    fn note_progress(&mut self, message: &Message) {
+        match message {
+            Message::Hello(hello) => self.applied.clone_from(&hello.applied),
+            Message::Members(members) => {
+                let own = members.iter().find(|(id, _)| Some(*id) == self.replica());
+                if let Some((_, member)) = own {
+                    self.applied.clone_from(&member.applied);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Notes what the sums proved, if they came to be compared since the outcome was `before`.
+    fn note_proof(&mut self, before: Option<Outcome>, knowledge: &VersionVector) {
+        let is_new = before != self.session.outcome();
+        if is_new && self.session.outcome() == Some(Outcome::Equal) {
+            self.proved = Some(knowledge.clone());
+        }
+    }
+
+    /// Takes back what was proved: this side holds other versions now, of events that were known before.
+    fn forget_proof(&mut self) {
+        self.proved = None;
+        self.announce();
+    }
+
+    /// The next message for the peer.
+    fn next_message(&mut self, local: &mut LocalReplica) -> Result<Option<Message>, SessionError> {
+        let before = self.session.outcome();
+        let message = self.session.poll(&mut local.replica)?;
+        self.note_proof(before, local.replica.knowledge());
+        let repairs = matches!(message, Some(Message::Repair(_) | Message::TreeReply(_)));
+        if repairs && !self.is_live() {
+            // What it said when it greeted may not hold any more; it says it again when the session is live.
+            self.applied = VersionVector::new();
+        }
+        Ok(message)
+    }
+
+    /// The contents that travel with a message. Not in the first exchange: there much is told that is old.
+    fn contents_for(&mut self, message: &Message, local: &LocalReplica) -> Vec<Bytes> {
+        match message {
+            Message::Entries(entries) if self.is_live() => self.carried.choose(entries, local),
+            _ => Vec::new(),
         }
     }
 
@@ -132,7 +206,10 @@ impl Owner {
                     unsent: None,
                     is_full: false,
                     told: VersionVector::new(),
-                    compared: false,
+                    applied: VersionVector::new(),
+                    proved: None,
+                    compared_at: None,
+                    carried: Carried::default(),
                 };
                 self.peers.insert(number, peer);
             }
@@ -157,48 +234,102 @@ impl Owner {
         }
     }
 
-    /// Takes in a message of a peer's.
-    pub(super) fn hear(&mut self, number: PeerNumber, bytes: Bytes) {
+    /// Takes in a parcel of a peer's, and tells who carried it that it did.
+    pub(super) fn take_parcel(&mut self, number: PeerNumber, parcel: Parcel) {
+        let connection = self.peers.get(&number).map(Peer::connection);
+        let bytes = parcel.bytes();
+        self.hear(number, parcel);
+        if let Some(connection) = connection {
+            connection.taken(bytes);
+        }
+    }
+
+    fn hear(&mut self, number: PeerNumber, parcel: Parcel) {
         let (Some(peer), Some(open)) = (self.peers.get_mut(&number), &mut self.open) else {
             return;
         };
-        let Ok(message) = wire::decode(bytes) else {
+        if !parcel.is_within_bounds() {
+            return self.dismiss(number, "more travels with a message than may");
+        }
+        let Ok(message) = wire::decode(parcel.message) else {
             return self.dismiss(number, "a message does not decode");
         };
+        peer.note_progress(&message);
         let Some(message) = peer.filter(message, open.local.replica.knowledge()) else {
             return;
         };
+        if peer.trust == Trust::Full {
+            carrying::keep(&open.local, &parcel.contents);
+        }
         let kind = Kind::of(&message);
         let before = open.local.replica.knowledge().clone();
+        let outcome = peer.session.outcome();
         let taken = peer.session.receive(&mut open.local.replica, message);
         if let Err(error) = taken {
             return self.fail_session(number, error);
         }
+        peer.note_proof(outcome, open.local.replica.knowledge());
         let learnt = before != *open.local.replica.knowledge();
+        if let Err(error) = self.heard(kind, learnt) {
+            self.halt(error.to_string());
+        }
+    }
+
+    /// Does what a message calls for that was taken in; `learnt`: it told of events.
+    fn heard(&mut self, kind: Kind, learnt: bool) -> Result<(), SyncError> {
         match kind {
             Kind::Greeting => self.set_sources(),
             Kind::Entries => self.note_merged(),
-            Kind::Members => self.announce_all(),
+            Kind::Members => {
+                // That third ones have come further is no hurry; it goes along with what is said next.
+                let soon = Instant::now() + GOSSIP_INTERVAL;
+                if let Some(open) = &mut self.open {
+                    open.gossip_at.get_or_insert(soon);
+                }
+            }
             Kind::Sent => {
-                if learnt {
-                    open.unsettled = true;
-                    open.ongoing.stir();
-                    open.left = Left::More;
+                let open = self.open.as_mut();
+                let unheeded = open.is_some_and(|open| std::mem::take(&mut open.unheeded));
+                if learnt || unheeded {
+                    self.look_into();
                 }
                 self.announce_all();
             }
-            Kind::Other => {
-                open.unsettled = true;
-                open.ongoing.stir();
-                open.left = Left::More;
+            Kind::Repair => {
+                self.look_into();
+                self.withdraw()?;
             }
+            Kind::Other => {}
         }
+        Ok(())
+    }
+
+    /// What is pending is to be gone through.
+    fn look_into(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.unsettled = true;
+            open.ongoing.stir();
+            open.left = Left::More;
+        }
+    }
+
+    /// A repair brought entries of events that were known before: what was said to be in the directory may not be, and
+    /// what was proved with others does not hold any more.
+    fn withdraw(&mut self) -> Result<(), SyncError> {
+        if let Some(open) = &mut self.open {
+            let withdrawn = open.local.replica.withdraw_applied();
+            withdrawn.map_err(|error| open.local.failed(error))?;
+            open.noted = None;
+        }
+        self.peers.values_mut().for_each(Peer::forget_proof);
+        Ok(())
     }
 
     /// What was merged is written now and then: it is read faster so, and an exchange that breaks off does no harm.
     fn note_merged(&mut self) {
         let Some(open) = &mut self.open else { return };
         open.merged += 1;
+        open.unheeded = true;
         if open.merged >= MERGED_MAX {
             open.merged = 0;
             let done = open.local.replica.store_mut().commit(Durability::None);
@@ -211,14 +342,12 @@ impl Owner {
 
     /// Every session may have something to tell.
     pub(super) fn announce_all(&mut self) {
-        for peer in self.peers.values_mut() {
-            peer.session.announce();
-            peer.compared = false;
-        }
+        self.peers.values_mut().for_each(Peer::announce);
     }
 
     /// Tells the peers what they do not know yet.
     pub(super) fn talk(&mut self) -> Result<(), SyncError> {
+        self.compare_sums();
         let numbers: Vec<PeerNumber> = self.peers.keys().copied().collect();
         for number in numbers {
             if let Err(error) = self.talk_to(number)? {
@@ -240,28 +369,29 @@ impl Owner {
             if peer.is_full {
                 break;
             }
-            let bytes = match peer.unsent.take() {
-                Some(bytes) => bytes,
-                None => match peer.session.poll(&mut open.local.replica) {
+            let parcel = match peer.unsent.take() {
+                Some(parcel) => parcel,
+                None => match peer.next_message(&mut open.local) {
                     Err(error) => return Ok(Err(error)),
                     Ok(None) => break,
                     Ok(Some(message)) => {
                         let promises = matches!(message, Message::Sent { .. });
-                        let bytes = wire::encode(&message);
+                        let contents = peer.contents_for(&message, &open.local);
+                        let message = wire::encode(&message);
                         if promises {
                             self.publish()?;
                         }
-                        bytes
+                        Parcel { message, contents }
                     }
                 },
             };
             let Some(peer) = self.peers.get_mut(&number) else {
                 break;
             };
-            match peer.connection.send(bytes) {
+            match peer.connection.send(parcel) {
                 Ok(()) => {}
-                Err(SendError::Full(bytes)) => {
-                    peer.unsent = Some(bytes);
+                Err(SendError::Full(parcel)) => {
+                    peer.unsent = Some(parcel);
                     peer.is_full = true;
                 }
                 Err(SendError::Gone) => {
@@ -274,17 +404,20 @@ impl Owner {
     }
 
     /// Asks at quiet moments for the proof that both sides hold the same.
-    pub(super) fn compare_sums(&mut self) {
+    fn compare_sums(&mut self) {
         let Some(open) = &self.open else { return };
         let knowledge = open.local.replica.knowledge();
+        let now = Instant::now();
         for peer in self.peers.values_mut() {
-            let is_due = !peer.compared
+            let is_new = (peer.compared_at)
+                .is_none_or(|at| now.saturating_duration_since(at) >= COMPARE_INTERVAL);
+            let is_due = is_new
                 && peer.trust == Trust::Full
                 && peer.is_live()
-                && peer.session.outcome() != Some(Outcome::Equal)
+                && peer.proved.as_ref() != Some(knowledge)
                 && peer.knows(knowledge);
             if is_due {
-                peer.compared = true;
+                peer.compared_at = Some(now);
                 peer.session.compare_again();
             }
         }
@@ -355,6 +488,8 @@ enum Kind {
     Entries,
     Sent,
     Members,
+    /// Entries that a comparison of the sums led to.
+    Repair,
     Other,
 }
 
@@ -365,6 +500,7 @@ impl Kind {
             Message::Entries(_) => Self::Entries,
             Message::Sent { .. } => Self::Sent,
             Message::Members(_) => Self::Members,
+            Message::Repair(_) | Message::TreeReply(_) => Self::Repair,
             _ => Self::Other,
         }
     }

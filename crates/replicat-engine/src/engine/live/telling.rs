@@ -24,6 +24,8 @@ pub(crate) struct Gathering {
     items: Mutex<Vec<PlanItem>>,
     observed: Mutex<Vec<Observed>>,
     warnings: Mutex<Vec<String>>,
+    /// Of the paths that were compared last, those that the watch saw leave.
+    moved_out: Mutex<BTreeSet<RelPath>>,
     listens: AtomicBool,
 }
 
@@ -31,6 +33,11 @@ impl Gathering {
     /// Whether changes made here are collected.
     pub(super) fn listen_to_observations(&self, listens: bool) {
         self.listens.store(listens, Ordering::Relaxed);
+    }
+
+    /// Says which of the paths that are compared now were renamed to where nobody watches.
+    pub(super) fn set_moved_out(&self, paths: BTreeSet<RelPath>) {
+        *lock(&self.moved_out) = paths;
     }
 }
 
@@ -67,7 +74,11 @@ impl Owner {
         let Some(open) = &self.open else {
             return Ok(());
         };
-        for change in changes_here(&observed) {
+        for mut change in changes_here(&observed) {
+            let has_left = lock(&self.gathering.moved_out).remove(&change.path);
+            if has_left && change.action == ChangeAction::Deleted {
+                change.action = ChangeAction::MovedOut;
+            }
             self.listener.event(FolderEvent::Changed(change));
         }
         for item in items {
@@ -114,7 +125,6 @@ impl Owner {
 
     /// Writes down how the folder stands, for those who ask.
     pub(super) fn tell_status(&mut self) {
-        self.compare_sums();
         if let Err(error) = self.tell_changes(&BTreeSet::new()) {
             tracing::warn!(%error, "a change could not be told of");
         }
@@ -132,7 +142,7 @@ impl Owner {
             number: *number,
             name: peer.connection().name().to_owned(),
             is_live: peer.is_live(),
-            in_sync: peer.is_live() && peer.knows(knowledge),
+            in_sync: peer.is_in_sync(knowledge),
         });
         status.peers.extend(peers);
         status.replica = local.replica.identity().replica;
@@ -151,10 +161,9 @@ impl Owner {
         );
         status.in_sync = self.state == FolderState::Online
             && status.pending == 0
-            && self
-                .peers
-                .values()
-                .all(|p| p.is_live() && p.knows(knowledge));
+            && !open.unsettled
+            && !self.is_amid()
+            && self.peers.values().all(|peer| peer.is_in_sync(knowledge));
         if status.in_sync {
             status.in_sync_at = Some(now());
         }

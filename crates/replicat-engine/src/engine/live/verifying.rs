@@ -1,7 +1,7 @@
 //! The comparison of a whole tree with the index, in the background: it finds what nothing told of.
 
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -21,6 +21,8 @@ use crate::engine::scan::Known;
 const UNWATCHED_INTERVAL: Duration = Duration::from_secs(10);
 /// How many suspects are told of at once.
 const SUSPECTS_MAX: usize = 512;
+/// How many suspects are told of by name; if there are more, everything is to be looked at.
+const NAMED_MAX: usize = 20_000;
 
 /// When everything is compared, and the comparison under way.
 #[derive(Debug)]
@@ -67,6 +69,7 @@ impl Verification {
                 owner,
                 stop,
                 paths: Mutex::default(),
+                named: AtomicUsize::new(0),
             };
             let sink = |item: ScanItem| suspects.add(item);
             let scan = Scan {
@@ -102,6 +105,7 @@ struct Suspects {
     owner: Sender<Input>,
     stop: Arc<AtomicBool>,
     paths: Mutex<Vec<RelPath>>,
+    named: AtomicUsize,
 }
 
 impl Suspects {
@@ -117,6 +121,11 @@ impl Suspects {
             ScanItem::Skipped { .. } => return ControlFlow::Continue(()),
         };
         let mut paths = self.paths.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.named.fetch_add(1, Ordering::Relaxed) >= NAMED_MAX {
+            paths.clear();
+            paths.push(RelPath::root());
+            return ControlFlow::Break(());
+        }
         paths.push(path);
         let is_full = paths.len() >= SUSPECTS_MAX;
         drop(paths);

@@ -6,6 +6,7 @@ use replicat_core::plan::{Step, Task};
 use replicat_core::record::{Base, Fingerprint, Record};
 use replicat_fs::apply::error::ApplyError;
 use replicat_fs::apply::{Action, Applied, Change, Displaced, Outcome, Touched};
+use replicat_fs::echo::Written;
 use replicat_fs::observe;
 use replicat_fs::stage::Staged;
 
@@ -217,6 +218,7 @@ impl Work<'_> {
             .as_ref()
             .map(|_| applied.fingerprint().unwrap_or_default());
         self.record_done(&step.path, step.goal.clone(), held)?;
+        self.note_written(step, held);
         self.note_history(step, applied.trashed)?;
         self.disturb(&step.path);
         self.tell(step)
@@ -260,6 +262,24 @@ impl Work<'_> {
         }
         let kept = self.target.replica.keep_directory(clock::now(), &step.path);
         kept.map_err(|error| self.target.failed(error))
+    }
+
+    /// Notes what was written, so that it is known again when the watch tells of it.
+    fn note_written(&mut self, step: &Step, fingerprint: Option<Fingerprint>) {
+        let Some(echoes) = &mut self.target.echoes else {
+            return;
+        };
+        let is_directory = (step.goal.as_ref()).is_some_and(|goal| goal.payload.is_directory());
+        match (&step.task, fingerprint) {
+            (Task::Remove | Task::RemoveDirectory, _) | (_, None) => echoes.forget(&step.path),
+            (Task::MakeDirectory, Some(made)) => echoes.note(&step.path, Written::Directory(made)),
+            // It is known already if it was made here.
+            (Task::Describe, Some(_)) if is_directory => {}
+            (_, Some(written)) if is_recent(&written) => {
+                echoes.note(&step.path, Written::Doubtful);
+            }
+            (_, Some(written)) => echoes.note(&step.path, Written::File(written)),
+        }
     }
 
     fn pretend(&mut self, step: &Step) -> Result<(), SyncError> {
