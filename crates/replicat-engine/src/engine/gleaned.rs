@@ -95,6 +95,9 @@ impl Gleaned {
         // Before the lock is taken, which those who read files contend for.
         let kept = Bytes::copy_from_slice(bytes);
         let mut contents = self.contents();
+        if contents.by_name.contains_key(&content) {
+            return;
+        }
         let room = self.limits.kept_bytes_max - bytes.len() - ENTRY_BYTES;
         if contents.bytes > room {
             if self.limits.when_full == WhenFull::KeepsTheFirst {
@@ -102,11 +105,10 @@ impl Gleaned {
             }
             contents.shrink(room);
         }
-        if contents.by_name.insert(content, kept).is_none() {
-            contents.bytes += bytes.len() + ENTRY_BYTES;
-            if self.limits.when_full == WhenFull::KeepsTheLatest {
-                contents.order.push_back(content);
-            }
+        contents.by_name.insert(content, kept);
+        contents.bytes += bytes.len() + ENTRY_BYTES;
+        if self.limits.when_full == WhenFull::KeepsTheLatest {
+            contents.order.push_back(content);
         }
     }
 

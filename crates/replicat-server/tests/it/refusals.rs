@@ -222,8 +222,13 @@ async fn rude(cluster: &Cluster, frame: &'static [u8]) -> String {
         name: None,
         address: cluster.nodes["a"].address().unwrap().to_string(),
     });
-    let Some(Event::LinkUp(link)) = events.recv().await else {
-        panic!("no link");
+    // The node may not have noticed yet that the one before, of the same name, is gone.
+    let link = loop {
+        match events.recv().await {
+            Some(Event::LinkUp(link)) => break link,
+            Some(_) => {}
+            None => panic!("no link"),
+        }
     };
     link.control()
         .send(Bytes::from_static(frame))

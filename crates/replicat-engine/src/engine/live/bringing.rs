@@ -112,7 +112,10 @@ impl Owner {
         }
         // A directory that is kept for what is ignored in it is an event, too.
         let made = before != *open.local.replica.knowledge();
-        open.unsettled |= made || done.steps > 0;
+        // What is in place may let more be settled. All that is pending is looked at then, so not after each while.
+        open.stepped |= done.steps > 0;
+        let has_come_to_rest = left == Left::Nothing && std::mem::take(&mut open.stepped);
+        open.unsettled |= made || has_come_to_rest;
         if made {
             self.announce_all();
         }

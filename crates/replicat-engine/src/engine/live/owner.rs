@@ -85,6 +85,8 @@ pub(super) struct Open {
     pub(super) retry_pause: Duration,
     /// Events were learnt of that may call for further ones.
     pub(super) unsettled: bool,
+    /// Steps were carried out since it was last settled with nothing left to do.
+    pub(super) stepped: bool,
     /// Messages with entries that were merged since they were last written.
     pub(super) merged: usize,
     /// Entries were merged since a peer last said that it had told all.
@@ -393,6 +395,7 @@ fn open(
         retry_at: None,
         retry_pause: RETRY_PAUSE_MIN,
         unsettled: true,
+        stepped: false,
         merged: 0,
         unheeded: false,
         purge_at: Instant::now(),
