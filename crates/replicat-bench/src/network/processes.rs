@@ -6,12 +6,12 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process};
 
 /// What the kernel counts processor time in, a second. Fixed for all that programs are shown.
 const TICKS: f64 = 100.0;
 
-/// Processes that run beside each other, each with a group for whatever it starts. All are killed when this is dropped.
+/// Processes that run beside each other. All, and whatever they started, are killed when this is dropped.
 #[derive(Default)]
 pub(crate) struct Processes {
     started: Vec<Started>,
@@ -81,8 +81,11 @@ impl Processes {
     /// What each took so far, by name.
     pub(crate) fn usage_of_each(&self) -> Vec<(String, Usage)> {
         let usage = |started: &Started| {
-            let of_group = || usage_of_group(started.child.id());
-            (started.name.clone(), started.ended.unwrap_or_else(of_group))
+            let of_family = || usage_of_family(started.child.id());
+            (
+                started.name.clone(),
+                started.ended.unwrap_or_else(of_family),
+            )
         };
         self.started.iter().map(usage).collect()
     }
@@ -100,12 +103,11 @@ impl Processes {
 impl Drop for Processes {
     fn drop(&mut self) {
         for started in &mut self.started {
-            if let Some(group) = i32::try_from(started.child.id())
-                .ok()
-                .and_then(Pid::from_raw)
-            {
-                // It may have ended by itself.
-                let _ = kill_process_group(group, Signal::KILL);
+            for member in family(started.child.id()) {
+                if let Some(member) = i32::try_from(member).ok().and_then(Pid::from_raw) {
+                    // It may have ended by itself.
+                    let _ = kill_process(member, Signal::KILL);
+                }
             }
             let _ = started.child.wait();
         }
@@ -145,21 +147,27 @@ fn usage_of(id: u32) -> Option<Usage> {
     })
 }
 
-/// What the living processes of a group, and what they waited for, took.
-fn usage_of_group(group: u32) -> Usage {
+/// A process and all living ones that it, or one of them, started. Not by process group: some leave theirs.
+fn family(id: u32) -> Vec<u32> {
+    let listed = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let ids = listed.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let parent = |id: u32| fields(id)?.get(1)?.parse::<u32>().ok();
+    let pairs: Vec<(u32, u32)> = ids.filter_map(|id| Some((id, parent(id)?))).collect();
+    let mut family = vec![id];
+    let mut at = 0;
+    while let Some(parent) = family.get(at).copied() {
+        let children = pairs.iter().filter(|(_, above)| *above == parent);
+        family.extend(children.map(|(child, _)| *child));
+        at += 1;
+    }
+    family
+}
+
+/// What the living processes of a family, and those that they waited for, took.
+fn usage_of_family(id: u32) -> Usage {
     let mut sum = Usage::default();
-    let group = group.to_string();
-    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(id) = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse().ok())
-        else {
-            continue;
-        };
-        if fields(id).is_some_and(|fields| fields.get(2) == Some(&group)) {
-            sum.add(usage_of(id).unwrap_or_default());
-        }
+    for member in family(id) {
+        sum.add(usage_of(member).unwrap_or_default());
     }
     sum
 }

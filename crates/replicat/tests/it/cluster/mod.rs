@@ -25,6 +25,9 @@ const PORT: u16 = 8787;
 
 static NEXT_HOST: AtomicU32 = AtomicU32::new(0);
 
+/// Whether one node dials another.
+type Dials = fn(usize, usize) -> bool;
+
 /// Running nodes, and the world that they keep in sync.
 pub(crate) struct Cluster {
     pub(crate) world: World,
@@ -60,7 +63,7 @@ impl Cluster {
 
     /// A scenario over two nodes, over three that all know each other, and over three in a chain: every node starts first.
     pub(crate) fn each(scenario: impl Fn(&mut Self)) {
-        let shapes: [(&str, usize, fn(usize, usize) -> bool); 3] = [
+        let shapes: [(&str, usize, Dials); 3] = [
             ("two nodes", 2, |_, _| true),
             ("a mesh of three", 3, |_, _| true),
             ("a chain of three", 3, |node, other| node == other + 1),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::history::change;
 use super::ledger::Ledger;
 use super::step::{IGNORED, Random, Step};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Node};
 use crate::world::World;
 
 /// How long users wait between two steps at the most, in milliseconds.
@@ -75,7 +75,7 @@ impl Disturbance {
             }
             Self::Kill(node) => cluster.nodes[node].kill(),
             Self::KillAll => {
-                cluster.nodes.iter_mut().for_each(|node| node.kill());
+                cluster.nodes.iter_mut().for_each(Node::kill);
                 cluster.start();
             }
             Self::End(node) => {
