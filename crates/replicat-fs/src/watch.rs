@@ -187,7 +187,7 @@ impl Watch {
             // One time for all: to take in a directory takes a while, and what belongs together is told together.
             let now = Instant::now();
             for event in events {
-                self.take(root, &mut filter, event, now);
+                self.take(root, &mut filter, &event, now);
             }
             if self.tell().is_err() {
                 return;
@@ -240,7 +240,7 @@ impl Watch {
         }
     }
 
-    fn take(&mut self, root: &Root, filter: &mut PathFilter<'_>, event: Raw, now: Instant) {
+    fn take(&mut self, root: &Root, filter: &mut PathFilter<'_>, event: &Raw, now: Instant) {
         if event.flags.contains(ReadFlags::QUEUE_OVERFLOW) {
             // Directories may have come unnoticed; they are watched before the scan that the overflow asks for.
             filter.forget_ignore_files();
@@ -280,7 +280,7 @@ impl Watch {
         if is_directory {
             self.follow(root, filter, &path, event.flags);
         }
-        self.note_half(path, &event, now);
+        self.note_half(path, event, now);
     }
 
     /// Notes a path that changed; halves of a rename as one.

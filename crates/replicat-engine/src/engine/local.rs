@@ -57,6 +57,8 @@ pub(super) struct LocalReplica {
     pub(super) skipped: Vec<Skipped>,
     /// Directories that could not be removed once because something was in them.
     pub(super) stubborn: BTreeSet<RelPath>,
+    /// Directories in which something was just done here: they are to get their own times again.
+    pub(super) disturbed: BTreeSet<RelPath>,
     /// Small contents that scans have read, where they are sent soon.
     pub(super) gleaned: Option<Arc<Gleaned>>,
     /// What was written lately, where a watch tells of it.
@@ -358,6 +360,7 @@ impl<'given> Opening<'given> {
             changes: ChangeCounts::default(),
             skipped: Vec::new(),
             stubborn: BTreeSet::new(),
+            disturbed: BTreeSet::new(),
             gleaned: None,
             echoes: None,
         };
@@ -510,6 +513,7 @@ impl LocalReplica {
             changes: ChangeCounts::default(),
             skipped: Vec::new(),
             stubborn: BTreeSet::new(),
+            disturbed: BTreeSet::new(),
             gleaned: None,
             echoes: None,
         })

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use replicat_content::Content;
-use replicat_core::entry::Payload;
+use replicat_core::entry::{Metadata, Payload};
 use replicat_core::id::{ContentHash, LinkId, ReplicaId};
 use replicat_core::observe::{Found, Observed, Present};
 use replicat_core::path::RelPath;
@@ -341,6 +341,10 @@ impl Intake {
         content: Option<ContentHash>,
         around: &Surroundings<'_>,
     ) -> Result<(), SyncError> {
+        if is_disturbed(local, path, observation)? {
+            let noted = local.replica.refresh(path, observation.fingerprint);
+            return noted.map_err(|error| local.failed(error));
+        }
         let link = match observation.link {
             Some(key) => Some(self.link_id(local, path, key)?),
             None => None,
@@ -476,6 +480,34 @@ impl Intake {
         };
         Ok(Seen { statistics, brake })
     }
+}
+
+/// Whether a directory differs from what is known in nothing but its time, after something was done in it here. That is no
+/// event: it gets its own time again when the work is over.
+fn is_disturbed(
+    local: &LocalReplica,
+    path: &RelPath,
+    observation: &Observation,
+) -> Result<bool, SyncError> {
+    if observation.kind != Kind::Directory || !local.disturbed.contains(path) {
+        return Ok(false);
+    }
+    let record = local.replica.record(path);
+    let record = record.map_err(|error| local.failed(error))?;
+    let is_directory = record
+        .held_payload()
+        .is_some_and(|held| held.is_directory());
+    let timeless = |metadata: &Metadata| Metadata {
+        mtime: None,
+        ..metadata.clone()
+    };
+    let known = match record.local.as_ref().and_then(|local| local.base.as_ref()) {
+        Some(base) => Some(timeless(&base.metadata)),
+        None => record.entry.shown().map(|shown| timeless(shown.metadata())),
+    };
+    let is_as_known =
+        known.is_some_and(|known| timeless(&observation.metadata).agrees_with(&known));
+    Ok(is_directory && is_as_known)
 }
 
 /// What a user did, if what was found is news.

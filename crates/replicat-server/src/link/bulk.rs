@@ -3,11 +3,12 @@
 //! A task takes what comes and never waits for anything else, so that an answer is never behind a request; a thread
 //! answers the peer's requests one after the other, with one piece in memory at a time.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use replicat_core::id::{ContentHash, FolderId};
 use replicat_core::message::Want;
 use replicat_core::path::RelPath;
@@ -29,6 +30,10 @@ const REQUEST_PATH_BYTES_MAX: usize = 256 << 10;
 const WAITING_REQUEST_BYTES_MAX: usize = 64 << 20;
 /// The longest list of chunks that is taken: of a file of some terabytes.
 const MANIFEST_BYTES_MAX: u64 = 256 << 20;
+/// How long a list of chunks is waited for.
+const MANIFEST_PATIENCE: Duration = Duration::from_secs(1);
+/// How many lists of chunks a peer may owe before it is asked for no more.
+const MANIFESTS_AWAITED_MAX: usize = 64;
 /// What a want takes beside its path, about.
 const WANT_BYTES: usize = 64;
 
@@ -43,7 +48,11 @@ pub(super) struct BulkLane {
     requests: Requests,
     jobs: Mutex<Option<Sender<Job>>>,
     queue: Mutex<Queue>,
+    manifests: Mutex<AwaitedManifests>,
 }
+
+/// Lists of chunks that were asked for, and did not come in time.
+type AwaitedManifests = HashMap<(FolderId, ContentHash), Answers>;
 
 /// A request of the peer's.
 struct Job {
@@ -70,6 +79,7 @@ impl BulkLane {
             requests: Requests::default(),
             jobs: Mutex::new(Some(jobs)),
             queue: Mutex::default(),
+            manifests: Mutex::default(),
         };
         (Arc::new(bulk), Jobs(receiver))
     }
@@ -82,6 +92,9 @@ impl BulkLane {
     /// Nobody is answered any more.
     pub(super) fn close(&self) {
         self.requests.close();
+        // Each holds this lane.
+        let awaited = self.with_manifests(std::mem::take);
+        drop(awaited);
         self.jobs
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -99,15 +112,42 @@ impl BulkLane {
         Box::new(replies.into_iter().flatten())
     }
 
-    /// Asks for the chunks of a content, and waits for them.
+    /// Asks for the chunks of a content, and waits for them a while. What comes later is there for who asks again.
     pub(super) fn manifest(
         self: &Arc<Self>,
         folder: FolderId,
         content: ContentHash,
     ) -> Option<Bytes> {
-        let lengths = VecDeque::from([MANIFEST_BYTES_MAX]);
-        let subject = Subject::Manifest(content);
-        self.send(folder, subject, lengths, WANT_BYTES).next()?
+        // A folder does nothing else while it waits. So it waits only for a peer that owes nothing.
+        let (patience, begun) = self.with_manifests(|awaited| {
+            let patience = match awaited.is_empty() {
+                true => MANIFEST_PATIENCE,
+                false => Duration::ZERO,
+            };
+            (patience, awaited.remove(&(folder, content)))
+        });
+        let answers = match begun {
+            Some(answers) => answers,
+            None if self.with_manifests(|awaited| awaited.len()) >= MANIFESTS_AWAITED_MAX => {
+                return None;
+            }
+            None => {
+                let lengths = VecDeque::from([MANIFEST_BYTES_MAX]);
+                self.ask(folder, Subject::Manifest(content), lengths, WANT_BYTES)?
+            }
+        };
+        match answers.answers.recv_timeout(patience) {
+            Ok(manifest) => manifest,
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => {
+                self.with_manifests(|awaited| awaited.insert((folder, content), answers));
+                None
+            }
+        }
+    }
+
+    fn with_manifests<T>(&self, work: impl FnOnce(&mut AwaitedManifests) -> T) -> T {
+        work(&mut (self.manifests.lock()).unwrap_or_else(PoisonError::into_inner))
     }
 
     fn send(
@@ -118,10 +158,22 @@ impl BulkLane {
         cost: usize,
     ) -> Reply {
         let count = lengths.len();
-        let nothing = || Box::new(std::iter::repeat_n(None, count));
-        let Some((id, answers)) = self.requests.note(lengths, cost) else {
-            return nothing();
-        };
+        match self.ask(folder, subject, lengths, cost) {
+            Some(answers) => Box::new(answers),
+            None => Box::new(std::iter::repeat_n(None, count)),
+        }
+    }
+
+    /// Sends a request; `None` if the link is down.
+    fn ask(
+        self: &Arc<Self>,
+        folder: FolderId,
+        subject: Subject,
+        lengths: VecDeque<u64>,
+        cost: usize,
+    ) -> Option<Answers> {
+        let left = lengths.len();
+        let (id, answers) = self.requests.note(lengths, cost)?;
         let request = Request {
             id,
             folder,
@@ -130,13 +182,13 @@ impl BulkLane {
         let frame = BulkFrame::Request(request).encode();
         if self.lane.blocking_send(frame).is_err() {
             self.requests.forget(id);
-            return nothing();
+            return None;
         }
-        Box::new(Answers {
+        Some(Answers {
             bulk: Arc::clone(self),
             id,
             answers,
-            left: count,
+            left,
         })
     }
 

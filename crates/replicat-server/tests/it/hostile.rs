@@ -245,7 +245,6 @@ async fn s76_contents_that_belie_their_hash_are_not_taken() {
 
 /// A peer tells of a large file, and never answers what is asked about it: all else goes on.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "fails: the folder's own thread waits for the manifest, for as long as the link lasts"]
 async fn s76_a_manifest_that_never_comes_holds_nobody_up() {
     let cluster = one_node().await;
     let rude = Rude::connect(&cluster, "silent").await;

@@ -330,7 +330,7 @@ impl Work<'_> {
 
     /// Notes that the directory above `path` got a new time by what was done there.
     pub(super) fn disturb(&mut self, path: &RelPath) {
-        self.disturbed.extend(path.parent());
+        self.target.disturbed.extend(path.parent());
     }
 
     /// Describes the root itself, which cannot be replaced.
@@ -373,7 +373,7 @@ impl Work<'_> {
 
     /// Gives directories whose children changed their own times again, children first.
     pub(super) fn calm_directories(&mut self) -> Result<(), SyncError> {
-        let disturbed = std::mem::take(&mut self.disturbed);
+        let disturbed = std::mem::take(&mut self.target.disturbed);
         for path in disturbed.iter().rev().filter(|path| !path.is_root()) {
             let record = self.target.replica.record(path);
             let record = record.map_err(|error| self.target.failed(error))?;

@@ -162,8 +162,6 @@ struct Work<'run> {
     /// The paths of files that were given one more name, to live on under: one each.
     adopted: BTreeSet<RelPath>,
     batch: Batch,
-    /// Directories whose children changed: their times have to be set again.
-    disturbed: BTreeSet<RelPath>,
     /// Files that got or lost a name: how they look has to be noted again.
     linked: BTreeSet<RelPath>,
     patience: Patience,
@@ -212,7 +210,6 @@ impl<'run> Work<'run> {
             secured: HashMap::new(),
             adopted: BTreeSet::new(),
             batch: Batch::default(),
-            disturbed: BTreeSet::new(),
             linked: BTreeSet::new(),
             patience: Patience::Waits,
             waiting: false,

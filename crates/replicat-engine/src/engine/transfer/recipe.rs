@@ -10,9 +10,10 @@ use replicat_core::record::Fingerprint;
 use replicat_core::store::Store;
 use replicat_fs::apply::Action;
 
-use super::Work;
 use super::staging::{Job, Recipe};
+use super::{PIECE_BYTES_MAX, Work};
 use crate::error::SyncError;
+use crate::report::SkipReason;
 
 /// Contents up to this length come in one piece, without a list of chunks: whatever is one chunk for sure.
 const ONE_PIECE_BYTES_MAX: u64 = 64 << 10;
@@ -51,6 +52,10 @@ impl Work<'_> {
         };
         let recipe = self.recipe(&step, content, size, source)?;
         self.taken.insert(step.path.clone());
+        let Some(recipe) = recipe else {
+            self.target.skip(step.path, SkipReason::ContentMissing);
+            return Ok(());
+        };
         self.building += 1;
         // The receivers live as long as this does.
         let _ = self.jobs.send(Job {
@@ -118,20 +123,24 @@ impl Work<'_> {
         Ok(None)
     }
 
+    /// How the file is to be built; `None` if nobody says what it is made of, and it is too long to be taken unseen.
     fn recipe(
         &mut self,
         step: &Step,
         content: ContentHash,
         size: u64,
         source: Option<Source>,
-    ) -> Result<Recipe, SyncError> {
+    ) -> Result<Option<Recipe>, SyncError> {
         let manifest = if size > ONE_PIECE_BYTES_MAX {
             self.manifest(content)?
         } else {
             None
         };
         let Some(manifest) = manifest else {
-            return Ok(match source {
+            if size > PIECE_BYTES_MAX {
+                return Ok(None);
+            }
+            return Ok(Some(match source {
                 Some(Source {
                     path, fingerprint, ..
                 }) => Recipe::Copy {
@@ -139,7 +148,7 @@ impl Work<'_> {
                     fingerprint,
                 },
                 None => Recipe::Fetch,
-            });
+            }));
         };
         let at_hand = self.at_hand(step, source, &manifest);
         let available: Vec<(&Manifest, SourceId)> = at_hand
@@ -149,11 +158,11 @@ impl Work<'_> {
             .collect();
         let pieces = delta::plan(&manifest, &available);
         let bases = at_hand.into_iter().map(|(_, base)| base).collect();
-        Ok(Recipe::Assemble {
+        Ok(Some(Recipe::Assemble {
             manifest,
             pieces,
             bases,
-        })
+        }))
     }
 
     /// The files of this root that may share chunks with what is wanted: one that is equal, and the old version.

@@ -50,7 +50,7 @@ fn a_full_queue_asks_for_a_scan_after_new_directories_are_watched() {
     let mut filter = stage.filter.paths(&stage.root);
     stage
         .watch
-        .take(&stage.root, &mut filter, overflow, Instant::now());
+        .take(&stage.root, &mut filter, &overflow, Instant::now());
     assert_eq!(stage.watch.watches.len(), 3);
     stage.watch.tell().unwrap();
     assert_eq!(stage.events.try_recv(), Ok(WatchEvent::Overflow));
