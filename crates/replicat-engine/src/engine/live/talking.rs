@@ -8,6 +8,7 @@ use replicat_core::id::ReplicaId;
 use replicat_core::message::{Hello, Message};
 use replicat_core::restore::Renewal;
 use replicat_core::session::{Outcome, Session, SessionError};
+use replicat_core::store::{Member, Store};
 use replicat_core::version::{Dot, VersionVector};
 use replicat_core::wire;
 use replicat_index::Durability;
@@ -261,7 +262,10 @@ impl Owner {
         if peer.trust == Trust::Full {
             carrying::keep(&open.local, &parcel.contents);
         }
-        let kind = Kind::of(&message);
+        let kind = match &message {
+            Message::Members(members) if has_strangers(&open.local, members) => Kind::Strangers,
+            message => Kind::of(message),
+        };
         let before = open.local.replica.knowledge().clone();
         let outcome = peer.session.outcome();
         let taken = peer.session.receive(&mut open.local.replica, message);
@@ -278,8 +282,13 @@ impl Owner {
     /// Does what a message calls for that was taken in; `learnt`: it told of events.
     fn heard(&mut self, kind: Kind, learnt: bool) -> Result<(), SyncError> {
         match kind {
-            Kind::Greeting => self.set_sources(),
+            Kind::Greeting => {
+                self.set_sources();
+                // Others may not have heard the names that came with it.
+                self.announce_all();
+            }
             Kind::Entries => self.note_merged(),
+            Kind::Strangers => self.announce_all(),
             Kind::Members => {
                 // That third ones have come further is no hurry; it goes along with what is said next.
                 let soon = Instant::now() + GOSSIP_INTERVAL;
@@ -481,6 +490,16 @@ impl Owner {
     }
 }
 
+/// Whether any of these replicas has no name here yet. Events are told with the names of those who made them.
+fn has_strangers(local: &LocalReplica, members: &[(ReplicaId, Member)]) -> bool {
+    let known = local.replica.store().members().unwrap_or_default();
+    let is_known = |id: &ReplicaId| {
+        let mut known = known.iter();
+        known.any(|(known, member)| known == id && !member.name.is_empty())
+    };
+    members.iter().any(|(id, _)| !is_known(id))
+}
+
 /// What a message calls for once it is taken in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -488,6 +507,8 @@ enum Kind {
     Entries,
     Sent,
     Members,
+    /// Members of whom nothing was known here.
+    Strangers,
     /// Entries that a comparison of the sums led to.
     Repair,
     Other,

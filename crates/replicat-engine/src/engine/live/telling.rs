@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use replicat_core::entry::Timestamp;
+use replicat_core::id::ReplicaId;
 use replicat_core::path::RelPath;
 use replicat_core::store::Store;
 
@@ -18,12 +20,19 @@ use crate::engine::{brakes, clock, conflicts};
 use crate::error::SyncError;
 use crate::event::{ItemChange, Observed, ObservedChange, PlanItem, Progress, Reporter, SyncEvent};
 
+/// How long changes wait to be told for the name of who made them.
+const NAME_PATIENCE: Duration = Duration::from_secs(1);
+
 /// Collects what the engine tells, until it can be passed on.
 #[derive(Default)]
 pub(crate) struct Gathering {
     items: Mutex<Vec<PlanItem>>,
     observed: Mutex<Vec<Observed>>,
     warnings: Mutex<Vec<String>>,
+    /// Conflict copies that were made, and not told of yet.
+    copies: Mutex<BTreeSet<RelPath>>,
+    /// Since when changes wait for the name of their author.
+    nameless_since: Mutex<Option<Instant>>,
     /// Of the paths that were compared last, those that the watch saw leave.
     moved_out: Mutex<BTreeSet<RelPath>>,
     listens: AtomicBool,
@@ -33,6 +42,11 @@ impl Gathering {
     /// Whether changes made here are collected.
     pub(super) fn listen_to_observations(&self, listens: bool) {
         self.listens.store(listens, Ordering::Relaxed);
+    }
+
+    /// Notes conflict copies to be told of later.
+    fn keep_copies(&self, copies: &BTreeSet<RelPath>) {
+        lock(&self.copies).extend(copies.iter().cloned());
     }
 
     /// Says which of the paths that are compared now were renamed to where nobody watches.
@@ -66,6 +80,12 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 impl Owner {
     /// Passes on what changed, and which of it are conflict copies.
     pub(super) fn tell_changes(&mut self, copies: &BTreeSet<RelPath>) -> Result<(), SyncError> {
+        if self.awaits_name() {
+            self.gathering.keep_copies(copies);
+            return Ok(());
+        }
+        let mut copies = copies.clone();
+        copies.append(&mut lock(&self.gathering.copies));
         let items = std::mem::take(&mut *lock(&self.gathering.items));
         let observed = std::mem::take(&mut *lock(&self.gathering.observed));
         for warning in std::mem::take(&mut *lock(&self.gathering.warnings)) {
@@ -86,13 +106,39 @@ impl Owner {
             self.listener
                 .event(FolderEvent::Changed(change_elsewhere(item, origin)));
         }
-        for report in conflicts::of_copies(&open.local, copies)? {
+        for report in conflicts::of_copies(&open.local, &copies)? {
             self.listener.event(FolderEvent::Conflict {
                 path: report.path,
                 copy: report.copy,
             });
         }
         Ok(())
+    }
+
+    /// Whether a change is to be told whose author has no name here yet: in a first exchange names come after the changes. Who
+    /// listens waits for it a moment.
+    fn awaits_name(&self) -> bool {
+        let Some(open) = &self.open else { return false };
+        let members = open.local.replica.store().members().unwrap_or_default();
+        let own = open.local.replica.identity().replica;
+        let is_named = |replica: ReplicaId| {
+            let mut members = members.iter();
+            replica == own || members.any(|(id, member)| *id == replica && !member.name.is_empty())
+        };
+        let author = |path: &RelPath| {
+            let record = open.local.replica.record(path).ok()?;
+            Some(record.entry.shown()?.winner.dot.replica)
+        };
+        // One stands for all that came with it.
+        let first = lock(&self.gathering.items)
+            .first()
+            .map(|item| item.path.clone());
+        let is_nameless = first
+            .and_then(|path| author(&path))
+            .is_some_and(|id| !is_named(id));
+        let mut since = lock(&self.gathering.nameless_since);
+        *since = is_nameless.then(|| since.unwrap_or_else(Instant::now));
+        since.is_some_and(|since| since.elapsed() < NAME_PATIENCE)
     }
 
     /// Who made what a path shows.
