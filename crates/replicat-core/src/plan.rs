@@ -4,7 +4,7 @@
 //! its precondition, and reports it by [`Replica::done`]; or it finds the precondition broken and observes the
 //! path instead.
 
-use crate::entry::{Metadata, Payload};
+use crate::entry::{Carry, Metadata, Payload};
 use crate::id::{ContentHash, LinkId};
 use crate::path::RelPath;
 use crate::record::{Base, Fingerprint, Local, Record};
@@ -207,10 +207,11 @@ impl<S: Store> Replica<S> {
         };
         for other in self.store().by_content(content, SOURCES_LOOKED_AT_MAX)? {
             let record = self.record(&other)?;
-            let carried = record
-                .entry
-                .shown()
-                .is_some_and(|shown| shown.winner.carry.is_some() && going.embodies(shown.winner));
+            let carried = (record.entry.shown()).is_some_and(|shown| match shown.winner.carry {
+                Some(Carry::Copy(_)) => shown.payload().content() == Some(content),
+                Some(Carry::Follow(_)) => going.embodies(shown.winner),
+                None => false,
+            });
             if other == *path
                 || !carried
                 || record

@@ -174,3 +174,56 @@ fn a_join_hides_nothing_that_was_replaced() {
         ],
     );
 }
+
+/// A user swapped two files, which was told, and then his state was lost and an older one edited one of them. What he
+/// had swapped to there lost, held by nobody in that place, while all others gave it up where it came from.
+#[test]
+fn what_is_about_to_go_preserves_an_equal_loser() {
+    check(
+        2,
+        1608281889,
+        &[
+            User(0, Write(2, 2)),
+            User(0, Write(0, 3)),
+            Round,
+            Backup(1),
+            User(1, Swap(2, 0)),
+            Scan(1),
+            Exchange(1, 0, 0),
+            RestoreAll(1),
+            User(1, Write(0, 4)),
+        ],
+    );
+}
+
+/// An edit followed a move, lost at its new place, and its author took a new identity before he had brought it there. By
+/// the new identity he no longer knew that he held it.
+#[test]
+fn an_edit_that_followed_and_lost_is_preserved_by_a_renewed_author() {
+    check(
+        3,
+        1608160101,
+        &[
+            User(0, MakeDirectory(3)),
+            User(0, MakeDirectory(8)),
+            User(0, Write(10, 2)),
+            Round,
+            Keep(1, 2),
+            Keep(1, 0),
+            User(2, Rename(10, 4)),
+            User(1, Write(10, 6)),
+            Exchange(0, 0, 0),
+            Exchange(0, 2, 9),
+            User(0, Rewrite(10)),
+            User(0, Delete(7)),
+            Clock(0, -4222),
+            Scan(0),
+            Backup(0),
+            User(0, Rename(7, 7)),
+            Scan(0),
+            Exchange(0, 1, 0),
+            RestoreIndex(0),
+            User(0, Write(10, 7)),
+        ],
+    );
+}
