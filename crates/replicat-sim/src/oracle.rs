@@ -46,6 +46,8 @@ struct Fate {
 pub struct Oracle {
     fates: BTreeMap<Content, Fate>,
     touches: Vec<(u8, RelPath, Touch)>,
+    /// What users deleted since a replica's last commit, by replica.
+    untold: Vec<(u8, Content)>,
     /// What was last replaced or deleted, by replica and path.
     last_lost: BTreeMap<(u8, RelPath), Content>,
 }
@@ -89,6 +91,23 @@ impl Oracle {
         fate.may_return |= fate.deleted_at.is_some();
         fate.deleted_at = Some(path.clone());
         fate.deleted_by = replica;
+        self.untold.push((replica, content));
+    }
+
+    /// A replica's index was committed: it tells of whatever was deleted until then.
+    pub fn committed(&mut self, replica: u8) {
+        self.untold.retain(|(deleted_by, _)| *deleted_by != replica);
+    }
+
+    /// A replica goes on from its last commit. A file that a user deleted since, and of which that commit does not say
+    /// (`is_recorded`) that it was there, was never there as far as anybody knows: it is brought again.
+    pub fn rolled_back(&mut self, replica: u8, is_recorded: impl Fn(&RelPath) -> bool) {
+        for (_, content) in self.untold.iter().filter(|(by, _)| *by == replica) {
+            if let Some(fate) = self.fates.get_mut(content) {
+                fate.may_return |= !fate.deleted_at.as_ref().is_some_and(&is_recorded);
+            }
+        }
+        self.committed(replica);
     }
 
     /// A replica's index was lost: deletions that it may not have told are forgotten.

@@ -244,6 +244,7 @@ impl World {
         }
         self.tick(replica)?;
         self.nodes[replica].replica_mut().store_mut().commit();
+        self.oracle.committed(replica as u8);
         self.tick(replica)
     }
 
@@ -267,6 +268,12 @@ impl World {
         let before = node.disk.clone();
         node.disk.crash(&mut self.random);
         node.roll_back()?;
+        let records = node.store();
+        let is_recorded = |path: &RelPath| {
+            let record = records.record(path).ok().flatten();
+            record.is_some_and(|record| record.local.is_some())
+        };
+        self.oracle.rolled_back(replica as u8, is_recorded);
         let others = disks_but(&self.nodes, replica);
         let after = &self.nodes[replica].disk;
         self.oracle.crashed(replica as u8, &before, after, &others);

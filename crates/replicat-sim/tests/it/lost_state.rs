@@ -227,3 +227,20 @@ fn an_edit_that_followed_and_lost_is_preserved_by_a_renewed_author() {
         ],
     );
 }
+
+/// A file was brought, a user deleted it before that was recorded, and power failed: it was brought again, which the oracle
+/// took for a return.
+#[test]
+fn a_file_deleted_before_it_was_recorded_is_brought_again() {
+    check(
+        2,
+        1607872736,
+        &[
+            Round,
+            UserAfter(1, 11, Delete(0)),
+            User(0, Write(0, 1)),
+            CrashAfter(1, 11),
+            Round,
+        ],
+    );
+}
