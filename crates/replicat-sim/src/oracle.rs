@@ -152,6 +152,11 @@ impl Oracle {
         }
     }
 
+    /// A user moved `content` to where filters leave it out: to all others it is gone.
+    pub fn moved_out_of_scope(&mut self, content: Content) {
+        self.fates.entry(content).or_default().may_vanish = true;
+    }
+
     /// A user moved `content`.
     pub fn moved(&mut self, content: Content) {
         self.fates.entry(content).or_default().may_return = true;
@@ -167,7 +172,8 @@ impl Oracle {
     pub fn crashed(&mut self, replica: u8, before: &Disk, after: &Disk, others: &[&Disk]) {
         let brought = |content: &Content| {
             let fate = self.fates.get(content);
-            fate.is_some_and(|fate| !fate.written_by.contains(&replica) && fate.lost_by.is_empty())
+            let whole = |fate: &Fate| !fate.may_vanish && fate.lost_by.is_empty();
+            fate.is_some_and(|fate| whole(fate) && !fate.written_by.contains(&replica))
                 && others.iter().any(|other| other.holds(*content))
         };
         let kept: Vec<Content> = contents(before).filter(brought).collect();

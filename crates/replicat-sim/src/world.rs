@@ -204,6 +204,7 @@ impl World {
             replica: number,
             disk: &mut node.disk,
             oracle: &mut self.oracle,
+            excluded: node.excluded.as_ref(),
             seconds,
         }
         .act(act);

@@ -244,3 +244,28 @@ fn a_file_deleted_before_it_was_recorded_is_brought_again() {
         ],
     );
 }
+
+/// A user moved a file out of his filters' scope, which told others that what he then put in its place was made from it.
+/// Another moved the file to the same place, and the edit followed and superseded the first one's when that came into
+/// scope. The oracle expected both.
+#[test]
+fn a_file_that_is_moved_out_of_scope_counts_as_gone() {
+    check(
+        3,
+        1604811573,
+        &[
+            User(0, MakeDirectory(3)),
+            User(0, Write(0, 1)),
+            Round,
+            Keep(2, 2),
+            Keep(1, 0),
+            Exclude(2, 1),
+            User(1, Write(1, 2)),
+            User(2, Rename(0, 1)),
+            User(0, Rename(0, 1)),
+            User(2, Write(0, 3)),
+            CrashAfter(1, 6),
+            Round,
+        ],
+    );
+}
