@@ -1,6 +1,6 @@
 //! Small sets of versions, and what they must show.
 
-use crate::entry::{Entry, Metadata, Payload, Stamps, Version};
+use crate::entry::{Entry, Metadata, PUT_BACK, Payload, Stamps, Version};
 use crate::id::{ContentHash, ReplicaId};
 use crate::version::{Context, Dot, Hlc};
 
@@ -52,6 +52,21 @@ fn a_deletion_of_this_very_content_wins() {
     deletion.base = Some(ContentHash([1; 32]));
     let entry = entry(&[version(1, 9, file(1)), deletion]);
     assert!(!entry.is_live());
+}
+
+#[test]
+fn what_was_put_back_outlives_deletions_of_what_it_was_put_back_for() {
+    let first = version(3, 1, file(1)).dot;
+    let mut deletion = version(2, 5, gone());
+    deletion.base = Some(ContentHash([1; 32]));
+    deletion.context.vector.add(first);
+    let mut back = version(1, 9, file(1));
+    back.base = Some(PUT_BACK);
+    back.context.vector.add(first);
+    assert!(entry(&[back.clone(), deletion.clone()]).is_live());
+    // One that deletes more than was known when it was put back counts.
+    deletion.context.vector.add(version(3, 2, file(1)).dot);
+    assert!(!entry(&[back, deletion]).is_live());
 }
 
 #[test]

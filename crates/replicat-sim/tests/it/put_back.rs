@@ -82,3 +82,44 @@ fn an_edit_described_as_it_is_to_be_stays() {
         ],
     );
 }
+
+/// A user deleted a file and put it back. Another replica, whose index had been restored from before that, took the file that
+/// the deletion had removed for one that its own user had deleted, and the file that was put back went with it.
+#[test]
+fn a_deletion_told_anew_spares_what_was_put_back_since() {
+    check(
+        2,
+        1552527797,
+        &[
+            User(0, Write(1, 1)),
+            Round,
+            Backup(1),
+            User(2, Delete(1)),
+            Round,
+            User(2, PutBack(1)),
+            RestoreIndex(1),
+        ],
+    );
+}
+
+/// The same, of a file that was described since it was put back.
+#[test]
+fn a_deletion_told_anew_spares_what_was_put_back_and_described() {
+    check(
+        2,
+        1552527797,
+        &[
+            User(0, Write(1, 1)),
+            Round,
+            Backup(1),
+            User(2, Delete(1)),
+            Round,
+            User(2, PutBack(1)),
+            Scan(0),
+            User(2, Chmod(1, 1)),
+            Scan(0),
+            User(2, Rewrite(1)),
+            RestoreIndex(1),
+        ],
+    );
+}
