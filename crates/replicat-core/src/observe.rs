@@ -1,6 +1,6 @@
 //! From what the own storage holds to events (`docs/algorithm.md`, section 4).
 
-use crate::entry::{Carry, Entry, Metadata, PUT_BACK, Payload, Stamps, Version};
+use crate::entry::{Carry, Entry, Metadata, PLACED, Payload, Stamps, Version};
 use crate::id::ContentHash;
 use crate::path::RelPath;
 use crate::record::{Base, Fingerprint, Local, Record};
@@ -142,7 +142,7 @@ impl<S: Store> Replica<S> {
         draft.base = if lost.is_none() {
             again
         } else {
-            draft.base.filter(|_| !came)
+            draft.base.map(|base| if came { PLACED } else { base })
         };
         match &record.local {
             None => self.acknowledge_absence(path, &record, &mut draft)?,
@@ -350,7 +350,7 @@ impl<S: Store> Replica<S> {
         if context != Context::default() {
             draft.context = context;
             draft.hlc = draft.hlc.max(Hlc(hlc.0 + 1));
-            draft.base = Some(PUT_BACK);
+            draft.base = Some(PLACED);
         }
         Ok(())
     }
@@ -459,11 +459,11 @@ impl<S: Store> Replica<S> {
     }
 }
 
-/// The base of an event that only describes what a storage in the state `held` holds: what was put back stays put back.
+/// The base of an event that only describes what a storage in the state `held` holds: what was placed stays placed.
 fn base_again(entry: &Entry, held: &Base) -> Option<ContentHash> {
-    let put_back = |version: &Version| version.base == Some(PUT_BACK) && held.embodies(version);
-    if entry.versions().iter().any(put_back) {
-        return Some(PUT_BACK);
+    let placed = |version: &Version| version.base == Some(PLACED) && held.embodies(version);
+    if entry.versions().iter().any(placed) {
+        return Some(PLACED);
     }
     held.payload.substance()
 }

@@ -1,6 +1,6 @@
 //! What a path shows, as a function of its versions alone (`docs/algorithm.md`, section 3).
 
-use crate::entry::{Entry, Metadata, PUT_BACK, Payload, Stamps, Version};
+use crate::entry::{Entry, Metadata, PLACED, Payload, Stamps, Version};
 use crate::version::{Context, Hlc};
 
 /// What an entry shows.
@@ -199,21 +199,19 @@ fn superseded_by_derivation(versions: &[Version]) -> Vec<bool> {
 
 /// Whether `version` was made from what `other` holds. A directory holds what is below it, so that only its
 /// deletion counts: whatever still lives there revives it. A file that moved away was not deleted: what else holds its
-/// content follows it, or stays. What was put back in knowledge of all that a deletion deletes is not what it deletes.
+/// content follows it, or stays. What was placed in knowledge of what had been there is no old content. All of
+/// this depends on what never changes of a version; its context grows.
 fn is_derived(version: &Version, other: &Version) -> bool {
     let held = other.payload.substance();
     let directory_replaced = other.payload.is_directory() && version.payload.is_live();
     let moved_away = !other.payload.is_directory() && version.payload.moved_to().is_some();
-    let put_back = !version.payload.is_live()
-        && other.base == Some(PUT_BACK)
-        && other.context.covers_all(&version.context);
     version.dot != other.dot
         && held.is_some()
         && version.base == held
         && version.payload.substance() != held
         && !directory_replaced
         && !moved_away
-        && !put_back
+        && other.base != Some(PLACED)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Small sets of versions, and what they must show.
 
-use crate::entry::{Entry, Metadata, PUT_BACK, Payload, Stamps, Version};
+use crate::entry::{Entry, Metadata, PLACED, Payload, Stamps, Version};
 use crate::id::{ContentHash, ReplicaId};
 use crate::version::{Context, Dot, Hlc};
 
@@ -55,18 +55,18 @@ fn a_deletion_of_this_very_content_wins() {
 }
 
 #[test]
-fn what_was_put_back_outlives_deletions_of_what_it_was_put_back_for() {
-    let first = version(3, 1, file(1)).dot;
+fn what_was_placed_knowingly_is_no_old_content() {
+    let mut back = version(1, 1, file(1));
+    back.base = Some(PLACED);
     let mut deletion = version(2, 5, gone());
     deletion.base = Some(ContentHash([1; 32]));
-    deletion.context.vector.add(first);
-    let mut back = version(1, 9, file(1));
-    back.base = Some(PUT_BACK);
-    back.context.vector.add(first);
-    assert!(entry(&[back.clone(), deletion.clone()]).is_live());
-    // One that deletes more than was known when it was put back counts.
-    deletion.context.vector.add(version(3, 2, file(1)).dot);
-    assert!(!entry(&[back, deletion]).is_live());
+    assert!(entry(&[back.clone(), deletion]).is_live());
+    let mut edit = version(2, 5, file(2));
+    edit.base = Some(ContentHash([1; 32]));
+    let contested = entry(&[back.clone(), edit]);
+    let shown = contested.shown().unwrap();
+    assert_eq!(shown.payload(), &file(2));
+    assert_eq!(shown.losers[0].dot, back.dot);
 }
 
 #[test]

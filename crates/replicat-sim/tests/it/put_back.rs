@@ -123,3 +123,32 @@ fn a_deletion_told_anew_spares_what_was_put_back_and_described() {
         ],
     );
 }
+
+/// Five users deleted a file and put it back. Whether a deletion counted was judged by its context, which grew at some replicas
+/// and not at others by a join: they showed different things, and their sums were equal.
+#[test]
+fn what_is_shown_does_not_depend_on_contexts_that_grow() {
+    check(
+        5,
+        1491672672,
+        &[
+            User(0, MakeDirectory(11)),
+            User(0, Write(0, 1)),
+            User(0, Write(0, 2)),
+            Round,
+            Exchange(0, 0, 0),
+            User(0, Delete(0)),
+            User(4, PutBack(0)),
+            Scan(1),
+            Scan(0),
+            User(0, PutBack(0)),
+            Scan(0),
+            User(1, PutBack(0)),
+            User(4, Delete(0)),
+            User(3, PutBack(0)),
+            Exchange(0, 4, 0),
+            Crash(3),
+            User(1, Delete(0)),
+        ],
+    );
+}
