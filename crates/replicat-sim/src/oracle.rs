@@ -157,6 +157,17 @@ impl Oracle {
         self.fates.entry(content).or_default().may_vanish = true;
     }
 
+    /// Power failed, and a move out of what filters leave out was undone: that is as if the user had moved it there.
+    pub fn fell_out_of_scope(&mut self, excluded: &RelPath, before: &Disk, after: &Disk) {
+        let nodes = after.tree().nodes.iter();
+        for (path, node) in nodes.filter(|(path, _)| path.is_within(excluded)) {
+            let was_there = before.node(path).is_some_and(|old| old.kind == node.kind);
+            if let Some(content) = node.kind.content().filter(|_| !was_there) {
+                self.moved_out_of_scope(content);
+            }
+        }
+    }
+
     /// A user moved `content`.
     pub fn moved(&mut self, content: Content) {
         self.fates.entry(content).or_default().may_return = true;

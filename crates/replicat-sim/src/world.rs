@@ -278,6 +278,9 @@ impl World {
         let others = disks_but(&self.nodes, replica);
         let after = &self.nodes[replica].disk;
         self.oracle.crashed(replica as u8, &before, after, &others);
+        if let Some(excluded) = &self.nodes[replica].excluded {
+            self.oracle.fell_out_of_scope(excluded, &before, after);
+        }
         self.scan(replica)?;
         Ok(())
     }

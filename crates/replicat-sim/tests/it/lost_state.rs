@@ -269,3 +269,32 @@ fn a_file_that_is_moved_out_of_scope_counts_as_gone() {
         ],
     );
 }
+
+/// Power failed after a user had moved a file out of what his filters leave out, which was told and then undone. What came back
+/// where the file had gone passed for an edit of it, and it came into scope where another had written since.
+#[test]
+fn a_file_that_falls_out_of_scope_counts_as_gone() {
+    check(
+        2,
+        1527899970,
+        &[
+            User(0, MakeDirectory(3)),
+            User(0, Write(5, 1)),
+            User(0, Write(4, 3)),
+            Round,
+            Round,
+            Keep(0, 1),
+            Keep(1, 1),
+            Scan(0),
+            Exchange(1, 0, 9),
+            Exchange(0, 1, 0),
+            NoteApplied(1),
+            User(1, Rename(5, 4)),
+            User(0, Swap(4, 5)),
+            User(0, Replace(5, 4)),
+            Exclude(1, 5),
+            CrashAfter(1, 15),
+            Round,
+        ],
+    );
+}
