@@ -202,13 +202,13 @@ impl<S: Store> Replica<S> {
     /// Whether another path is to show what the storage holds at `path`, carried there by replicat itself, and does not
     /// hold it yet. Nobody else need have it, and staging is no place to keep it.
     fn is_awaited(&self, path: &RelPath, going: &Base) -> Result<bool, StoreError> {
-        let Some(content) = going.payload.content() else {
+        let Some(content) = going.payload.leaf_substance() else {
             return Ok(false);
         };
         for other in self.store().by_content(content, SOURCES_LOOKED_AT_MAX)? {
             let record = self.record(&other)?;
             let carried = (record.entry.shown()).is_some_and(|shown| match shown.winner.carry {
-                Some(Carry::Copy(_)) => shown.payload().content() == Some(content),
+                Some(Carry::Copy(_)) => shown.payload().substance() == Some(content),
                 Some(Carry::Follow(_)) => going.embodies(shown.winner),
                 None => false,
             });
@@ -216,7 +216,7 @@ impl<S: Store> Replica<S> {
                 || !carried
                 || record
                     .held_payload()
-                    .is_some_and(|held| held.content() == Some(content))
+                    .is_some_and(|held| held.substance() == Some(content))
             {
                 continue;
             }

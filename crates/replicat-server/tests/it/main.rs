@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // The helpers of a test may panic as the test itself may.
 
 mod cluster;
-mod hostile;
 mod events;
+mod hostile;
 mod memory;
 mod modes;
 mod refusals;

@@ -298,3 +298,24 @@ fn a_file_that_falls_out_of_scope_counts_as_gone() {
         ],
     );
 }
+
+/// A symlink that lost was displaced before its conflict copy was made, which only files were spared, and the index was lost in
+/// between.
+#[test]
+fn a_symlink_that_lost_stands_until_its_copy_is_made() {
+    check(
+        2,
+        1326142147,
+        &[
+            UserAfter(1, 4, EditCopy(0, 1)),
+            User(0, Symlink(8, 2)),
+            Duplicate(1, 0),
+            User(1, Replace(8, 3)),
+            Scan(1),
+            Exchange(1, 0, 8),
+            Apply(0, 0, 2),
+            Apply(0, 1, 1),
+            LoseIndex(0),
+        ],
+    );
+}
