@@ -319,3 +319,33 @@ fn a_symlink_that_lost_stands_until_its_copy_is_made() {
         ],
     );
 }
+
+/// A copied replica gave new dots to its events, and one that had lost a tie won it by its new dot. The index took what the
+/// storage held for what was shown now.
+#[test]
+fn new_dots_that_win_a_tie_change_no_files_unnoticed() {
+    check(
+        2,
+        1228035785,
+        &[
+            User(0, MakeDirectory(8)),
+            User(0, Write(10, 1)),
+            Round,
+            Round,
+            User(0, Write(6, 2)),
+            Duplicate(1, 0),
+            Exclude(0, 10),
+            User(1, Write(8, 3)),
+            User(0, Write(11, 4)),
+            User(1, Write(11, 5)),
+            Apply(1, 0, 3),
+            Apply(0, 2, 1),
+            LoseIndex(0),
+            Scan(1),
+            Exchange(0, 1, 0),
+            Apply(1, 0, 2),
+            User(0, Touch(10)),
+            Clone(1),
+        ],
+    );
+}
