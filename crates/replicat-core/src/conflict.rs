@@ -1,6 +1,6 @@
 //! Conflict copies: what they are called, and whether a loser already has one.
 
-use crate::entry::{Carry, Entry, Version};
+use crate::entry::{Carry, Version};
 use crate::path::{NAME_BYTES_MAX, RelPath};
 use crate::record::{Base, Record};
 use crate::replica::Replica;
@@ -122,7 +122,8 @@ impl<S: Store> Replica<S> {
     }
 
     /// The losers, not yet preserved, that the own storage holds at `path`, in the state `held`, and the paths that
-    /// they lost: `path` itself, where a move took the content, or any other path at which it lost.
+    /// they lost: `path` itself, where a move took the content, or any other path at which it lost. What is about to go
+    /// counts as any loser of equal content: who holds that one may never come back.
     pub(crate) fn unpreserved(
         &self,
         path: &RelPath,
@@ -140,15 +141,18 @@ impl<S: Store> Replica<S> {
         }
         paths.sort();
         paths.dedup();
+        let shown = record.entry.shown();
+        let stays =
+            shown.is_some_and(|shown| shown.payload().substance() == held.payload.substance());
         let mut found = Vec::new();
         for other in paths {
             let entry = self.record(&other)?.entry;
             let Some(shown) = entry.shown() else { continue };
             for loser in shown.losers {
-                let moves = has_moved(&record.entry, loser, &other);
-                let holds = held.embodies(loser)
-                    || moves && held.payload.substance() == loser.payload.substance();
-                if holds && self.preserving_copy(&other, loser)?.is_none() {
+                let equal = held.payload.substance() == loser.payload.substance();
+                if (held.embodies(loser) || equal && !stays)
+                    && self.preserving_copy(&other, loser)?.is_none()
+                {
                     found.push((other.clone(), loser.clone()));
                 }
             }
@@ -174,16 +178,6 @@ impl<S: Store> Replica<S> {
         let name = copy_name(path.name(), &node, loser.hlc);
         Ok(path.parent().and_then(|parent| parent.join(&name).ok()))
     }
-}
-
-/// Whether `loser`, at the path `to`, is what its author moved there from the path of `entry`: who still holds the file at
-/// the old path holds the loser.
-fn has_moved(entry: &Entry, loser: &Version, to: &RelPath) -> bool {
-    entry.versions().iter().any(|version| {
-        version.payload.moved_to() == Some(to)
-            && version.dot.replica == loser.dot.replica
-            && version.base == loser.payload.substance()
-    })
 }
 
 #[cfg(test)]

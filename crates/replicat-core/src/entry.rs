@@ -19,6 +19,9 @@ pub struct Timestamp {
 /// What every directory holds, as far as [`Payload::substance`] goes.
 const DIRECTORY_SUBSTANCE: ContentHash = ContentHash(*b"replicat 2026 directory subst v1");
 
+/// The base of what was put at a path in knowledge of what had been there: what was made of that does not supersede it.
+pub(crate) const PLACED: ContentHash = ContentHash(*b"replicat 2026 placed, knowing v1");
+
 /// What an encoded version takes without its parts of variable length, about.
 const VERSION_BYTES: usize = 150;
 
@@ -193,7 +196,8 @@ pub struct Version {
     pub metadata: Metadata,
     /// When each aspect of the description changed.
     pub stamps: Stamps,
-    /// The content that it was derived from: what the file held before, for a deletion what was deleted.
+    /// The content that it was derived from: what the file held before, for a deletion what was deleted. A name of no content
+    /// if it was put where something had been deleted, or moved to where something else stood.
     pub base: Option<ContentHash>,
     /// Why replicat made it, if no user did.
     pub carry: Option<Carry>,

@@ -1,6 +1,6 @@
 //! From what the own storage holds to events (`docs/algorithm.md`, section 4).
 
-use crate::entry::{Carry, Entry, Metadata, Payload, Stamps, Version};
+use crate::entry::{Carry, Entry, Metadata, PLACED, Payload, Stamps, Version};
 use crate::id::ContentHash;
 use crate::path::RelPath;
 use crate::record::{Base, Fingerprint, Local, Record};
@@ -125,29 +125,25 @@ impl<S: Store> Replica<S> {
         let as_before = (before.as_ref())
             .is_some_and(|before| payload == before.payload && agrees(&before.metadata));
         if as_shown || as_before {
-            let gone = before
-                .clone()
-                .filter(|before| as_shown && before.payload != payload);
-            let base = before.filter(|_| !as_shown).map(Box::new);
+            let base = before.clone().filter(|_| !as_shown).map(Box::new);
             record.local = Some(Local {
                 fingerprint,
                 racy,
                 base,
             });
-            self.write(path, record)?;
-            if let Some(gone) = gone {
-                self.tell_of_replaced(now, path, &gone)?;
-            }
-            if self.is_known_elsewhere(path, &payload, &fingerprint)? {
-                self.note_arrival(now, path, payload.leaf_substance())?;
-            }
-            return Ok(Observed::Nothing);
+            let gone = before.filter(|before| as_shown && before.payload != payload);
+            return self.observe_as_known(now, path, record, &payload, gone);
         }
         let lost = (before.clone()).filter(|before| before.payload != payload);
         // A file that was moved here, as in a swap, was not made from what stood here.
         let came = lost.is_some() && self.is_known_elsewhere(path, &payload, &fingerprint)?;
+        let again = (before.as_ref()).and_then(|before| base_again(&record.entry, before));
         let mut draft = draft_of_change(now, before, payload, metadata, changed, touched);
-        draft.base = draft.base.filter(|_| !came);
+        draft.base = if lost.is_none() {
+            again
+        } else {
+            draft.base.map(|base| if came { PLACED } else { base })
+        };
         match &record.local {
             None => self.acknowledge_absence(path, &record, &mut draft)?,
             Some(old) => {
@@ -164,6 +160,29 @@ impl<S: Store> Replica<S> {
         let seen = self.announce_found(now, path, record, draft, Some((fingerprint, racy)))?;
         self.withdraw_copies(now, path, lost)?;
         Ok(seen)
+    }
+
+    /// Takes note that a path holds `payload`, which it was known or meant to hold, as `record` says; in the place of `gone`,
+    /// if something else stood there.
+    fn observe_as_known(
+        &mut self,
+        now: Now,
+        path: &RelPath,
+        record: Record,
+        payload: &Payload,
+        gone: Option<Base>,
+    ) -> Result<Observed, StoreError> {
+        let found = record.local.as_ref().map(|local| local.fingerprint);
+        self.write(path, record)?;
+        if let Some(gone) = gone {
+            self.tell_of_replaced(now, path, &gone)?;
+        }
+        if let Some(found) = found
+            && self.is_known_elsewhere(path, payload, &found)?
+        {
+            self.note_arrival(now, path, payload.leaf_substance())?;
+        }
+        Ok(Observed::Nothing)
     }
 
     fn observe_absent(
@@ -306,7 +325,11 @@ impl<S: Store> Replica<S> {
         if embodied.any(|version| is_untold(version.dot)) {
             return Ok(());
         }
-        self.announce_kept(now, path, draft_again(held))
+        let draft = Draft {
+            base: base_again(&record.entry, &held),
+            ..draft_again(held)
+        };
+        self.announce_kept(now, path, draft)
     }
 
     /// What is found where the storage held nothing is made in knowledge of the deletions there, and of what they deleted.
@@ -327,6 +350,7 @@ impl<S: Store> Replica<S> {
         if context != Context::default() {
             draft.context = context;
             draft.hlc = draft.hlc.max(Hlc(hlc.0 + 1));
+            draft.base = Some(PLACED);
         }
         Ok(())
     }
@@ -433,6 +457,15 @@ impl<S: Store> Replica<S> {
             Some(Local { base: None, .. }) => self.embodied(path, &record.entry),
         }
     }
+}
+
+/// The base of an event that only describes what a storage in the state `held` holds: what was placed stays placed.
+fn base_again(entry: &Entry, held: &Base) -> Option<ContentHash> {
+    let placed = |version: &Version| version.base == Some(PLACED) && held.embodies(version);
+    if entry.versions().iter().any(placed) {
+        return Some(PLACED);
+    }
+    held.payload.substance()
 }
 
 /// An event that changes nothing, on top of what the storage holds.

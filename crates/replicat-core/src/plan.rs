@@ -4,7 +4,7 @@
 //! its precondition, and reports it by [`Replica::done`]; or it finds the precondition broken and observes the
 //! path instead.
 
-use crate::entry::{Metadata, Payload};
+use crate::entry::{Carry, Metadata, Payload};
 use crate::id::{ContentHash, LinkId};
 use crate::path::RelPath;
 use crate::record::{Base, Fingerprint, Local, Record};
@@ -202,20 +202,21 @@ impl<S: Store> Replica<S> {
     /// Whether another path is to show what the storage holds at `path`, carried there by replicat itself, and does not
     /// hold it yet. Nobody else need have it, and staging is no place to keep it.
     fn is_awaited(&self, path: &RelPath, going: &Base) -> Result<bool, StoreError> {
-        let Some(content) = going.payload.content() else {
+        let Some(content) = going.payload.leaf_substance() else {
             return Ok(false);
         };
         for other in self.store().by_content(content, SOURCES_LOOKED_AT_MAX)? {
             let record = self.record(&other)?;
-            let carried = record
-                .entry
-                .shown()
-                .is_some_and(|shown| shown.winner.carry.is_some() && going.embodies(shown.winner));
+            let carried = (record.entry.shown()).is_some_and(|shown| match shown.winner.carry {
+                Some(Carry::Copy(_)) => shown.payload().substance() == Some(content),
+                Some(Carry::Follow(_)) => going.embodies(shown.winner),
+                None => false,
+            });
             if other == *path
                 || !carried
                 || record
                     .held_payload()
-                    .is_some_and(|held| held.content() == Some(content))
+                    .is_some_and(|held| held.substance() == Some(content))
             {
                 continue;
             }

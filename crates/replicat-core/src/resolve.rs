@@ -1,6 +1,6 @@
 //! What a path shows, as a function of its versions alone (`docs/algorithm.md`, section 3).
 
-use crate::entry::{Entry, Metadata, Payload, Stamps, Version};
+use crate::entry::{Entry, Metadata, PLACED, Payload, Stamps, Version};
 use crate::version::{Context, Hlc};
 
 /// What an entry shows.
@@ -199,7 +199,8 @@ fn superseded_by_derivation(versions: &[Version]) -> Vec<bool> {
 
 /// Whether `version` was made from what `other` holds. A directory holds what is below it, so that only its
 /// deletion counts: whatever still lives there revives it. A file that moved away was not deleted: what else holds its
-/// content follows it, or stays.
+/// content follows it, or stays. What was placed in knowledge of what had been there is no old content. All of
+/// this depends on what never changes of a version; its context grows.
 fn is_derived(version: &Version, other: &Version) -> bool {
     let held = other.payload.substance();
     let directory_replaced = other.payload.is_directory() && version.payload.is_live();
@@ -210,6 +211,7 @@ fn is_derived(version: &Version, other: &Version) -> bool {
         && version.payload.substance() != held
         && !directory_replaced
         && !moved_away
+        && other.base != Some(PLACED)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Small sets of versions, and what they must show.
 
-use crate::entry::{Entry, Metadata, Payload, Stamps, Version};
+use crate::entry::{Entry, Metadata, PLACED, Payload, Stamps, Version};
 use crate::id::{ContentHash, ReplicaId};
 use crate::version::{Context, Dot, Hlc};
 
@@ -52,6 +52,21 @@ fn a_deletion_of_this_very_content_wins() {
     deletion.base = Some(ContentHash([1; 32]));
     let entry = entry(&[version(1, 9, file(1)), deletion]);
     assert!(!entry.is_live());
+}
+
+#[test]
+fn what_was_placed_knowingly_is_no_old_content() {
+    let mut back = version(1, 1, file(1));
+    back.base = Some(PLACED);
+    let mut deletion = version(2, 5, gone());
+    deletion.base = Some(ContentHash([1; 32]));
+    assert!(entry(&[back.clone(), deletion]).is_live());
+    let mut edit = version(2, 5, file(2));
+    edit.base = Some(ContentHash([1; 32]));
+    let contested = entry(&[back.clone(), edit]);
+    let shown = contested.shown().unwrap();
+    assert_eq!(shown.payload(), &file(2));
+    assert_eq!(shown.losers[0].dot, back.dot);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use crate::entry::Entry;
 use crate::id::ReplicaId;
 use crate::path::RelPath;
+use crate::record::Record;
 use crate::replica::{Now, Replica, mark_of};
 use crate::store::{Identity, Member, Store, StoreError};
 use crate::version::{Context, Dot, VersionVector};
@@ -78,18 +79,27 @@ impl<S: Store> Replica<S> {
                 version.dot = dot;
             }
         }
+        self.remember_state(path, &mut record)?;
         record.entry = Entry::from_stored(versions);
         if let Some(base) = record.local.as_mut().and_then(|local| local.base.as_mut()) {
-            let embodied: Vec<Dot> = (renamed.iter())
-                .filter(|(old, _)| base.context.covers(*old))
-                .map(|(_, new)| *new)
-                .collect();
+            let is_embodied = |(old, _): &(Dot, Dot)| base.context.covers(*old);
+            let (embodied, others): (Vec<_>, Vec<_>) = renamed.into_iter().partition(is_embodied);
             limit(&mut base.context, known);
-            embodied
-                .into_iter()
-                .for_each(|dot| base.context.vector.add(dot));
+            for (_, dot) in embodied {
+                base.context
+                    .add(dot, others.iter().map(|(_, other)| *other));
+            }
         }
         self.write(path, record)
+    }
+
+    /// Notes what the storage holds, before what the entry shows may change: a higher dot wins.
+    fn remember_state(&self, path: &RelPath, record: &mut Record) -> Result<(), StoreError> {
+        let state = self.storage_state(path, record)?;
+        if let Some(local) = &mut record.local {
+            local.base = state.map(Box::new);
+        }
+        Ok(())
     }
 }
 

@@ -18,6 +18,8 @@ pub struct User<'world> {
     pub disk: &'world mut Disk,
     /// Who watches.
     pub oracle: &'world mut Oracle,
+    /// What the replica's filters leave out.
+    pub excluded: Option<&'world RelPath>,
     /// The replica's clock, in seconds.
     pub seconds: i64,
 }
@@ -254,8 +256,13 @@ impl User<'_> {
             .chain(self.disk.below(from).map(|(_, node)| node))
             .filter_map(|node| node.kind.content())
             .collect();
+        let leaves = (self.excluded)
+            .is_some_and(|excluded| to.is_within(excluded) && !from.is_within(excluded));
         for content in moved {
             self.oracle.moved(content);
+            if leaves {
+                self.oracle.moved_out_of_scope(content);
+            }
         }
         self.oracle.touched(self.replica, from, Touch::Renamed);
         self.oracle.touched(self.replica, to, Touch::Renamed);

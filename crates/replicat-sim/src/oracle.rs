@@ -46,6 +46,8 @@ struct Fate {
 pub struct Oracle {
     fates: BTreeMap<Content, Fate>,
     touches: Vec<(u8, RelPath, Touch)>,
+    /// What users deleted since a replica's last commit, by replica.
+    untold: Vec<(u8, Content)>,
     /// What was last replaced or deleted, by replica and path.
     last_lost: BTreeMap<(u8, RelPath), Content>,
 }
@@ -89,6 +91,23 @@ impl Oracle {
         fate.may_return |= fate.deleted_at.is_some();
         fate.deleted_at = Some(path.clone());
         fate.deleted_by = replica;
+        self.untold.push((replica, content));
+    }
+
+    /// A replica's index was committed: it tells of whatever was deleted until then.
+    pub fn committed(&mut self, replica: u8) {
+        self.untold.retain(|(deleted_by, _)| *deleted_by != replica);
+    }
+
+    /// A replica goes on from its last commit. A file that a user deleted since, and of which that commit does not say
+    /// (`is_recorded`) that it was there, was never there as far as anybody knows: it is brought again.
+    pub fn rolled_back(&mut self, replica: u8, is_recorded: impl Fn(&RelPath) -> bool) {
+        for (_, content) in self.untold.iter().filter(|(by, _)| *by == replica) {
+            if let Some(fate) = self.fates.get_mut(content) {
+                fate.may_return |= !fate.deleted_at.as_ref().is_some_and(&is_recorded);
+            }
+        }
+        self.committed(replica);
     }
 
     /// A replica's index was lost: deletions that it may not have told are forgotten.
@@ -133,6 +152,22 @@ impl Oracle {
         }
     }
 
+    /// A user moved `content` to where filters leave it out: to all others it is gone.
+    pub fn moved_out_of_scope(&mut self, content: Content) {
+        self.fates.entry(content).or_default().may_vanish = true;
+    }
+
+    /// Power failed, and a move out of what filters leave out was undone: that is as if the user had moved it there.
+    pub fn fell_out_of_scope(&mut self, excluded: &RelPath, before: &Disk, after: &Disk) {
+        let nodes = after.tree().nodes.iter();
+        for (path, node) in nodes.filter(|(path, _)| path.is_within(excluded)) {
+            let was_there = before.node(path).is_some_and(|old| old.kind == node.kind);
+            if let Some(content) = node.kind.content().filter(|_| !was_there) {
+                self.moved_out_of_scope(content);
+            }
+        }
+    }
+
     /// A user moved `content`.
     pub fn moved(&mut self, content: Content) {
         self.fates.entry(content).or_default().may_return = true;
@@ -148,7 +183,8 @@ impl Oracle {
     pub fn crashed(&mut self, replica: u8, before: &Disk, after: &Disk, others: &[&Disk]) {
         let brought = |content: &Content| {
             let fate = self.fates.get(content);
-            fate.is_some_and(|fate| !fate.written_by.contains(&replica) && fate.lost_by.is_empty())
+            let whole = |fate: &Fate| !fate.may_vanish && fate.lost_by.is_empty();
+            fate.is_some_and(|fate| whole(fate) && !fate.written_by.contains(&replica))
                 && others.iter().any(|other| other.holds(*content))
         };
         let kept: Vec<Content> = contents(before).filter(brought).collect();

@@ -204,6 +204,7 @@ impl World {
             replica: number,
             disk: &mut node.disk,
             oracle: &mut self.oracle,
+            excluded: node.excluded.as_ref(),
             seconds,
         }
         .act(act);
@@ -244,6 +245,7 @@ impl World {
         }
         self.tick(replica)?;
         self.nodes[replica].replica_mut().store_mut().commit();
+        self.oracle.committed(replica as u8);
         self.tick(replica)
     }
 
@@ -267,9 +269,18 @@ impl World {
         let before = node.disk.clone();
         node.disk.crash(&mut self.random);
         node.roll_back()?;
+        let records = node.store();
+        let is_recorded = |path: &RelPath| {
+            let record = records.record(path).ok().flatten();
+            record.is_some_and(|record| record.local.is_some())
+        };
+        self.oracle.rolled_back(replica as u8, is_recorded);
         let others = disks_but(&self.nodes, replica);
         let after = &self.nodes[replica].disk;
         self.oracle.crashed(replica as u8, &before, after, &others);
+        if let Some(excluded) = &self.nodes[replica].excluded {
+            self.oracle.fell_out_of_scope(excluded, &before, after);
+        }
         self.scan(replica)?;
         Ok(())
     }

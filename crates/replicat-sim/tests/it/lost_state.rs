@@ -174,3 +174,178 @@ fn a_join_hides_nothing_that_was_replaced() {
         ],
     );
 }
+
+/// A user swapped two files, which was told, and then his state was lost and an older one edited one of them. What he
+/// had swapped to there lost, held by nobody in that place, while all others gave it up where it came from.
+#[test]
+fn what_is_about_to_go_preserves_an_equal_loser() {
+    check(
+        2,
+        1608281889,
+        &[
+            User(0, Write(2, 2)),
+            User(0, Write(0, 3)),
+            Round,
+            Backup(1),
+            User(1, Swap(2, 0)),
+            Scan(1),
+            Exchange(1, 0, 0),
+            RestoreAll(1),
+            User(1, Write(0, 4)),
+        ],
+    );
+}
+
+/// An edit followed a move, lost at its new place, and its author took a new identity before he had brought it there. By
+/// the new identity he no longer knew that he held it.
+#[test]
+fn an_edit_that_followed_and_lost_is_preserved_by_a_renewed_author() {
+    check(
+        3,
+        1608160101,
+        &[
+            User(0, MakeDirectory(3)),
+            User(0, MakeDirectory(8)),
+            User(0, Write(10, 2)),
+            Round,
+            Keep(1, 2),
+            Keep(1, 0),
+            User(2, Rename(10, 4)),
+            User(1, Write(10, 6)),
+            Exchange(0, 0, 0),
+            Exchange(0, 2, 9),
+            User(0, Rewrite(10)),
+            User(0, Delete(7)),
+            Clock(0, -4222),
+            Scan(0),
+            Backup(0),
+            User(0, Rename(7, 7)),
+            Scan(0),
+            Exchange(0, 1, 0),
+            RestoreIndex(0),
+            User(0, Write(10, 7)),
+        ],
+    );
+}
+
+/// A file was brought, a user deleted it before that was recorded, and power failed: it was brought again, which the oracle
+/// took for a return.
+#[test]
+fn a_file_deleted_before_it_was_recorded_is_brought_again() {
+    check(
+        2,
+        1607872736,
+        &[
+            Round,
+            UserAfter(1, 11, Delete(0)),
+            User(0, Write(0, 1)),
+            CrashAfter(1, 11),
+            Round,
+        ],
+    );
+}
+
+/// A user moved a file out of his filters' scope, which told others that what he then put in its place was made from it.
+/// Another moved the file to the same place, and the edit followed and superseded the first one's when that came into
+/// scope. The oracle expected both.
+#[test]
+fn a_file_that_is_moved_out_of_scope_counts_as_gone() {
+    check(
+        3,
+        1604811573,
+        &[
+            User(0, MakeDirectory(3)),
+            User(0, Write(0, 1)),
+            Round,
+            Keep(2, 2),
+            Keep(1, 0),
+            Exclude(2, 1),
+            User(1, Write(1, 2)),
+            User(2, Rename(0, 1)),
+            User(0, Rename(0, 1)),
+            User(2, Write(0, 3)),
+            CrashAfter(1, 6),
+            Round,
+        ],
+    );
+}
+
+/// Power failed after a user had moved a file out of what his filters leave out, which was told and then undone. What came back
+/// where the file had gone passed for an edit of it, and it came into scope where another had written since.
+#[test]
+fn a_file_that_falls_out_of_scope_counts_as_gone() {
+    check(
+        2,
+        1527899970,
+        &[
+            User(0, MakeDirectory(3)),
+            User(0, Write(5, 1)),
+            User(0, Write(4, 3)),
+            Round,
+            Round,
+            Keep(0, 1),
+            Keep(1, 1),
+            Scan(0),
+            Exchange(1, 0, 9),
+            Exchange(0, 1, 0),
+            NoteApplied(1),
+            User(1, Rename(5, 4)),
+            User(0, Swap(4, 5)),
+            User(0, Replace(5, 4)),
+            Exclude(1, 5),
+            CrashAfter(1, 15),
+            Round,
+        ],
+    );
+}
+
+/// A symlink that lost was displaced before its conflict copy was made, which only files were spared, and the index was lost in
+/// between.
+#[test]
+fn a_symlink_that_lost_stands_until_its_copy_is_made() {
+    check(
+        2,
+        1326142147,
+        &[
+            UserAfter(1, 4, EditCopy(0, 1)),
+            User(0, Symlink(8, 2)),
+            Duplicate(1, 0),
+            User(1, Replace(8, 3)),
+            Scan(1),
+            Exchange(1, 0, 8),
+            Apply(0, 0, 2),
+            Apply(0, 1, 1),
+            LoseIndex(0),
+        ],
+    );
+}
+
+/// A copied replica gave new dots to its events, and one that had lost a tie won it by its new dot. The index took what the
+/// storage held for what was shown now.
+#[test]
+fn new_dots_that_win_a_tie_change_no_files_unnoticed() {
+    check(
+        2,
+        1228035785,
+        &[
+            User(0, MakeDirectory(8)),
+            User(0, Write(10, 1)),
+            Round,
+            Round,
+            User(0, Write(6, 2)),
+            Duplicate(1, 0),
+            Exclude(0, 10),
+            User(1, Write(8, 3)),
+            User(0, Write(11, 4)),
+            User(1, Write(11, 5)),
+            Apply(1, 0, 3),
+            Apply(0, 2, 1),
+            LoseIndex(0),
+            Scan(1),
+            Exchange(0, 1, 0),
+            Apply(1, 0, 2),
+            User(0, Touch(10)),
+            Clone(1),
+        ],
+    );
+}

@@ -261,3 +261,24 @@ fn a_file_that_was_swapped_is_no_edit_of_the_other() {
         ],
     );
 }
+
+/// A user moved a file away and wrote another in its place, which a plan found before it was seen where the first had gone, so
+/// that it passed for an edit. Another user moved the file there and back again, to where it was superseded by the edit.
+#[test]
+fn a_file_moved_there_and_back_is_not_what_an_edit_was_made_from() {
+    check(
+        2,
+        1491863075,
+        &[
+            User(0, Write(0, 2)),
+            Round,
+            User(1, Rename(0, 1)),
+            User(0, Rename(0, 1)),
+            Scan(0),
+            User(1, Write(0, 3)),
+            Exchange(1, 0, 0),
+            User(0, Rename(1, 0)),
+            Apply(1, 0, 2),
+        ],
+    );
+}

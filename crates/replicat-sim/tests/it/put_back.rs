@@ -82,3 +82,73 @@ fn an_edit_described_as_it_is_to_be_stays() {
         ],
     );
 }
+
+/// A user deleted a file and put it back. Another replica, whose index had been restored from before that, took the file that
+/// the deletion had removed for one that its own user had deleted, and the file that was put back went with it.
+#[test]
+fn a_deletion_told_anew_spares_what_was_put_back_since() {
+    check(
+        2,
+        1552527797,
+        &[
+            User(0, Write(1, 1)),
+            Round,
+            Backup(1),
+            User(2, Delete(1)),
+            Round,
+            User(2, PutBack(1)),
+            RestoreIndex(1),
+        ],
+    );
+}
+
+/// The same, of a file that was described since it was put back.
+#[test]
+fn a_deletion_told_anew_spares_what_was_put_back_and_described() {
+    check(
+        2,
+        1552527797,
+        &[
+            User(0, Write(1, 1)),
+            Round,
+            Backup(1),
+            User(2, Delete(1)),
+            Round,
+            User(2, PutBack(1)),
+            Scan(0),
+            User(2, Chmod(1, 1)),
+            Scan(0),
+            User(2, Rewrite(1)),
+            RestoreIndex(1),
+        ],
+    );
+}
+
+/// Five users deleted a file and put it back. Whether a deletion counted was judged by its context, which grew at some replicas
+/// and not at others by a join: they showed different things, and their sums were equal.
+#[test]
+fn what_is_shown_does_not_depend_on_contexts_that_grow() {
+    check(
+        5,
+        1491672672,
+        &[
+            User(0, MakeDirectory(11)),
+            User(0, Write(0, 1)),
+            User(0, Write(0, 2)),
+            Round,
+            Exchange(0, 0, 0),
+            User(0, Delete(0)),
+            User(4, PutBack(0)),
+            Scan(1),
+            Scan(0),
+            User(0, PutBack(0)),
+            Scan(0),
+            User(1, PutBack(0)),
+            User(4, Delete(0)),
+            User(3, PutBack(0)),
+            Exchange(0, 4, 0),
+            Crash(3),
+            User(1, Delete(0)),
+        ],
+    );
+}

@@ -533,3 +533,26 @@ fn two_sessions_at_once_both_end() {
         ],
     );
 }
+
+/// The copies of two losers met at one path, and one of them lost there and was copied once more. Where it had lost first
+/// it stood for ever, waiting for the path that held the other.
+#[test]
+fn a_copy_that_lost_is_not_waited_for() {
+    check(
+        2,
+        1597867640,
+        &[
+            User(0, MakeDirectory(8)),
+            User(0, Write(3, 1)),
+            User(0, Write(3, 2)),
+            User(0, Write(3, 3)),
+            Round,
+            Clock(0, 1715),
+            User(1, Write(3, 4)),
+            User(1, Write(10, 5)),
+            Clone(1),
+            User(1, Rename(10, 3)),
+            User(0, Write(3, 6)),
+        ],
+    );
+}
