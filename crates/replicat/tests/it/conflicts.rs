@@ -178,6 +178,30 @@ fn s06_two_equal_one_different() {
     }
 }
 
+/// The two equal files were written at different times, as users' are: each of their roots made a copy of its own.
+#[test]
+fn s06_two_equal_one_different_at_different_times() {
+    for different in 0..3 {
+        for latest in 0..3 {
+            let world = World::new(3);
+            for root in 0..3 {
+                let content = if root == different { "bread" } else { "eggs" };
+                world.write(root, "list", content);
+                let seconds = if root == latest { 9 } else { 0 };
+                world.touch(
+                    root,
+                    "list",
+                    1_700_000_000 + seconds,
+                    1_000_000 * root as i64,
+                );
+            }
+            let outcome = world.settle();
+            assert_eq!(outcome.list("conflicts").len(), 1, "{outcome:#?}");
+            assert_eq!(versions(&world, "list"), ["bread", "eggs"]);
+        }
+    }
+}
+
 #[test]
 fn s06_two_pairs() {
     let world = World::new(4);
