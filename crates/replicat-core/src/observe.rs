@@ -326,7 +326,7 @@ impl<S: Store> Replica<S> {
             return Ok(());
         }
         let draft = Draft {
-            base: base_again(&record.entry, &held),
+            base: Some(PLACED),
             ..draft_again(held)
         };
         self.announce_kept(now, path, draft)

@@ -282,3 +282,22 @@ fn a_file_moved_there_and_back_is_not_what_an_edit_was_made_from() {
         ],
     );
 }
+
+/// A directory was copied while its user had moved a file away in it, and he moved it back while it was looked through. The copy
+/// told that the file was gone from its old place, the original that it was gone from the new one, and both counted.
+#[test]
+fn a_file_moved_back_is_not_what_a_copy_saw_gone() {
+    check(
+        2,
+        1124883900,
+        &[
+            User(0, Write(0, 1)),
+            Round,
+            Round,
+            User(0, Rename(0, 1)),
+            UserAfter(0, 1, Rename(1, 0)),
+            Clone(0),
+            Round,
+        ],
+    );
+}
