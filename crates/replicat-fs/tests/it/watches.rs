@@ -82,7 +82,7 @@ fn a_renamed_directory_is_watched_at_its_new_place() {
 fn both_paths_of_a_renamed_directory_are_told_together() {
     let scenery = Scenery::new();
     for number in 0..3000 {
-        scenery.make(&format!("old/{number}"));
+        scenery.make(format!("old/{number}"));
     }
     let watcher = watch(&scenery);
     fs::rename(scenery.at("old"), scenery.at("new")).unwrap();
