@@ -56,7 +56,8 @@ impl<S: Store> Replica<S> {
         let Some(shown) = record.entry.shown() else {
             return Ok(0);
         };
-        if !self.holds(path, shown.winner)? {
+        // Its author may be gone, with all that was in the directory; what anybody can make, anybody may take along.
+        if !self.holds(path, shown.winner)? && !self.can_make(shown.payload())? {
             return Ok(0);
         }
         let winner = shown.winner.clone();

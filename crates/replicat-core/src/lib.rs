@@ -12,6 +12,7 @@ pub mod conflict;
 pub mod digest;
 pub mod entry;
 mod follow;
+mod give_up;
 pub mod id;
 pub mod memory;
 mod merge;

@@ -1,11 +1,12 @@
 //! From what the own storage holds to events (`docs/algorithm.md`, section 4).
 
 use crate::entry::{Carry, Entry, Metadata, PLACED, Payload, Stamps, Version};
+use crate::give_up::withdrawal;
 use crate::id::ContentHash;
 use crate::path::RelPath;
 use crate::record::{Base, Fingerprint, Local, Record};
 use crate::replica::{Draft, Now, Replica};
-use crate::settle::{deletion_of, withdrawal, yielded};
+use crate::settle::{deletion_of, yielded};
 use crate::store::{Store, StoreError};
 use crate::version::{Context, Dot, Hlc};
 
@@ -469,7 +470,7 @@ fn base_again(entry: &Entry, held: &Base) -> Option<ContentHash> {
 }
 
 /// An event that changes nothing, on top of what the storage holds.
-fn draft_again(held: Base) -> Draft {
+pub(crate) fn draft_again(held: Base) -> Draft {
     Draft {
         hlc: Hlc(held.hlc.0 + 1),
         base: held.payload.substance(),

@@ -59,31 +59,6 @@ impl<S: Store> Replica<S> {
         self.announce(now, path, revival(&record.entry)).map(drop)
     }
 
-    /// Gives up what replicat carried to `path` (a conflict copy, an edit that followed a move), if that is still
-    /// wanted there: to be called when its content is nowhere to be had, neither in the storage, in staging and in the
-    /// trash nor at any other replica, since a user deleted the file before it was carried. Returns whether it was
-    /// given up.
-    ///
-    /// # Errors
-    /// If the store fails.
-    pub fn give_up_carried(&mut self, now: Now, path: &RelPath) -> Result<bool, StoreError> {
-        let record = self.record(path)?;
-        let Some(shown) = record.entry.shown() else {
-            return Ok(false);
-        };
-        if shown.winner.carry.is_none() {
-            return Ok(false);
-        }
-        let draft = withdrawal(&record.entry, shown.winner);
-        if let Some(content) = shown.payload().leaf_substance()
-            && self.holds_content(content)?
-        {
-            return Ok(false);
-        }
-        self.announce(now, path, draft)?;
-        Ok(true)
-    }
-
     fn settle_path(&mut self, now: Now, path: &RelPath) -> Result<usize, StoreError> {
         let record = self.record(path)?;
         if let Some(draft) = passed(&record) {
@@ -104,7 +79,7 @@ impl<S: Store> Replica<S> {
             }
             // A carried version stays in any case, whoever has its content.
             if edit.carry.is_none() && !self.holds(path, &edit)? {
-                return self.preserve_losers(now, path, &record);
+                return self.settle_absent_edit(now, path, &record, &edit);
             }
             return self.settle_move(now, path, &tombstone, &edit);
         }
@@ -119,6 +94,21 @@ impl<S: Store> Replica<S> {
             made += self.settle_below(now, path)?;
         }
         Ok(made)
+    }
+
+    /// An edit of a file that was moved, which this storage does not hold there: who does sees to it. It may be nobody, and
+    /// then the edit is to be made from where its content is held, for which it needs a directory.
+    fn settle_absent_edit(
+        &mut self,
+        now: Now,
+        path: &RelPath,
+        record: &Record,
+        edit: &Version,
+    ) -> Result<usize, StoreError> {
+        if !self.is_supported(path)? && self.can_make(&edit.payload)? {
+            return self.support(now, path);
+        }
+        self.preserve_losers(now, path, record)
     }
 
     /// Announces that what the storage holds stays. The storage embodies that event too, if it held what it repeats.
@@ -230,19 +220,14 @@ impl<S: Store> Replica<S> {
         let held = self.storage_state(path, &self.record(path)?)?;
         Ok(held.is_some_and(|held| held.embodies(version)))
     }
-}
 
-/// The tombstone of a carried version whose content is gone.
-pub(crate) fn withdrawal(entry: &Entry, carried: &Version) -> Draft {
-    Draft {
-        context: entry.context_over(&[carried]),
-        hlc: Hlc(carried.hlc.0 + 1),
-        payload: Payload::Tombstone { moved_to: None },
-        metadata: carried.metadata.clone(),
-        stamps: carried.stamps,
-        base: carried.payload.substance(),
-        carry: None,
-        conflict_of: carried.conflict_of,
+    /// Whether the own storage can make `payload` with what it holds.
+    pub(crate) fn can_make(&self, payload: &Payload) -> Result<bool, StoreError> {
+        match payload {
+            Payload::File { content, .. } => self.holds_content(*content),
+            Payload::Directory | Payload::Symlink { .. } => Ok(true),
+            Payload::Tombstone { .. } => Ok(false),
+        }
     }
 }
 

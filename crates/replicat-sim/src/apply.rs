@@ -251,30 +251,12 @@ impl World {
             }
         }
         if !self.is_offered(replica, *content)? {
-            self.give_up(replica, step, content_of(*content))?;
             return Ok(None);
         }
         self.tick(replica)?;
         self.nodes[replica].disk.stage(content_of(*content));
         self.nodes[replica].disk.boundary();
         Ok(Some(Supply::Staged))
-    }
-
-    /// If a content is nowhere, at no replica, and all can be reached: what was carried there is given up.
-    fn give_up(&mut self, replica: usize, step: &Step, content: Content) -> Result<(), Failure> {
-        let all = (0..self.nodes.len()).all(|other| !self.is_partitioned(replica, other));
-        let kept = self.nodes.iter().any(|node| {
-            let tree = node.disk.tree();
-            tree.trash.contains(&content)
-                || tree.staging.contains(&content)
-                || node.disk.holds(content)
-        });
-        let node = &mut self.nodes[replica];
-        if all && !kept {
-            let now = node.now(self.seconds);
-            node.replica_mut().give_up_carried(now, &step.path)?;
-        }
-        Ok(())
     }
 
     /// Whether a replica that can be reached has a content.

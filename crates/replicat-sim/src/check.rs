@@ -15,6 +15,8 @@ use crate::world::{Failure, World};
 
 /// So many rounds of exchanges must be enough to come to rest.
 const ROUNDS_MAX: usize = 24;
+/// So often may the giving up of one content show that another is nowhere.
+const GIVEN_UP_MAX: usize = 8;
 /// So many sessions of one pair must be enough within one round.
 const SESSIONS_MAX: usize = 3;
 
@@ -44,8 +46,7 @@ pub fn trace(history: &History) {
         let outcome = world.perform(*op);
         println!("== {op:?} {outcome:?}\n{}", world.describe());
     }
-    let outcome = world.come_to_rest();
-    let outcome = outcome.and_then(|()| world.check(history));
+    let outcome = world.conclude(history);
     println!("== at rest {outcome:?}\n{}", world.describe());
 }
 
@@ -53,9 +54,7 @@ fn execute(world: &mut World, history: &History) -> Result<(), Failure> {
     for op in &history.operations {
         world.perform(*op)?;
     }
-    world.come_to_rest()?;
-    world.check(history)?;
-    Ok(())
+    world.conclude(history)
 }
 
 impl World {
@@ -92,6 +91,18 @@ impl World {
         Ok(false)
     }
 
+    /// Brings all to an end, and checks it.
+    fn conclude(&mut self, history: &History) -> Result<(), Failure> {
+        self.come_to_rest()?;
+        for _ in 0..GIVEN_UP_MAX {
+            if !self.give_up_orphans(history)? {
+                break;
+            }
+            self.come_to_rest()?;
+        }
+        self.check(history)
+    }
+
     fn come_to_rest(&mut self) -> Result<(), Failure> {
         self.calm();
         for _ in 0..ROUNDS_MAX {
@@ -115,7 +126,7 @@ impl World {
     }
 
     fn check(&self, history: &History) -> Result<(), Failure> {
-        self.check_equality(history)?;
+        self.check_equality()?;
         let disk = &self.nodes[0].disk;
         if let Some(content) = self.oracle.lost(disk) {
             return Err(Failure::violation(format!("content {content} is lost")));
@@ -135,10 +146,10 @@ impl World {
         Ok(())
     }
 
-    fn check_equality(&self, history: &History) -> Result<(), Failure> {
+    fn check_equality(&self) -> Result<(), Failure> {
         for (number, node) in self.nodes.iter().enumerate() {
             let first = &self.nodes[0];
-            let (paths, orphaned) = self.unfinished(node, history)?;
+            let paths = node.store().pending(None, usize::MAX)?;
             if !paths.is_empty() {
                 return Err(Failure::violation(format!(
                     "replica {number} has work left at {paths:?}"
@@ -149,9 +160,7 @@ impl World {
                     "the digest of replica {number} differs"
                 )));
             }
-            if orphaned.is_empty()
-                && let Some(difference) = difference(&first.disk, &node.disk)
-            {
+            if let Some(difference) = difference(&first.disk, &node.disk) {
                 return Err(Failure::violation(format!(
                     "replicas 0 and {number} differ: {difference}"
                 )));
@@ -160,35 +169,43 @@ impl World {
         Ok(())
     }
 
-    /// The paths where a replica has work left. With state lost, a file may be wanted that nobody has any more.
-    fn unfinished(
-        &self,
-        node: &Node,
-        history: &History,
-    ) -> Result<(Vec<RelPath>, Vec<RelPath>), Failure> {
-        let mut paths = node.store().pending(None, usize::MAX)?;
-        if is_faultless(history) {
-            return Ok((paths, Vec::new()));
-        }
-        let mut orphaned: Vec<RelPath> = Vec::new();
-        for path in &paths {
-            let content = node
-                .replica()
-                .record(path)?
-                .entry
-                .shown()
-                .and_then(|s| s.payload().content());
-            let is_orphan = content.map(content_of).is_some_and(|content| {
-                self.oracle.may_vanish(content)
-                    && !self.nodes.iter().any(|node| node.disk.holds_file(content))
-            });
-            if is_orphan {
-                orphaned.push(path.clone());
+    /// Lets a person give up, at one replica, what is waited for and nowhere to be had; returns whether there was such a thing.
+    fn give_up_orphans(&mut self, history: &History) -> Result<bool, Failure> {
+        let mut orphans: BTreeSet<RelPath> = BTreeSet::new();
+        for node in &self.nodes {
+            for path in node.store().pending(None, usize::MAX)? {
+                if self.is_orphan(node, &path, history)? {
+                    orphans.insert(path);
+                }
             }
         }
-        // What holds nothing but an orphan waits for it.
-        paths.retain(|path| !orphaned.iter().any(|orphan| orphan.is_within(path)));
-        Ok((paths, orphaned))
+        let mut given_up = false;
+        for path in orphans {
+            let replica = self.random.usize(0..self.nodes.len());
+            let now = self.nodes[replica].now(self.seconds);
+            given_up |= self.nodes[replica].replica_mut().give_up(now, &path)?;
+        }
+        Ok(given_up)
+    }
+
+    /// Whether what a path is to hold may be nowhere, and is: with state lost, a file may be wanted that nobody has any more; and
+    /// a user may delete what replicat was about to carry elsewhere.
+    fn is_orphan(&self, node: &Node, path: &RelPath, history: &History) -> Result<bool, Failure> {
+        let entry = node.replica().record(path)?.entry;
+        let Some(shown) = entry.shown() else {
+            return Ok(false);
+        };
+        let Some(content) = shown.payload().content().map(content_of) else {
+            return Ok(false);
+        };
+        let excused = shown.winner.carry.is_some() || !is_faultless(history);
+        let held = self.nodes.iter().any(|node| {
+            let tree = node.disk.tree();
+            node.disk.holds_file(content)
+                || tree.staging.contains(&content)
+                || tree.trash.contains(&content)
+        });
+        Ok(excused && !held && self.oracle.may_vanish(content))
     }
 
     fn doubled_copy(&self, disk: &Disk) -> Option<RelPath> {

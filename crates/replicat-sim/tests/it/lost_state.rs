@@ -349,3 +349,44 @@ fn new_dots_that_win_a_tie_change_no_files_unnoticed() {
         ],
     );
 }
+
+/// A user edited a file and moved it, amid a scan that saw the edit at the old path; then the state was restored from before, which
+/// found the move alone. Nobody held the edit at its old path, whose directory was gone: all waited for somebody who did.
+#[test]
+fn an_edit_that_nobody_holds_where_it_was_made_is_made_again() {
+    check(
+        2,
+        1999405935,
+        &[
+            User(0, MakeDirectory(3)),
+            User(0, Write(4, 2)),
+            Scan(0),
+            UserAfter(0, 1, Rename(4, 8)),
+            Backup(0),
+            User(0, Write(4, 5)),
+            Scan(0),
+            Exchange(0, 1, 0),
+            RestoreIndex(0),
+            User(0, Delete(3)),
+        ],
+    );
+}
+
+/// A directory was told of, and then lost with all that its replica held, before anybody had made it. The one above was moved:
+/// nobody held what was to follow it.
+#[test]
+fn a_directory_that_nobody_holds_follows_the_one_above() {
+    check(
+        3,
+        2000062406,
+        &[
+            User(0, MakeDirectory(3)),
+            Backup(0),
+            User(0, MakeDirectory(5)),
+            Scan(0),
+            Exchange(0, 2, 0),
+            RestoreAll(0),
+            User(0, Rename(3, 1)),
+        ],
+    );
+}
