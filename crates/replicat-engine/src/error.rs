@@ -174,6 +174,14 @@ pub enum SyncError {
         /// The path.
         path: RelPath,
     },
+    /// A path waits for nothing.
+    #[error("{path} in {root} waits for no content that is missing")]
+    NothingMissing {
+        /// The root.
+        root: PathBuf,
+        /// The path.
+        path: RelPath,
+    },
     /// A version is not kept.
     #[error("version {} of {path} in {root} is not in the trash", revision.0)]
     NoRevision {
@@ -228,6 +236,7 @@ impl SyncError {
             Self::Brake(report) => report.brake.kind(),
             Self::UnknownPath { .. } => "unknown-path",
             Self::NoConflict { .. } => "no-conflict",
+            Self::NothingMissing { .. } => "nothing-missing",
             Self::NoRevision { .. } => "no-revision",
             Self::Io { .. } => "io",
             Self::Inconsistent { .. } => "inconsistent",
@@ -247,6 +256,7 @@ impl SyncError {
             | Self::NotReplica { .. }
             | Self::UnknownPath { .. }
             | Self::NoConflict { .. }
+            | Self::NothingMissing { .. }
             | Self::NoRevision { .. } => ExitCode::Usage,
             Self::DifferentFolders { .. }
             | Self::OtherFolder { .. }
@@ -313,6 +323,12 @@ impl SyncError {
             Self::NoConflict { root, .. } => {
                 format!(
                     "list what there is with `replicat conflicts {}`",
+                    root.display()
+                )
+            }
+            Self::NothingMissing { root, .. } => {
+                format!(
+                    "list what is missing, as `content-missing`, with `replicat status {}`",
                     root.display()
                 )
             }

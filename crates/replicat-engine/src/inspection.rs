@@ -178,6 +178,8 @@ pub enum Keep {
     Copy,
     /// Both, the copy as an ordinary file under its name.
     Both,
+    /// What the root holds; the version that it waits for is given up, since nobody has its content any more.
+    Local,
 }
 
 /// What became of a conflict.
@@ -185,8 +187,8 @@ pub enum Keep {
 pub struct Resolution {
     /// The path.
     pub path: RelPath,
-    /// Its conflict copy.
-    pub copy: RelPath,
+    /// Its conflict copy; none with [`Keep::Local`].
+    pub copy: Option<RelPath>,
     /// What was kept.
     pub kept: Keep,
 }

@@ -91,8 +91,11 @@ pub fn history(row: &HistoryRow) -> Object {
 pub fn resolution(resolution: &Resolution) -> Object {
     let mut object = object("resolution");
     put_bytes(&mut object, "path", resolution.path.as_bytes());
-    put_bytes(&mut object, "copy", resolution.copy.as_bytes());
+    if let Some(copy) = &resolution.copy {
+        put_bytes(&mut object, "copy", copy.as_bytes());
+    }
     let kept = match resolution.kept {
+        Keep::Local => "local",
         Keep::Winner => "winner",
         Keep::Copy => "copy",
         Keep::Both => "both",

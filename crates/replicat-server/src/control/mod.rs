@@ -75,13 +75,13 @@ pub enum Command {
         /// The path; empty is the root.
         path: PathText,
     },
-    /// Settles a conflict: a `resolution`.
+    /// Settles a conflict, or gives up what is missing: a `resolution`.
     Resolve {
         /// The name of the folder.
         folder: String,
         /// The path at which it arose.
         path: PathText,
-        /// `winner`, `copy` or `both`.
+        /// `winner`, `copy`, `both` or `local`.
         keep: String,
     },
     /// Brings a version back: a `restoration`.

@@ -301,8 +301,9 @@ fn keep_of(word: &str) -> Result<Keep, Problem> {
         "winner" => Ok(Keep::Winner),
         "copy" => Ok(Keep::Copy),
         "both" => Ok(Keep::Both),
+        "local" => Ok(Keep::Local),
         other => Err(Problem::Usage(format!(
-            "{other:?} is none of winner, copy, both"
+            "{other:?} is none of winner, copy, both, local"
         ))),
     }
 }

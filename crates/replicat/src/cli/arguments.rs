@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use replicat::inspection::Keep;
+
 use super::help;
 use super::live_arguments::{
     AskArguments, DemoArguments, EventsArguments, KeyArguments, KeygenArguments,
@@ -54,7 +56,7 @@ pub(crate) enum Command {
     Rescan(RescanArguments),
     /// List the conflicts that nobody has resolved
     Conflicts(RootArguments),
-    /// Resolve a conflict: keep the winner, the copy, or both
+    /// Resolve a conflict: keep the winner, the copy, or both; or give up what nobody has any more
     Resolve(ResolveArguments),
     /// List the versions of a path
     History(PathArguments),
@@ -247,7 +249,7 @@ pub(crate) struct ResolveArguments {
     #[arg(
         long,
         value_enum,
-        value_name = "winner|copy|both",
+        value_name = "winner|copy|both|local",
         hide_possible_values = true,
         env = "REPLICAT_KEEP"
     )]
@@ -265,6 +267,19 @@ pub(crate) enum KeepChoice {
     Copy,
     /// Both; the copy becomes an ordinary file
     Both,
+    /// What stands here; the version that is waited for, and that nobody has any more, is given up
+    Local,
+}
+
+impl From<KeepChoice> for Keep {
+    fn from(choice: KeepChoice) -> Self {
+        match choice {
+            KeepChoice::Winner => Self::Winner,
+            KeepChoice::Copy => Self::Copy,
+            KeepChoice::Both => Self::Both,
+            KeepChoice::Local => Self::Local,
+        }
+    }
 }
 
 /// Of `replicat restore`.

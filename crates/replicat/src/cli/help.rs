@@ -54,6 +54,7 @@ Examples:
   replicat resolve --keep winner A/notes.txt    drop the copy
   replicat resolve --keep copy A/notes.txt      put the copy at the path
   replicat resolve --keep both A/notes.txt      keep it as a file of its own
+  replicat resolve --keep local A/notes.txt     keep what A holds, wait no more for what is missing
 
 Resolve at one root; the next sync carries it to the others.";
 

@@ -85,11 +85,7 @@ pub(crate) fn conflicts(arguments: &RootArguments, output: Output) -> Result<(),
 /// `replicat resolve`.
 pub(crate) fn resolve(arguments: &ResolveArguments, output: Output) -> Result<(), Failure> {
     let Target { location, path } = find(&arguments.target, &arguments.look)?;
-    let keep = match arguments.keep {
-        KeepChoice::Winner => Keep::Winner,
-        KeepChoice::Copy => Keep::Copy,
-        KeepChoice::Both => Keep::Both,
-    };
+    let keep = Keep::from(arguments.keep);
     let resolution = match inspect::resolve(&location, &path, keep) {
         Err(error @ SyncError::Locked { .. }) => {
             resolve_live(&location, &path, arguments.keep, error)?
@@ -240,6 +236,7 @@ fn resolve_live(
         KeepChoice::Winner => "winner",
         KeepChoice::Copy => "copy",
         KeepChoice::Both => "both",
+        KeepChoice::Local => "local",
     };
     let answer = ask_keeper(location, locked, |folder| Command::Resolve {
         folder,
@@ -248,12 +245,8 @@ fn resolve_live(
     })?;
     Ok(Resolution {
         path: json::path(&answer, "path").unwrap_or_else(|| path.clone()),
-        copy: json::path(&answer, "copy").unwrap_or_else(|| path.clone()),
-        kept: match keep {
-            KeepChoice::Winner => Keep::Winner,
-            KeepChoice::Copy => Keep::Copy,
-            KeepChoice::Both => Keep::Both,
-        },
+        copy: json::path(&answer, "copy"),
+        kept: keep.into(),
     })
 }
 

@@ -103,8 +103,10 @@ pub(crate) fn conflict(report: &ConflictReport, zone: &TimeZone) -> Vec<String> 
 
 /// What became of a conflict.
 pub(crate) fn resolution(resolution: &Resolution) -> String {
-    let (path, copy) = (shown(&resolution.path), shown(&resolution.copy));
+    let path = shown(&resolution.path);
+    let copy = resolution.copy.as_ref().map(shown).unwrap_or_default();
     match resolution.kept {
+        Keep::Local => format!("{path} stays as it is here; what was missing is given up"),
         Keep::Winner => format!("{path} is kept; {copy} is in the trash"),
         Keep::Copy => format!("{copy} is now {path}; what that held is in the trash"),
         Keep::Both => format!("{path} and {copy} are both kept"),

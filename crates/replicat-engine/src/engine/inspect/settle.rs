@@ -5,17 +5,17 @@ use replicat_core::path::RelPath;
 use super::brake;
 use super::open::{self, Access, Looked};
 use crate::engine::brakes::{SETTING_APPROVED, SETTING_BRAKE};
+use crate::engine::clock;
 use crate::engine::local::LocalReplica;
 use crate::error::SyncError;
 use crate::inspection::{Approval, Keep, Resolution};
 use crate::options::RootLocation;
-use crate::report::ConflictReport;
 
 /// Settles a conflict: `path` names the path or its copy. What is decided is an ordinary change of the files, which the next
-/// sync carries to the other roots.
+/// sync carries to the other roots. Or, with [`Keep::Local`], gives up what the path waits for, and nobody has.
 ///
 /// # Errors
-/// [`SyncError::NoConflict`] if there is none; what else keeps the files from being changed.
+/// [`SyncError::NoConflict`] or [`SyncError::NothingMissing`] if there is none; what else keeps the files from being changed.
 pub fn resolve(
     location: &RootLocation,
     path: &RelPath,
@@ -37,6 +37,30 @@ pub(in crate::engine) fn resolve_in(
 
 impl Looked {
     fn resolve(&mut self, path: &RelPath, keep: Keep) -> Result<Resolution, SyncError> {
+        let resolution = match keep {
+            Keep::Local => self.give_up(path)?,
+            keep => self.settle(path, keep)?,
+        };
+        self.local.commit()?;
+        Ok(resolution)
+    }
+
+    fn give_up(&mut self, path: &RelPath) -> Result<Resolution, SyncError> {
+        let done = self.local.replica.give_up(clock::now(), path);
+        if !done.map_err(|error| self.local.failed(error))? {
+            return Err(SyncError::NothingMissing {
+                root: self.local.given.clone(),
+                path: path.clone(),
+            });
+        }
+        Ok(Resolution {
+            path: path.clone(),
+            copy: None,
+            kept: Keep::Local,
+        })
+    }
+
+    fn settle(&mut self, path: &RelPath, keep: Keep) -> Result<Resolution, SyncError> {
         let found = self.conflicts()?.into_iter();
         let conflict = found
             .into_iter()
@@ -47,21 +71,16 @@ impl Looked {
                 path: path.clone(),
             });
         };
-        self.settle(&conflict, keep)?;
-        self.local.commit()?;
+        match keep {
+            Keep::Winner => self.remove(&conflict.copy)?,
+            Keep::Copy => self.replace(&conflict.path, &conflict.copy)?,
+            Keep::Both | Keep::Local => self.acknowledge(&conflict.copy)?,
+        }
         Ok(Resolution {
             path: conflict.path,
-            copy: conflict.copy,
+            copy: Some(conflict.copy),
             kept: keep,
         })
-    }
-
-    fn settle(&mut self, conflict: &ConflictReport, keep: Keep) -> Result<(), SyncError> {
-        match keep {
-            Keep::Winner => self.remove(&conflict.copy),
-            Keep::Copy => self.replace(&conflict.path, &conflict.copy),
-            Keep::Both => self.acknowledge(&conflict.copy),
-        }
     }
 }
 

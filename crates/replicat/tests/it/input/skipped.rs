@@ -1,5 +1,6 @@
 //! `status` lists what the last sync skipped, as that sync told it.
 
+use std::fs;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
@@ -116,6 +117,54 @@ fn a_content_that_no_root_holds_is_listed_where_it_is_missing() {
     world.settle();
     assert!(listed(&world, 2).is_empty());
     world.assert_files(&[("name", "milk")]);
+}
+
+/// Who made a file is gone for good, and the others know of it and do not hold it: they wait no more once one is told so.
+#[test]
+fn a_content_that_nobody_has_is_given_up() {
+    let world = World::new(3);
+    world.write(0, "name", "milk");
+    world.write(0, "list", "eggs");
+    world.sync(&[0, 1, 2], &[]);
+    make_pipe(&world.path(1, "new"));
+    world.write(0, "new", "flour");
+    fs::remove_file(world.path(1, "list")).unwrap();
+    make_pipe(&world.path(1, "list"));
+    world.write(0, "list", "eggs and salt");
+    let outcome = world.sync(&[0, 1], &[]);
+    assert_eq!(outcome.code, Some(3), "{outcome:#?}");
+    world.remove(1, "new");
+    world.remove(1, "list");
+    world.write(1, "list", "eggs");
+    let outcome = world.sync(&[1, 2], &[]);
+    assert_eq!(outcome.code, Some(3), "{outcome:#?}");
+    let missing = [("list", "content-missing"), ("new", "content-missing")];
+    assert_eq!(kinds(&listed(&world, 2)), missing);
+
+    for name in ["list", "new"] {
+        let text = told(&["resolve", "--keep", "local"], &world.path(2, name));
+        assert!(text.contains("what was missing is given up"), "{text}");
+    }
+    let outcome = world.sync(&[1, 2], &[]);
+    assert_eq!(outcome.code, Some(0), "{outcome:#?}");
+    for root in [1, 2] {
+        assert!(listed(&world, root).is_empty());
+        assert!(!world.path(root, "new").exists());
+        assert_eq!(fs::read(world.path(root, "list")).unwrap(), b"eggs");
+    }
+
+    // Should it turn up after all, then what it holds goes to its trash.
+    world.settle();
+    world.assert_files(&[("list", "eggs"), ("name", "milk")]);
+    for lost in ["eggs and salt", "flour"] {
+        assert!(world.in_trash(0, lost), "{lost}");
+    }
+    let refused = command()
+        .args(["resolve", "--keep", "local"])
+        .arg(world.path(2, "list"))
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
 }
 
 #[test]
