@@ -258,7 +258,7 @@ impl Session {
         }))
     }
 
-    fn compare<S: Store>(&mut self, replica: &Replica<S>) -> Result<Message, SessionError> {
+    fn compare<S: Store>(&mut self, replica: &Replica<S>) -> Result<Message, StoreError> {
         let sum = (replica.store().digest()?, replica.knowledge().clone());
         if self.stage == Stage::Sent {
             self.stage = Stage::Comparing;
@@ -266,7 +266,7 @@ impl Session {
         self.wants_sum = false;
         self.outcome = None;
         self.sent_digest = Some(sum.clone());
-        self.judge(replica);
+        self.judge(replica)?;
         Ok(Message::Sum {
             digest: sum.0,
             knowledge: sum.1,
@@ -306,7 +306,7 @@ impl Session {
             Message::Sum { digest, knowledge } => {
                 self.outcome = None;
                 self.their_digest = Some((digest, knowledge));
-                self.judge(replica);
+                self.judge(replica)?;
             }
             Message::Tree(page) => {
                 let reply = replica.answer_tree(&page)?;
@@ -362,22 +362,26 @@ impl Session {
     }
 
     /// Compares the sums once both are there.
-    fn judge<S: Store>(&mut self, replica: &Replica<S>) {
+    fn judge<S: Store>(&mut self, replica: &Replica<S>) -> Result<(), StoreError> {
         if self.sent_digest.is_none() || self.their_digest.is_none() {
-            return;
+            return Ok(());
         }
         let (Some(ours), Some(theirs)) = (self.sent_digest.take(), self.their_digest.take()) else {
-            return;
+            return Ok(());
         };
         // Both sides go by the same two sums, so that neither waits for the other. Only then does it count whether this
         // side has moved on since.
         let repaired = self.repair.take().is_some();
         if ours.1 == theirs.1 && ours.0 != theirs.0 && !repaired {
-            return self.begin_repair(replica);
+            self.begin_repair(replica);
+            return Ok(());
         }
-        let same = ours == theirs && *replica.knowledge() == ours.1;
+        // What came in another session that is not complete changes the sum, and not yet what is known.
+        let unmoved = *replica.knowledge() == ours.1 && replica.store().digest()? == ours.0;
+        let same = ours == theirs && unmoved;
         self.outcome = Some(if same { Outcome::Equal } else { Outcome::Again });
         self.stage = Stage::Live;
+        Ok(())
     }
 
     fn begin_repair<S: Store>(&mut self, replica: &Replica<S>) {

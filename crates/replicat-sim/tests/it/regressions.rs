@@ -556,3 +556,23 @@ fn a_copy_that_lost_is_not_waited_for() {
         ],
     );
 }
+
+/// A replica had sent its sum when a deletion came to it in a session with a third one, which broke before its end. What it knew
+/// was as before, and so it took the other's sum, equal to its old one, for proof that they were in sync.
+#[test]
+fn a_sum_proves_nothing_of_what_came_after_it() {
+    check(
+        3,
+        1971447049,
+        &[
+            User(0, Write(0, 3)),
+            Round,
+            User(2, Delete(0)),
+            Exchange(1, 0, 5),
+            Scan(2),
+            Exchange(0, 2, 4),
+            Apply(0, 0, 2),
+            Exchange(0, 1, 0),
+        ],
+    );
+}
