@@ -199,7 +199,7 @@ impl fmt::Display for SkipReason {
             Self::Name { problem } => write!(f, "cannot exist there: {problem}"),
             Self::OtherFilesystem => f.write_str("lies on another filesystem than its root"),
             Self::IgnoredInTheWay => f.write_str("something ignored is in the way"),
-            Self::ContentMissing => f.write_str("none of the roots given holds its content"),
+            Self::ContentMissing => f.write_str("no root or node that is there holds its content"),
             Self::DiskFull => f.write_str("the disk is full"),
             Self::Io { action, message } => write!(f, "could not {action}: {message}"),
         }
