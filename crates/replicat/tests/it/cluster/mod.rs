@@ -18,6 +18,8 @@ pub(crate) use patience::{Patience, until};
 
 /// How long all must have been equal to count as quiet.
 const QUIET: Duration = Duration::from_millis(300);
+/// How long all must have been equal, and not said to be in sync, before somebody looks why.
+const DOUBT: Duration = Duration::from_secs(10);
 /// How long a node lets a path settle at the most before it looks at it, and a little more.
 const SETTLING: Duration = Duration::from_millis(600);
 /// Nodes listen here: below the ports that outgoing connections are given.
@@ -32,6 +34,8 @@ type Dials = fn(usize, usize) -> bool;
 pub(crate) struct Cluster {
     pub(crate) world: World,
     pub(crate) nodes: Vec<Node>,
+    /// Whether somebody gives up what all wait for and nobody has: it may have been lost with a state that went back.
+    pub(crate) gives_up: bool,
 }
 
 impl Cluster {
@@ -58,6 +62,7 @@ impl Cluster {
         Self {
             nodes: nodes.collect(),
             world,
+            gives_up: false,
         }
     }
 
@@ -154,6 +159,7 @@ impl Cluster {
         let all: Vec<usize> = (0..self.nodes.len()).collect();
         let mut patience = Patience::new();
         let mut marked = false;
+        let mut equal_since = Instant::now();
         loop {
             // Before the look: a mark that comes amid it says nothing of what was looked at before.
             marked = marked || self.is_marked();
@@ -164,6 +170,12 @@ impl Cluster {
             }
             if marked && claimed && look.whole && self.all_claim() {
                 self.fail("in sync was claimed falsely", &look);
+            }
+            if !look.equal() {
+                equal_since = Instant::now();
+            } else if self.gives_up && equal_since.elapsed() >= DOUBT {
+                self.nodes.iter().for_each(Node::give_up_missing);
+                equal_since = Instant::now();
             }
             if !patience.lasts() {
                 self.fail("not equal, or not said to be", &look);

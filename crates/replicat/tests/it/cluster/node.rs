@@ -187,6 +187,19 @@ impl Node {
         }
     }
 
+    /// Somebody gives up all that it waits for and nobody has.
+    pub(super) fn give_up_missing(&self) {
+        let folder = self.folder().unwrap_or_default();
+        let skipped = folder["skipped"].as_array().into_iter().flatten();
+        for row in skipped.filter(|row| row["kind"] == "content-missing") {
+            let command = serde_json::json!({
+                "command": "resolve", "folder": folder["name"], "path": row["path"], "keep": "local",
+            });
+            eprintln!("{} gives up {}", self.name, row["path"]);
+            self.ask(&command.to_string());
+        }
+    }
+
     fn log_path(&self) -> PathBuf {
         self.beside.with_extension("log")
     }

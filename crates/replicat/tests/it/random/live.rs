@@ -159,8 +159,10 @@ fn cluster(random: &mut Random) -> Cluster {
     }
     let world = world.with(&options);
     let mut cluster = Cluster::new(world, |node, other| topology.joins(node, other), &options);
-    // Most do without flushing, which is faster; then a kill takes their index back some way.
+    // Most do without flushing, which is faster; then a kill takes their index back some way, maybe to before a file that was
+    // announced, and that the user has replaced since.
     if random.below(4) != 0 {
+        cluster.gives_up = true;
         for node in &mut cluster.nodes {
             node.environment
                 .push(("REPLICAT_DURABILITY".into(), "none".into()));
