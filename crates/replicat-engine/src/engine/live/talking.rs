@@ -8,7 +8,7 @@ use replicat_core::id::ReplicaId;
 use replicat_core::message::{Hello, Message};
 use replicat_core::restore::Renewal;
 use replicat_core::session::{Outcome, Session, SessionError};
-use replicat_core::store::{Member, Store};
+use replicat_core::store::{Digest, Member, Store, StoreError};
 use replicat_core::version::{Dot, VersionVector};
 use replicat_core::wire;
 use replicat_index::Durability;
@@ -43,8 +43,9 @@ pub(super) struct Peer {
     told: VersionVector,
     /// What the peer has brought to its directory, as it says itself.
     applied: VersionVector,
-    /// What both knew when equal sums proved that they hold the same.
-    proved: Option<VersionVector>,
+    /// What both knew when equal sums proved that they hold the same, and the sums. What comes in a session that breaks
+    /// changes the sum and not what is known.
+    proved: Option<(VersionVector, Digest)>,
     /// When the sums were asked for since the last change.
     compared_at: Option<Instant>,
     carried: Carried,
@@ -83,10 +84,14 @@ impl Peer {
     }
 
     /// Whether the peer is known to hold in its directory what is known here.
-    pub(super) fn is_in_sync(&self, knowledge: &VersionVector) -> bool {
-        let is_proved = self.trust == Trust::Deaf || self.proved.as_ref() == Some(knowledge);
+    pub(super) fn is_in_sync(&self, knowledge: &VersionVector, digest: Digest) -> bool {
+        let is_proved = self.trust == Trust::Deaf || self.has_proved(knowledge, digest);
         let is_brought = self.applied.contains_all(knowledge);
         self.is_live() && self.knows(knowledge) && is_proved && is_brought
+    }
+
+    fn has_proved(&self, knowledge: &VersionVector, digest: Digest) -> bool {
+        (self.proved.as_ref()).is_some_and(|proved| proved.0 == *knowledge && proved.1 == digest)
     }
 
     /// Something changed on this side.
@@ -110,11 +115,17 @@ impl Peer {
     }
 
     /// Notes what the sums proved, if they came to be compared since the outcome was `before`.
-    fn note_proof(&mut self, before: Option<Outcome>, knowledge: &VersionVector) {
+    fn note_proof(
+        &mut self,
+        before: Option<Outcome>,
+        local: &LocalReplica,
+    ) -> Result<(), StoreError> {
         let is_new = before != self.session.outcome();
         if is_new && self.session.outcome() == Some(Outcome::Equal) {
-            self.proved = Some(knowledge.clone());
+            let digest = local.replica.store().digest()?;
+            self.proved = Some((local.replica.knowledge().clone(), digest));
         }
+        Ok(())
     }
 
     /// Takes back what was proved: this side holds other versions now, of events that were known before.
@@ -127,7 +138,7 @@ impl Peer {
     fn next_message(&mut self, local: &mut LocalReplica) -> Result<Option<Message>, SessionError> {
         let before = self.session.outcome();
         let message = self.session.poll(&mut local.replica)?;
-        self.note_proof(before, local.replica.knowledge());
+        self.note_proof(before, local)?;
         let repairs = matches!(message, Some(Message::Repair(_) | Message::TreeReply(_)));
         if repairs && !self.is_live() {
             // What it said when it greeted may not hold any more; it says it again when the session is live.
@@ -269,10 +280,10 @@ impl Owner {
         let before = open.local.replica.knowledge().clone();
         let outcome = peer.session.outcome();
         let taken = peer.session.receive(&mut open.local.replica, message);
-        if let Err(error) = taken {
+        let proof = |()| Ok(peer.note_proof(outcome, &open.local)?);
+        if let Err(error) = taken.and_then(proof) {
             return self.fail_session(number, error);
         }
-        peer.note_proof(outcome, open.local.replica.knowledge());
         let learnt = before != *open.local.replica.knowledge();
         if let Err(error) = self.heard(kind, learnt) {
             self.halt(error.to_string());
@@ -416,6 +427,9 @@ impl Owner {
     fn compare_sums(&mut self) {
         let Some(open) = &self.open else { return };
         let knowledge = open.local.replica.knowledge();
+        let Ok(digest) = open.local.replica.store().digest() else {
+            return;
+        };
         let now = Instant::now();
         for peer in self.peers.values_mut() {
             let is_new = (peer.compared_at)
@@ -423,7 +437,7 @@ impl Owner {
             let is_due = is_new
                 && peer.trust == Trust::Full
                 && peer.is_live()
-                && peer.proved.as_ref() != Some(knowledge)
+                && !peer.has_proved(knowledge, digest)
                 && peer.knows(knowledge);
             if is_due {
                 peer.compared_at = Some(now);

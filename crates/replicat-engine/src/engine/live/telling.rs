@@ -184,11 +184,12 @@ impl Owner {
         };
         let local = &open.local;
         let knowledge = local.replica.knowledge();
+        let digest = local.replica.store().digest().unwrap_or_default();
         let peers = self.peers.iter().map(|(number, peer)| PeerStatus {
             number: *number,
             name: peer.connection().name().to_owned(),
             is_live: peer.is_live(),
-            in_sync: peer.is_in_sync(knowledge),
+            in_sync: peer.is_in_sync(knowledge, digest),
         });
         status.peers.extend(peers);
         status.replica = local.replica.identity().replica;
@@ -209,7 +210,10 @@ impl Owner {
             && status.pending == 0
             && !open.unsettled
             && !self.is_amid()
-            && self.peers.values().all(|peer| peer.is_in_sync(knowledge));
+            && self
+                .peers
+                .values()
+                .all(|peer| peer.is_in_sync(knowledge, digest));
         if status.in_sync {
             status.in_sync_at = Some(now());
         }
