@@ -128,7 +128,8 @@ impl World {
     fn check(&self, history: &History) -> Result<(), Failure> {
         self.check_equality()?;
         let disk = &self.nodes[0].disk;
-        if let Some(content) = self.oracle.lost(disk) {
+        let all: Vec<&Disk> = self.nodes.iter().map(|node| &node.disk).collect();
+        if let Some(content) = self.oracle.lost(disk, &all) {
             return Err(Failure::violation(format!("content {content} is lost")));
         }
         if let Some(content) = self.oracle.returned(disk) {

@@ -39,6 +39,8 @@ struct Fate {
     deleted_by: u8,
     /// Something happened to it that excuses its being there after a deletion.
     may_return: bool,
+    /// A user moved it, and the state of before came back, files and all: others may have been told half of the move.
+    is_half_moved: bool,
 }
 
 /// What users did.
@@ -210,6 +212,7 @@ impl Oracle {
             if put_back || !others.iter().any(|other| other.holds(content)) {
                 (fate.may_vanish, fate.is_contested) = (true, true);
             }
+            fate.is_half_moved |= !others.is_empty();
         }
         for node in after.tree().nodes.values() {
             if let Some(content) = node.kind.content() {
@@ -237,15 +240,18 @@ impl Oracle {
                 .any(|(_, _, touch)| *touch == Touch::Described)
     }
 
-    /// The first content that must exist and does not exist on `disk`.
+    /// The first content that must exist and does not exist on `disk`, the same as those of all others. What was half moved may
+    /// be in the trash of any of `all`.
     #[must_use]
-    pub fn lost(&self, disk: &Disk) -> Option<Content> {
-        let must = self
-            .fates
-            .keys()
-            .copied()
-            .filter(|content| !self.may_vanish(*content));
-        must.into_iter().find(|content| !disk.holds(*content))
+    pub fn lost(&self, disk: &Disk, all: &[&Disk]) -> Option<Content> {
+        let is_kept = |content: Content| {
+            let is_half_moved = (self.fates.get(&content)).is_some_and(|fate| fate.is_half_moved);
+            let in_trash = |disk: &&Disk| disk.tree().trash.contains(&content);
+            disk.holds(content) || is_half_moved && all.iter().any(in_trash)
+        };
+        let contents = self.fates.keys().copied();
+        let mut must = contents.filter(|content| !self.may_vanish(*content));
+        must.find(|content| !is_kept(*content))
     }
 
     /// The first content that was deleted for good and exists on `disk` all the same.

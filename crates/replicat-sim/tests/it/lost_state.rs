@@ -390,3 +390,48 @@ fn a_directory_that_nobody_holds_follows_the_one_above() {
         ],
     );
 }
+
+/// A file was moved amid a scan, which told of its absence; then all of the replica went back to before. Its old place yields
+/// to the deletion that was told, and it is in the trash.
+#[test]
+fn a_file_whose_move_was_half_told_is_in_the_trash() {
+    check(
+        2,
+        1916836956,
+        &[
+            User(0, MakeDirectory(3)),
+            User(0, Write(8, 3)),
+            Round,
+            UserAfter(0, 0, Rename(8, 4)),
+            Backup(0),
+            User(0, Chmod(8, 0)),
+            Scan(0),
+            Exchange(0, 1, 0),
+            RestoreAll(0),
+        ],
+    );
+}
+
+/// A file was moved, and all of its replica went back to before; where it had come the user wrote another, twice, and
+/// told of that before he met who knew of the move. The second was thought to replace the file as well.
+#[test]
+fn a_file_that_was_moved_before_its_state_went_back_is_in_the_trash() {
+    check(
+        4,
+        1920666213,
+        &[
+            User(0, Write(8, 3)),
+            Round,
+            Clock(1, -4371),
+            Scan(1),
+            Backup(1),
+            User(1, Rename(8, 1)),
+            Scan(1),
+            Exchange(1, 0, 0),
+            RestoreAll(1),
+            User(1, Write(1, 1)),
+            Scan(1),
+            User(1, Rewrite(1)),
+        ],
+    );
+}
