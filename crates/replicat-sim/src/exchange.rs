@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use replicat_core::message::Message;
 use replicat_core::restore::Renewal;
 use replicat_core::session::{Outcome, Session, SessionError};
-use replicat_core::store::Store;
+use replicat_core::store::{Digest, Store};
+use replicat_core::version::VersionVector;
 use replicat_core::wire;
 
 use crate::check::difference;
@@ -22,8 +23,8 @@ pub(crate) struct Link {
     sessions: [Session; 2],
     /// What is on its way to each.
     arriving: [VecDeque<Message>; 2],
-    /// Sums are compared in the exchange that is under way.
-    compared: bool,
+    /// What each side knew, and its sum, when equal sums proved to it that both hold the same.
+    proved: [Option<(VersionVector, Digest)>; 2],
 }
 
 impl Link {
@@ -84,7 +85,6 @@ impl World {
         if compares {
             link.sessions[self.random.usize(0..2)].compare_again();
         }
-        link.compared = compares || !link.is_live();
         let limit = if limit == 0 {
             MESSAGES_MAX
         } else {
@@ -127,7 +127,7 @@ impl World {
             ends,
             sessions,
             arriving: [VecDeque::new(), VecDeque::new()],
-            compared: false,
+            proved: [None, None],
         })
     }
 
@@ -156,7 +156,10 @@ impl World {
 
     fn send(&mut self, link: &mut Link, side: usize) -> Result<bool, Failure> {
         let end = link.ends[side];
-        let Some(message) = link.sessions[side].poll(self.nodes[end].replica_mut())? else {
+        let before = link.sessions[side].outcome();
+        let message = link.sessions[side].poll(self.nodes[end].replica_mut())?;
+        self.note_proof(link, side, before)?;
+        let Some(message) = message else {
             return Ok(false);
         };
         self.commit(end)?;
@@ -186,14 +189,38 @@ impl World {
     ) -> Result<Progress, Failure> {
         let end = link.ends[side];
         self.tick(end)?;
+        let before = link.sessions[side].outcome();
         match link.sessions[side].receive(self.nodes[end].replica_mut(), message) {
-            Ok(()) => Ok(Progress::Moved),
+            Ok(()) => {
+                self.note_proof(link, side, before)?;
+                Ok(Progress::Moved)
+            }
             Err(SessionError::Restored) => {
                 self.renew(end, Renewal::Restored)?;
                 Ok(Progress::Broken)
             }
             Err(error) => Err(Failure::violation(format!("a session fails: {error}"))),
         }
+    }
+
+    /// Notes what the sums proved, if they came to be compared since the outcome was `before`.
+    fn note_proof(
+        &self,
+        link: &mut Link,
+        side: usize,
+        before: Option<Outcome>,
+    ) -> Result<(), Failure> {
+        let outcome = link.sessions[side].outcome();
+        if outcome != before && outcome == Some(Outcome::Equal) {
+            link.proved[side] = Some(self.state_of(link.ends[side])?);
+        }
+        Ok(())
+    }
+
+    /// What a replica knows, and its sum.
+    fn state_of(&self, replica: usize) -> Result<(VersionVector, Digest), Failure> {
+        let replica = self.nodes[replica].replica();
+        Ok((replica.knowledge().clone(), replica.store().digest()?))
     }
 
     /// Lets the next message that holds entries arrive twice.
@@ -213,7 +240,11 @@ impl World {
     fn end(&mut self, link: &Link) -> Result<Ended, Failure> {
         // Only sums prove anything: what came in a session that broke is held by one and known to neither.
         let proven = link.outcomes() == Some([Outcome::Equal; 2]);
-        if proven && link.compared {
+        let mut stands = proven;
+        for (end, proved) in link.ends.iter().zip(&link.proved) {
+            stands &= proved.as_ref() == Some(&self.state_of(*end)?);
+        }
+        if stands {
             self.check_claim(link.ends)?;
         }
         let equal = proven || self.know_the_same(link.ends);
