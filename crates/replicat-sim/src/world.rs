@@ -9,7 +9,7 @@ use replicat_core::session::SessionError;
 use replicat_core::store::{Store, StoreError};
 
 use crate::act::User;
-use crate::disk::Disk;
+use crate::disk::{Content, Disk, hash_of};
 use crate::exchange::Link;
 use crate::node::{Backup, Event, Node};
 use crate::op::{Act, History, Op};
@@ -176,6 +176,9 @@ impl World {
                 let replica = self.number(replica);
                 let path = paths::path(path);
                 self.oracle.left_out(&path, &self.nodes[replica].disk);
+                for content in self.moved_unseen(replica, &path)? {
+                    self.oracle.moved_out_of_scope(content);
+                }
                 self.forget_deletions(replica);
                 self.nodes[replica].excluded = Some(path);
             }
@@ -188,6 +191,27 @@ impl World {
             _ => {}
         }
         Ok(())
+    }
+
+    /// What a user moved to `path` or below since the last scan, as far as it is known from elsewhere.
+    fn moved_unseen(&self, replica: usize, path: &RelPath) -> Result<Vec<Content>, Failure> {
+        let node = &self.nodes[replica];
+        let mut moved = Vec::new();
+        for (found, file) in &node.disk.tree().nodes {
+            let Some(content) = file.kind.content().filter(|_| found.is_within(path)) else {
+                continue;
+            };
+            let known = node.store().by_content(hash_of(content), usize::MAX)?;
+            let is_held = |path: &RelPath| {
+                let record = node.replica().record(path);
+                record.is_ok_and(|record| record.local.is_some())
+            };
+            let is_new = !is_held(found);
+            if is_new && known.iter().any(|other| other != found && is_held(other)) {
+                moved.push(content);
+            }
+        }
+        Ok(moved)
     }
 
     fn plan_event(&mut self, replica: u8, after: u8, event: Event) {

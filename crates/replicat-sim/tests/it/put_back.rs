@@ -152,3 +152,24 @@ fn what_is_shown_does_not_depend_on_contexts_that_grow() {
         ],
     );
 }
+
+/// A file was moved to where a filter left it out before any scan saw it there, and its old content was put back at its old path. That
+/// counts as an edit of the file, and what was moved yields to it when it comes into sight again.
+#[test]
+fn a_file_that_was_moved_behind_a_filter_yields_to_what_was_put_in_its_place() {
+    check(
+        2,
+        1941273231,
+        &[
+            User(0, Write(1, 1)),
+            Round,
+            User(0, Rename(1, 0)),
+            User(1, Write(1, 2)),
+            Scan(1),
+            User(1, Rename(1, 0)),
+            Exclude(1, 0),
+            User(1, PutBack(1)),
+            Round,
+        ],
+    );
+}
