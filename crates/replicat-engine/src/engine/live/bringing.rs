@@ -29,6 +29,10 @@ impl Owner {
             return Ok(());
         }
         open.unsettled = false;
+        self.await_committed()?;
+        let Some(open) = &mut self.open else {
+            return Ok(());
+        };
         let made = open.local.replica.settle(clock::now());
         let made = made.map_err(|error| open.local.failed(error))?;
         if made > 0 {

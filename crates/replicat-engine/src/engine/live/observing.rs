@@ -89,6 +89,7 @@ impl Owner {
 
     /// Compares the whole tree with the index.
     pub(super) fn scan_everything(&mut self) -> Result<(), SyncError> {
+        self.await_committed()?;
         let Some(open) = &mut self.open else {
             return Ok(());
         };
@@ -126,6 +127,10 @@ impl Owner {
         if open.hints.everything {
             return self.scan_everything();
         }
+        self.await_committed()?;
+        let Some(open) = &mut self.open else {
+            return Ok(());
+        };
         let hints = std::mem::take(&mut open.hints);
         self.gathering.set_moved_out(hints.moved_out);
         if open.ongoing.is_busy() {

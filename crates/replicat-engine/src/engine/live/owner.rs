@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Select, Sender, never};
+use crossbeam_channel::{Receiver, Select, Sender, TryRecvError, never};
 use replicat_core::path::RelPath;
 use replicat_core::version::VersionVector;
 use replicat_fs::echo::Echoes;
@@ -210,35 +210,43 @@ impl Owner {
         course
     }
 
-    /// Waits for an input, a hint of the watcher, a file that was built, or the time.
+    /// Waits for an input, a hint of the watcher, a file that was built, a group that was committed, or the time.
     fn wait(&mut self) -> Course {
         let timeout = self.patience();
-        let none_watched = never();
-        let none_built = never();
         let watched = (self.open.as_ref()).and_then(|open| open.watcher.as_ref());
-        let watched = watched.map_or(&none_watched, Watcher::events).clone();
-        let built = (self.open.as_ref()).map_or(&none_built, |open| open.ongoing.finished());
-        let built = built.clone();
+        let watched = watched.map_or_else(never, |watcher| watcher.events().clone());
+        let built = (self.open.as_ref()).map_or_else(never, |open| open.ongoing.finished().clone());
+        // Nothing is recorded before it can be: until then a group that is through would be told of again and again.
+        let works = self.is_active() && !self.is_amid();
+        let committed = self.open.as_ref().filter(|_| works);
+        let committed = committed.map_or_else(never, |open| open.ongoing.committed());
         let mut select = Select::new();
         let input = select.recv(&self.inputs);
         let hint = select.recv(&watched);
-        select.recv(&built);
-        let Ok(ready) = select.select_timeout(timeout) else {
-            return Course::On;
-        };
-        match ready.index() {
-            at if at == input => match ready.recv(&self.inputs) {
+        let file = select.recv(&built);
+        select.recv(&committed);
+        match select.ready_timeout(timeout) {
+            Err(_) => Course::On,
+            Ok(at) if at == input => match self.inputs.try_recv() {
                 Ok(input) => self.take(input),
-                Err(_) => Course::Stop,
+                Err(TryRecvError::Empty) => Course::On,
+                Err(TryRecvError::Disconnected) => Course::Stop,
             },
-            at if at == hint => {
-                let event = ready.recv(&watched).ok();
-                self.take_hint(event);
+            Ok(at) if at == hint => {
+                match watched.try_recv() {
+                    Ok(event) => self.take_hint(Some(event)),
+                    Err(TryRecvError::Empty) => {}
+                    Err(TryRecvError::Disconnected) => self.take_hint(None),
+                }
                 Course::On
             }
-            _ => {
-                if let (Ok(built), Some(open)) = (ready.recv(&built), &mut self.open) {
-                    open.ongoing.arrive(built);
+            Ok(at) => {
+                if let Some(open) = &mut self.open {
+                    if at == file
+                        && let Ok(built) = built.try_recv()
+                    {
+                        open.ongoing.arrive(built);
+                    }
                     open.left = Left::More;
                 }
                 Course::On
@@ -310,6 +318,15 @@ impl Owner {
         self.tell_status();
     }
 
+    /// Waits for what is being committed, before anyone else looks at the directory or changes it.
+    pub(super) fn await_committed(&mut self) -> Result<(), SyncError> {
+        let Some(open) = &mut self.open else {
+            return Ok(());
+        };
+        let around = surroundings(open.threads, &self.shared.cancellation, &self.gathering);
+        open.ongoing.await_committed(&mut open.local, &around)
+    }
+
     /// Closes the directory, with its index.
     pub(super) fn close(&mut self) -> Result<(), SyncError> {
         let mut held = self.shared.held.write();
@@ -321,7 +338,10 @@ impl Owner {
             return Ok(());
         };
         open.verification.end();
+        let around = surroundings(open.threads, &self.shared.cancellation, &self.gathering);
+        let settled = open.ongoing.await_committed(&mut open.local, &around);
         open.ongoing.end();
+        settled?;
         // Before the first comparison is over, what is known of that is older and better.
         if self.state != FolderState::InitialScan {
             open.local.keep_skipped()?;

@@ -111,6 +111,7 @@ impl Owner {
         &mut self,
         work: impl FnOnce(LocalReplica) -> (LocalReplica, Result<T, SyncError>),
     ) -> Result<T, SyncError> {
+        self.await_committed()?;
         let Some(mut open) = self.open.take() else {
             return Err(SyncError::NotReplica {
                 root: self.settings.root.clone(),

@@ -17,7 +17,7 @@ use crate::error::SyncError;
 use crate::event::{PlanItem, SyncEvent};
 
 /// How many changes are made durable together.
-const CHANGES_MAX: usize = 4096;
+pub(super) const CHANGES_MAX: usize = 4096;
 /// How many bytes are made durable together.
 const BYTES_MAX: u64 = 256 << 20;
 /// A file stamped this recently may change again without a new timestamp, in microseconds.
@@ -40,6 +40,15 @@ pub(super) struct Batch {
 impl Batch {
     pub(super) fn is_empty(&self) -> bool {
         self.changes.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.changes.len()
+    }
+
+    /// Whether changes are recorded already that become durable with it.
+    pub(super) fn holds_recorded(&self) -> bool {
+        !self.touched.is_empty()
     }
 
     /// The group to commit, and what is to be told then; `None` if there is nothing to change or to record.
@@ -172,14 +181,6 @@ impl Work<'_> {
             self.take_result(step, result)?;
         }
         Ok(())
-    }
-
-    /// Makes durable what was changed at once and recorded. To be called before anyone else may write the index.
-    pub(super) fn flush_made(&mut self) -> Result<(), SyncError> {
-        match self.batch.touched.is_empty() {
-            true => Ok(()),
-            false => self.flush(),
-        }
     }
 
     /// Makes a change at once; what the path has then, `None` if it could not be made.

@@ -3,7 +3,11 @@
 //! Goals: flush, rename, flush, record, tell, in this order, for each group. At most one group is under way, and while
 //! it is, nothing else is changed in the root and recorded: what is recorded with a group has to be durable with it.
 
-use crossbeam_channel::{Receiver, RecvError, Sender, select_biased};
+use std::sync::Arc;
+
+use crossbeam_channel::{
+    Receiver, RecvError, Sender, TryRecvError, never, select_biased, unbounded,
+};
 use replicat_core::plan::Step;
 use replicat_fs::apply::error::ApplyError;
 use replicat_fs::apply::{Applied, Applier, Change, Touched};
@@ -23,7 +27,7 @@ pub(super) struct Group {
 }
 
 /// What became of them.
-pub(super) struct Committed {
+pub(in crate::engine) struct Committed {
     steps: Vec<Step>,
     /// One for each step; none at all if nothing could be flushed.
     results: Vec<Result<Applied, ApplyError>>,
@@ -31,7 +35,7 @@ pub(super) struct Committed {
 }
 
 /// Makes groups durable, then real, then durable again, until no more come.
-pub(super) fn work(applier: &Applier, groups: &Receiver<Group>, committed: &Sender<Committed>) {
+fn work(applier: &Applier, groups: &Receiver<Group>, committed: &Sender<Committed>) {
     for group in groups {
         if committed.send(commit(applier, group)).is_err() {
             return;
@@ -68,9 +72,53 @@ pub(super) enum Committer {
     Beside {
         groups: Sender<Group>,
         committed: Receiver<Committed>,
-        /// A group is under way; with it, this is to be told.
-        under_way: Option<Vec<PlanItem>>,
+        under_way: Option<UnderWay>,
     },
+}
+
+/// A group that is being committed.
+pub(super) struct UnderWay {
+    /// What is to be told with it.
+    told: Vec<PlanItem>,
+    /// It makes durable what was changed before it and is recorded already.
+    holds_recorded: bool,
+}
+
+impl Committer {
+    /// One that commits beside, and the work of its thread.
+    pub(super) fn beside(applier: &Arc<Applier>) -> (Self, impl FnOnce() + Send + use<>) {
+        let (groups, to_commit) = unbounded::<Group>();
+        let (tell, committed) = unbounded::<Committed>();
+        let applier = Arc::clone(applier);
+        let committer = Self::Beside {
+            groups,
+            committed,
+            under_way: None,
+        };
+        (committer, move || work(&applier, &to_commit, &tell))
+    }
+
+    /// Where the group that is under way comes back; nothing ever comes there if there is none.
+    pub(super) fn committed(&self) -> Receiver<Committed> {
+        match self {
+            Self::Beside {
+                committed,
+                under_way: Some(_),
+                ..
+            } => committed.clone(),
+            _ => never(),
+        }
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        !matches!(
+            self,
+            Self::Beside {
+                under_way: Some(_),
+                ..
+            }
+        )
+    }
 }
 
 /// What a thread beside the planning one has done.
@@ -82,7 +130,7 @@ enum Finished {
 impl Work<'_> {
     /// Whether changes wait to be made, or are being made.
     pub(super) fn has_changes_ahead(&self) -> bool {
-        !self.batch.is_empty() || self.under_way().is_some()
+        !self.batch.is_empty() || !self.committer.is_idle()
     }
 
     /// Where the group that is under way comes back.
@@ -109,6 +157,7 @@ impl Work<'_> {
         let Some(hands) = &self.target.hands else {
             return Ok(());
         };
+        let holds_recorded = self.batch.holds_recorded();
         let Some((group, told)) = std::mem::take(&mut self.batch).close() else {
             return Ok(());
         };
@@ -120,11 +169,49 @@ impl Work<'_> {
             Committer::Beside {
                 groups, under_way, ..
             } => {
-                *under_way = Some(told);
+                *under_way = Some(UnderWay {
+                    told,
+                    holds_recorded,
+                });
                 // The receiver lives as long as this does.
                 let _ = groups.send(group);
                 Ok(())
             }
+        }
+    }
+
+    /// Hands over what has gathered, unless a group is under way: what gathers while one is goes with the next.
+    pub(super) fn hand_over_gathered(&mut self) -> Result<(), SyncError> {
+        match self.committer.is_idle() {
+            true => self.hand_over(),
+            false => Ok(()),
+        }
+    }
+
+    /// Records the group that was under way, if it is through.
+    pub(super) fn take_committed(&mut self) -> Result<(), SyncError> {
+        match self.under_way().map(Receiver::try_recv) {
+            Some(Ok(committed)) => self.finish(Ok(Finished::Committed(committed))),
+            Some(Err(TryRecvError::Disconnected)) => self.finish(Err(RecvError)),
+            Some(Err(TryRecvError::Empty)) | None => Ok(()),
+        }
+    }
+
+    /// Makes durable what was changed at once and recorded. To be called before anyone else may write the index.
+    pub(super) fn flush_made(&mut self) -> Result<(), SyncError> {
+        if self.batch.holds_recorded() {
+            return self.flush();
+        }
+        match &self.committer {
+            Committer::Beside {
+                under_way:
+                    Some(UnderWay {
+                        holds_recorded: true,
+                        ..
+                    }),
+                ..
+            } => self.await_committed(),
+            _ => Ok(()),
         }
     }
 
@@ -155,18 +242,19 @@ impl Work<'_> {
                 let told = self.nothing_under_way();
                 self.record_committed(committed, told)
             }
-            // A thread panicked; whoever joins it panics with it.
             Err(RecvError) => {
                 self.building = 0;
                 self.nothing_under_way();
-                Ok(())
+                Err(self.thread_ended())
             }
         }
     }
 
     fn nothing_under_way(&mut self) -> Vec<PlanItem> {
         match &mut self.committer {
-            Committer::Beside { under_way, .. } => under_way.take().unwrap_or_default(),
+            Committer::Beside { under_way, .. } => {
+                under_way.take().map_or_else(Vec::new, |group| group.told)
+            }
             Committer::Here => Vec::new(),
         }
     }
@@ -190,6 +278,15 @@ impl Work<'_> {
             self.around.reporter.event(&SyncEvent::Item(item));
         }
         Ok(())
+    }
+
+    /// A thread panicked. Where it is joined here, this is not heard.
+    fn thread_ended(&self) -> SyncError {
+        SyncError::Io {
+            action: "bring what is new to",
+            path: self.target.given.clone(),
+            source: std::io::Error::other("a thread ended before its time"),
+        }
     }
 
     fn flush_failed(&self, error: ApplyError) -> SyncError {

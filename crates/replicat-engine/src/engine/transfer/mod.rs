@@ -32,7 +32,7 @@ use crate::error::SyncError;
 use crate::event::{Progress, SyncEvent};
 use crate::report::SkipReason;
 use batch::Batch;
-use committing::{Committed, Committer, Group};
+use committing::Committer;
 pub(super) use content::Neighbour;
 use staging::{BuildError, Builder, Built, Job};
 
@@ -95,31 +95,20 @@ pub(super) fn transfer(
             threads.spawn(move || builder.work(&to_build, &built));
         }
         drop((to_build, built));
-        let committer = start_committer(threads, target);
+        let committer = match &target.hands {
+            Some(hands) => {
+                let (committer, work) = Committer::beside(&hands.applier);
+                threads.spawn(work);
+                committer
+            }
+            // There is nothing to commit.
+            None => Committer::Here,
+        };
         let channels = (jobs, finished, committer);
         let mut work = Work::new(target, &sources, around, progress, channels);
         work.run()?;
         Ok(work.done)
     })
-}
-
-/// Starts the thread that commits, where there is anything to commit.
-fn start_committer<'scope>(
-    threads: &'scope std::thread::Scope<'scope, '_>,
-    target: &LocalReplica,
-) -> Committer {
-    let Some(hands) = &target.hands else {
-        return Committer::Here;
-    };
-    let (groups, to_commit) = unbounded::<Group>();
-    let (tell, committed) = unbounded::<Committed>();
-    let applier = Arc::clone(&hands.applier);
-    threads.spawn(move || committing::work(&applier, &to_commit, &tell));
-    Committer::Beside {
-        groups,
-        committed,
-        under_way: None,
-    }
 }
 
 fn builders(

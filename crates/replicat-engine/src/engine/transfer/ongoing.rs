@@ -11,8 +11,8 @@ use replicat_core::path::RelPath;
 use replicat_core::store::Store;
 use replicat_fs::stage::Staged;
 
-use super::batch::Batch;
-use super::committing::Committer;
+use super::batch::{Batch, CHANGES_MAX};
+use super::committing::{Committed, Committer};
 use super::content::Sources;
 use super::staging::{Built, Job};
 use super::{JOBS_AHEAD_MAX, PAGE_ROWS, Pass, Patience, Transferred, Work, builders};
@@ -26,7 +26,7 @@ use crate::event::Progress;
 pub(in crate::engine) enum Left {
     /// Nothing that can be done now.
     Nothing,
-    /// Files are being built; there is nothing to do until one is.
+    /// Files are being built or committed; there is nothing to do until one is.
     Building,
     /// There is more to do at once.
     More,
@@ -38,6 +38,7 @@ pub(in crate::engine) struct Ongoing {
     threads: Vec<JoinHandle<()>>,
     jobs: Option<Sender<Job>>,
     finished: Receiver<Vec<Built>>,
+    committer: Committer,
     /// Files that came from the threads and were not taken in yet.
     arrived: Vec<Built>,
     position: Position,
@@ -89,17 +90,26 @@ impl Ongoing {
                 .name("build".to_owned())
                 .spawn(move || builder.work(&to_build, &built))
         };
-        let threads: Result<Vec<_>, _> = builders.into_iter().map(start).collect();
-        let threads = threads.map_err(|source| SyncError::Io {
+        let failed = |source| SyncError::Io {
             action: "start a thread for",
             path: target.given.clone(),
             source,
-        })?;
+        };
+        let threads: Result<Vec<_>, _> = builders.into_iter().map(start).collect();
+        let mut threads = threads.map_err(failed)?;
+        let mut committer = Committer::Here;
+        if let Some(hands) = &target.hands {
+            let (beside, work) = Committer::beside(&hands.applier);
+            let thread = std::thread::Builder::new().name("commit".to_owned());
+            threads.push(thread.spawn(work).map_err(failed)?);
+            committer = beside;
+        }
         Ok(Self {
             sources,
             threads,
             jobs: Some(jobs),
             finished,
+            committer,
             arrived: Vec::new(),
             position: Position::default(),
             kept: Kept::default(),
@@ -123,9 +133,14 @@ impl Ongoing {
         self.arrived.extend(built);
     }
 
-    /// Whether files are being built or waiting to be.
+    /// Tells when the group that is being committed is through, to be waited for; [`Self::work`] takes it in.
+    pub(in crate::engine) fn committed(&self) -> Receiver<Committed> {
+        self.committer.committed()
+    }
+
+    /// Whether files are being built or committed, or waiting to be.
     pub(in crate::engine) fn is_busy(&self) -> bool {
-        self.position != Position::Rest || self.kept.building > 0
+        self.position != Position::Rest || self.kept.building > 0 || !self.committer.is_idle()
     }
 
     /// Bytes that came from elsewhere since the start.
@@ -141,7 +156,8 @@ impl Ongoing {
     pub(in crate::engine) fn stir(&mut self) {
         if self.position == Position::Rest {
             self.position = Position::Trees;
-            if self.kept.building == 0 && self.kept.batch.is_empty() {
+            let is_idle = self.committer.is_idle();
+            if self.kept.building == 0 && self.kept.batch.is_empty() && is_idle {
                 // What failed is tried again.
                 self.kept.taken.clear();
             }
@@ -159,19 +175,42 @@ impl Ongoing {
         done
     }
 
-    /// Works until `until`, or until there is nothing to do at once.
+    /// Works until `until`, or until there is nothing to do at once. What it leaves to be committed is not recorded yet, and
+    /// what is recorded is durable: between two whiles of work the index may be written at any time.
     pub(in crate::engine) fn work(
         &mut self,
         target: &mut LocalReplica,
         around: &Surroundings<'_>,
         until: Instant,
     ) -> Result<Left, SyncError> {
-        let Some(jobs) = self.jobs.clone() else {
-            return Ok(Left::Nothing);
+        let arrived = std::mem::take(&mut self.arrived);
+        self.go_on(target, around, |work, walk| work.turn(walk, arrived, until))
+            .unwrap_or(Ok(Left::Nothing))
+    }
+
+    /// Waits for the group that is being committed, and records it. To be called before anyone else looks at the root or
+    /// changes it.
+    pub(in crate::engine) fn await_committed(
+        &mut self,
+        target: &mut LocalReplica,
+        around: &Surroundings<'_>,
+    ) -> Result<(), SyncError> {
+        let awaits = |work: &mut Work<'_>, _: &mut Walk| {
+            work.flush_made()?;
+            work.await_committed()
         };
+        self.go_on(target, around, awaits).unwrap_or(Ok(()))
+    }
+
+    /// Takes the work up again; `None` if it was ended.
+    fn go_on<T>(
+        &mut self,
+        target: &mut LocalReplica,
+        around: &Surroundings<'_>,
+        what: impl FnOnce(&mut Work<'_>, &mut Walk) -> T,
+    ) -> Option<T> {
+        let jobs = self.jobs.clone()?;
         let kept = std::mem::take(&mut self.kept);
-        let steps_before = kept.steps_before;
-        let finished = self.finished.clone();
         let sources = Arc::clone(&self.sources);
         let mut work = Work {
             target,
@@ -179,9 +218,8 @@ impl Ongoing {
             around,
             progress: &mut self.progress,
             jobs,
-            finished,
-            // Between two whiles of work the index may be written at any time.
-            committer: Committer::Here,
+            finished: self.finished.clone(),
+            committer: std::mem::replace(&mut self.committer, Committer::Here),
             building: kept.building,
             taken: kept.taken,
             secured: kept.secured,
@@ -194,11 +232,11 @@ impl Ongoing {
         };
         let mut walk = Walk {
             position: std::mem::take(&mut self.position),
-            steps_before,
+            steps_before: kept.steps_before,
         };
-        let arrived = std::mem::take(&mut self.arrived);
-        let left = work.turn(&mut walk, arrived, until);
+        let came_of_it = what(&mut work, &mut walk);
         self.position = walk.position;
+        self.committer = work.committer;
         self.kept = Kept {
             building: work.building,
             taken: work.taken,
@@ -211,12 +249,13 @@ impl Ongoing {
             steps_before: walk.steps_before,
             done: work.done,
         };
-        left
+        Some(came_of_it)
     }
 
     /// Ends the threads. What they were building is taken up where it stopped by the next start.
     pub(in crate::engine) fn end(&mut self) {
         self.jobs = None;
+        self.committer = Committer::Here;
         self.sources.set(Vec::new());
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
@@ -253,23 +292,36 @@ impl Work<'_> {
         {
             self.all_built(built)?;
         }
+        self.take_committed()?;
         while walk.position != Position::Rest {
-            // A page must not have to wait for room.
-            if self.building + PAGE_ROWS > JOBS_AHEAD_MAX {
-                self.flush()?;
-                return Ok(Left::Building);
+            if self.has_no_room() {
+                return self.leave_to_others();
             }
             if Instant::now() >= until {
                 self.flush_made()?;
+                self.hand_over_gathered()?;
                 return Ok(Left::More);
             }
             self.step(walk)?;
         }
-        self.flush()?;
-        if self.building > 0 {
-            return Ok(Left::Building);
+        if self.building > 0 || self.has_changes_ahead() {
+            return self.leave_to_others();
         }
+        self.flush()?;
         self.conclude(walk)
+    }
+
+    /// Whether one page more might have to wait: for those who build, or for a group to be committed.
+    fn has_no_room(&self) -> bool {
+        let ahead = self.building + PAGE_ROWS;
+        ahead > JOBS_AHEAD_MAX || ahead + self.batch.len() > CHANGES_MAX
+    }
+
+    /// There is nothing to do until a file is built or a group committed.
+    fn leave_to_others(&mut self) -> Result<Left, SyncError> {
+        self.flush_made()?;
+        self.hand_over_gathered()?;
+        Ok(Left::Building)
     }
 
     /// Goes one page further.
