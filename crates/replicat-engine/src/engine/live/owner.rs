@@ -259,8 +259,8 @@ impl Owner {
         let Some(open) = self.open.as_ref().filter(|_| self.is_active()) else {
             return TICK;
         };
-        let settles = open.unsettled && !self.is_amid();
-        if open.left == Left::More || settles || open.hints.is_due(Instant::now()) {
+        let calls = open.left == Left::More || open.unsettled;
+        if calls && !self.is_amid() || open.hints.is_due(Instant::now()) {
             return Duration::ZERO;
         }
         let now = Instant::now();
