@@ -85,6 +85,12 @@ pub struct Session {
     members_told: BTreeMap<ReplicaId, Member>,
     /// The sums are to be compared once more, on a live session.
     wants_sum: bool,
+    /// News waits until the sums are compared: the other may have it from elsewhere.
+    asks_first: bool,
+    /// Entries went out since this side last said what it knows.
+    is_telling: bool,
+    /// The other's sum is not answered yet.
+    holds_answer: bool,
     sent_digest: Option<(Digest, VersionVector)>,
     their_digest: Option<(Digest, VersionVector)>,
     repair: Option<Repair>,
@@ -142,6 +148,9 @@ impl Session {
             told: VersionVector::new(),
             members_told: BTreeMap::new(),
             wants_sum: false,
+            asks_first: false,
+            is_telling: false,
+            holds_answer: false,
             sent_digest: None,
             their_digest: None,
             repair: None,
@@ -195,6 +204,34 @@ impl Session {
         }
     }
 
+    /// Has the sums compared, on a live session, before news is told: the other's sum says what it knows by then, and that
+    /// is not told again. For much that was learned from others, which they may be telling it as well. To be taken back by
+    /// [`Self::tell_anyway`] if no answer comes.
+    pub fn ask_first(&mut self) {
+        if self.is_live() && !self.is_telling && self.repair.is_none() && self.sent_digest.is_none()
+        {
+            self.asks_first = true;
+            self.compare_again();
+        }
+    }
+
+    /// Whether news waits for the other's sum.
+    #[must_use]
+    pub fn asks_first(&self) -> bool {
+        self.asks_first
+    }
+
+    /// News waits no longer for the other's sum.
+    pub fn tell_anyway(&mut self) {
+        self.asks_first = false;
+    }
+
+    /// Says whether the other's sum is left without an answer for now: while others tell this replica something, it will soon
+    /// know more. On a live session only.
+    pub fn hold_answer(&mut self, holds: bool) {
+        self.holds_answer = holds;
+    }
+
     /// The next message to send; `None` if there is nothing to say now. What it says must be durable before it leaves.
     ///
     /// # Errors
@@ -215,7 +252,7 @@ impl Session {
         let compares = match self.stage {
             Stage::Sending | Stage::Comparing => false,
             Stage::Sent => peer.is_whole,
-            Stage::Live => self.wants_sum || self.their_digest.is_some() && self.repair.is_none(),
+            Stage::Live => self.wants_sum || self.is_asked() && !self.holds_answer,
         };
         if compares && self.sent_digest.is_none() {
             return Ok(Some(self.compare(replica)?));
@@ -223,17 +260,24 @@ impl Session {
         self.poll_repair(replica)
     }
 
+    /// The other's sum is there, and waits for an answer.
+    fn is_asked(&self) -> bool {
+        self.their_digest.is_some() && self.repair.is_none()
+    }
+
     /// What the other does not know yet.
     fn poll_entries<S: Store>(
         &mut self,
         replica: &mut Replica<S>,
     ) -> Result<Option<Message>, SessionError> {
-        let due = self.stage == Stage::Sending || self.is_live() && self.has_news;
+        let has_news = self.has_news && !self.asks_first;
+        let due = self.stage == Stage::Sending || self.is_live() && has_news;
         let Some(peer) = self.peer.as_mut().filter(|_| due) else {
             return Ok(None);
         };
         let entries = next_entries(replica, peer)?;
         if !entries.is_empty() {
+            self.is_telling = true;
             return Ok(Some(Message::Entries(entries)));
         }
         let to = peer.replica;
@@ -252,6 +296,7 @@ impl Session {
             self.stage = Stage::Sent;
         }
         replica.publish()?;
+        self.is_telling = false;
         self.told = replica.knowledge().clone();
         Ok(Some(Message::Sent {
             knowledge: self.told.clone(),
@@ -304,6 +349,8 @@ impl Session {
                 peer.is_whole = true;
             }
             Message::Sum { digest, knowledge } => {
+                replica.hear_of(&knowledge)?;
+                peer.covered.union(&knowledge);
                 self.outcome = None;
                 self.their_digest = Some((digest, knowledge));
                 self.judge(replica)?;
@@ -371,6 +418,7 @@ impl Session {
         };
         // Both sides go by the same two sums, so that neither waits for the other. Only then does it count whether this
         // side has moved on since.
+        self.asks_first = false;
         let repaired = self.repair.take().is_some();
         if ours.1 == theirs.1 && ours.0 != theirs.0 && !repaired {
             self.begin_repair(replica);

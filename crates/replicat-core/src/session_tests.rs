@@ -160,6 +160,75 @@ fn crossing_sums_on_a_live_session_are_one_comparison() {
     assert_eq!(other.1.outcome(), Some(Outcome::Equal));
 }
 
+/// How many entries are told from here on, both ways.
+fn entries_told(one: &mut Peered, other: &mut Peered) -> usize {
+    let mut count = 0;
+    loop {
+        let mut passed = 0;
+        for _ in 0..2 {
+            while let Some(message) = one.1.poll(&mut one.0).unwrap() {
+                if let Message::Entries(entries) = &message {
+                    count += entries.len();
+                }
+                other.1.receive(&mut other.0, message).unwrap();
+                passed += 1;
+            }
+            std::mem::swap(one, other);
+        }
+        if passed == 0 {
+            return count;
+        }
+    }
+}
+
+/// Three replicas that are all connected: what one makes would be passed on by each of the others to the other.
+#[test]
+fn who_asks_first_does_not_tell_what_the_other_heard_from_a_third() {
+    let (mut one, mut other) = peers();
+    let mut third = replica(3);
+    for (number, name) in (1..).zip(["a", "b", "c"]) {
+        write(&mut third, name, number);
+    }
+    let session = Session::open(&third).unwrap();
+    let mut third = (third, session);
+    for peered in [&mut one, &mut other] {
+        third.1 = Session::open(&third.0).unwrap();
+        let mut session = Session::open(&peered.0).unwrap();
+        std::mem::swap(&mut peered.1, &mut session);
+        talk(&mut third, peered);
+        peered.1 = session;
+    }
+    one.1.ask_first();
+    one.1.announce();
+    other.1.announce();
+    // The other is still amid hearing of it: nothing is told meanwhile.
+    other.1.hold_answer(true);
+    let sum = one.1.poll(&mut one.0).unwrap();
+    assert!(matches!(sum, Some(Message::Sum { .. })));
+    other.1.receive(&mut other.0, sum.unwrap()).unwrap();
+    assert!(one.1.poll(&mut one.0).unwrap().is_none() && one.1.asks_first());
+    other.1.hold_answer(false);
+    other.1.ask_first();
+    assert_eq!(entries_told(&mut one, &mut other), 0);
+    assert_eq!(one.1.peer_knowledge(), Some(one.0.knowledge()));
+    assert_eq!(other.1.peer_knowledge(), Some(other.0.knowledge()));
+}
+
+#[test]
+fn who_gets_no_answer_tells_anyway() {
+    let (mut one, mut other) = peers();
+    write(&mut one.0, "a", 1);
+    one.1.ask_first();
+    one.1.announce();
+    other.1.hold_answer(true);
+    assert_eq!(entries_told(&mut one, &mut other), 0);
+    one.1.tell_anyway();
+    assert_eq!(entries_told(&mut one, &mut other), 1);
+    other.1.hold_answer(false);
+    talk(&mut one, &mut other);
+    assert!(has(&other, "a") && one.1.outcome().is_some());
+}
+
 #[test]
 fn a_live_session_ends_when_the_other_knows_what_was_never_told() {
     let (mut one, _) = peers();

@@ -89,8 +89,8 @@ pub(super) struct Open {
     pub(super) stepped: bool,
     /// Messages with entries that were merged since they were last written.
     pub(super) merged: usize,
-    /// Entries were merged since a peer last said that it had told all.
-    pub(super) unheeded: bool,
+    /// Messages with entries that were merged since a peer last said that it had told all.
+    pub(super) unheeded: usize,
     pub(super) purge_at: Instant,
     pub(super) note_at: Instant,
     /// What was known when it was last noted that the directory holds all of it.
@@ -417,7 +417,7 @@ fn open(
         unsettled: true,
         stepped: false,
         merged: 0,
-        unheeded: false,
+        unheeded: 0,
         purge_at: Instant::now(),
         note_at: Instant::now(),
         noted: None,

@@ -28,6 +28,11 @@ const MERGED_MAX: usize = 8;
 const GOSSIP_INTERVAL: Duration = Duration::from_secs(10);
 /// After how long sums are compared again that proved nothing, though nothing changed here.
 const COMPARE_INTERVAL: Duration = Duration::from_secs(5);
+/// How many messages with entries a peer may tell something in that is passed on at once. Of more than that, others are
+/// asked first what they know of it by now: they may have heard it at the same time.
+const PASSED_ON_MAX: usize = 2;
+/// How long their answer is waited for.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(2);
 /// How many messages go to one peer before the others, and the directory, have their turn.
 const MESSAGES_AT_ONCE_MAX: usize = 64;
 
@@ -48,6 +53,8 @@ pub(super) struct Peer {
     proved: Option<(VersionVector, Digest)>,
     /// When the sums were asked for since the last change.
     compared_at: Option<Instant>,
+    /// Until when news waits for what it knows by then.
+    asked_until: Option<Instant>,
     carried: Carried,
 }
 
@@ -98,6 +105,21 @@ impl Peer {
     fn announce(&mut self) {
         self.session.announce();
         self.compared_at = None;
+    }
+
+    /// Has the peer say what it knows before it is told what it may have heard from others.
+    fn ask_first(&mut self, until: Instant) {
+        self.session.ask_first();
+        self.asked_until = Some(until);
+    }
+
+    /// Tells the session what it cannot know: how late it is, and whether others are amid telling something.
+    fn keep_time(&mut self, now: Instant, is_amid: bool) {
+        self.session.hold_answer(is_amid);
+        if self.asked_until.is_some_and(|until| until <= now) {
+            self.asked_until = None;
+            self.session.tell_anyway();
+        }
     }
 
     /// Notes what the peer says of its own progress.
@@ -221,6 +243,7 @@ impl Owner {
                     applied: VersionVector::new(),
                     proved: None,
                     compared_at: None,
+                    asked_until: None,
                     carried: Carried::default(),
                 };
                 self.peers.insert(number, peer);
@@ -285,6 +308,9 @@ impl Owner {
             return self.fail_session(number, error);
         }
         let learnt = before != *open.local.replica.knowledge();
+        if kind == Kind::Sent && learnt {
+            self.ask_others_first(number);
+        }
         if let Err(error) = self.heard(kind, learnt) {
             self.halt(error.to_string());
         }
@@ -309,8 +335,8 @@ impl Owner {
             }
             Kind::Sent => {
                 let open = self.open.as_mut();
-                let unheeded = open.is_some_and(|open| std::mem::take(&mut open.unheeded));
-                if learnt || unheeded {
+                let unheeded = open.map_or(0, |open| std::mem::take(&mut open.unheeded));
+                if learnt || unheeded > 0 {
                     self.look_into();
                 }
                 self.announce_all();
@@ -322,6 +348,18 @@ impl Owner {
             Kind::Other => {}
         }
         Ok(())
+    }
+
+    /// Others may have heard at the same time what `teller` has told.
+    fn ask_others_first(&mut self, teller: PeerNumber) {
+        let told = self.open.as_ref().map_or(0, |open| open.unheeded);
+        if told <= PASSED_ON_MAX {
+            return;
+        }
+        let until = Instant::now() + ANSWER_PATIENCE;
+        let others = self.peers.iter_mut();
+        let others = others.filter(|(number, _)| **number != teller);
+        others.for_each(|(_, peer)| peer.ask_first(until));
     }
 
     /// What is pending is to be gone through.
@@ -349,7 +387,7 @@ impl Owner {
     fn note_merged(&mut self) {
         let Some(open) = &mut self.open else { return };
         open.merged += 1;
-        open.unheeded = true;
+        open.unheeded += 1;
         if open.merged >= MERGED_MAX {
             open.merged = 0;
             let done = open.local.replica.store_mut().commit(Durability::None);
@@ -368,6 +406,10 @@ impl Owner {
     /// Tells the peers what they do not know yet.
     pub(super) fn talk(&mut self) -> Result<(), SyncError> {
         self.compare_sums();
+        let (now, is_amid) = (Instant::now(), self.is_amid());
+        for peer in self.peers.values_mut() {
+            peer.keep_time(now, is_amid);
+        }
         let numbers: Vec<PeerNumber> = self.peers.keys().copied().collect();
         for number in numbers {
             if let Err(error) = self.talk_to(number)? {
