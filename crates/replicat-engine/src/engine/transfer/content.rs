@@ -27,22 +27,43 @@ pub(crate) trait Source: Send + Sync {
     fn manifest(&self, content: ContentHash) -> Option<Bytes>;
 }
 
+/// How long an answer takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Distance {
+    /// None: all are in this process.
+    Near,
+    /// A round trip, or more.
+    #[default]
+    Far,
+}
+
 /// The replicas that may hold what a target wants, in the order in which they are asked.
 #[derive(Default)]
-pub(crate) struct Sources(RwLock<Vec<Arc<dyn Source>>>);
+pub(crate) struct Sources {
+    sources: RwLock<Vec<Arc<dyn Source>>>,
+    distance: Distance,
+}
 
 impl Sources {
-    pub(crate) fn of(sources: Vec<Arc<dyn Source>>) -> Self {
-        Self(RwLock::new(sources))
+    /// Replicas in this process.
+    pub(crate) fn near(sources: Vec<Arc<dyn Source>>) -> Self {
+        Self {
+            sources: RwLock::new(sources),
+            distance: Distance::Near,
+        }
+    }
+
+    pub(crate) fn distance(&self) -> Distance {
+        self.distance
     }
 
     /// Replaces them all.
     pub(crate) fn set(&self, sources: Vec<Arc<dyn Source>>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = sources;
+        *self.sources.write().unwrap_or_else(PoisonError::into_inner) = sources;
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<dyn Source>> {
-        self.0
+        self.sources
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()

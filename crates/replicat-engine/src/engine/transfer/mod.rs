@@ -85,7 +85,7 @@ pub(super) fn transfer(
     // The last is the target itself, for what its trash holds.
     let held = (others.iter().copied()).chain([&*target]).map(Held::of);
     let sources = held.map(|held| Arc::new(Neighbour(Arc::new(held))) as Arc<dyn Source>);
-    let sources = Arc::new(Sources::of(sources.collect()));
+    let sources = Arc::new(Sources::near(sources.collect()));
     let (jobs, to_build) = unbounded::<Job>();
     let (built, finished) = unbounded::<Vec<Built>>();
     let builders = builders(target, &sources, around)?;
@@ -365,9 +365,13 @@ impl<'run> Work<'run> {
         let Built {
             step,
             staged,
+            manifest,
             fetched,
             reused,
         } = built;
+        if let (Some(manifest), Task::WriteFile { content, .. }) = (manifest, &step.task) {
+            self.target.set_manifest(*content, &manifest)?;
+        }
         self.done.fetched += fetched;
         self.done.reused += reused;
         match staged {

@@ -10,13 +10,14 @@ use replicat_core::record::Fingerprint;
 use replicat_core::store::Store;
 use replicat_fs::apply::Action;
 
+use super::content::Distance;
 use super::staging::{Job, Recipe};
 use super::{PIECE_BYTES_MAX, Work};
 use crate::error::SyncError;
 use crate::report::SkipReason;
 
 /// Contents up to this length come in one piece, without a list of chunks: whatever is one chunk for sure.
-const ONE_PIECE_BYTES_MAX: u64 = 64 << 10;
+pub(super) const ONE_PIECE_BYTES_MAX: u64 = 64 << 10;
 
 /// How many names of a file are looked at again when it gets one more.
 const LINKS_MAX: usize = 1024;
@@ -131,10 +132,12 @@ impl Work<'_> {
         size: u64,
         source: Option<Source>,
     ) -> Result<Option<Recipe>, SyncError> {
-        let manifest = if size > ONE_PIECE_BYTES_MAX {
-            self.manifest(content)?
-        } else {
-            None
+        let manifest = match size > ONE_PIECE_BYTES_MAX {
+            true if self.comes_whole(step, size, source.as_ref()) => {
+                return Ok(Some(Recipe::Fetch));
+            }
+            true => self.manifest(content)?,
+            false => None,
         };
         let Some(manifest) = manifest else {
             if size > PIECE_BYTES_MAX {
@@ -163,6 +166,13 @@ impl Work<'_> {
             pieces,
             bases,
         }))
+    }
+
+    /// Whether a file is to be fetched whole, without a list of its chunks: nothing at hand could share any, and to ask for
+    /// the list would take as long as to ask for the file.
+    fn comes_whole(&self, step: &Step, size: u64, source: Option<&Source>) -> bool {
+        let is_alone = source.is_none() && step.before.is_none();
+        is_alone && size <= PIECE_BYTES_MAX && self.sources.distance() == Distance::Far
     }
 
     /// The files of this root that may share chunks with what is wanted: one that is equal, and the old version.

@@ -19,6 +19,7 @@ use replicat_fs::root::Root;
 use replicat_fs::stage::{Staged, StagedFile, Staging};
 
 use super::content::{PIECE_BYTES_MAX, Reply, Sources, want};
+use super::recipe::ONE_PIECE_BYTES_MAX;
 use crate::options::Cancellation;
 
 /// How many small files are asked for with one request, and how long they are together at the most, in bytes.
@@ -63,9 +64,29 @@ pub(super) struct Job {
 pub(in crate::engine) struct Built {
     pub(super) step: Box<Step>,
     pub(super) staged: Result<Staged, BuildError>,
+    /// The chunks of a file that came whole, if it has several.
+    pub(super) manifest: Option<Manifest>,
     /// Bytes that came from peers, and bytes that were at hand.
     pub(super) fetched: u64,
     pub(super) reused: u64,
+}
+
+/// A content that came whole.
+struct Whole {
+    bytes: Bytes,
+    /// Its chunks, if it has several.
+    manifest: Option<Manifest>,
+}
+
+impl Whole {
+    /// The bytes, if they are what they should be.
+    fn of(bytes: Bytes, content: ContentHash) -> Option<Self> {
+        let found = Content::of_bytes(&bytes);
+        (found.hash == content).then_some(Self {
+            bytes,
+            manifest: found.manifest,
+        })
+    }
 }
 
 /// Why a file was not built.
@@ -112,7 +133,7 @@ impl Builder {
             };
             let fetched = self.fetch_group(&group);
             let finished = group.into_iter().zip(fetched);
-            let finished = finished.map(|(job, bytes)| self.finish(job, bytes));
+            let finished = finished.map(|(job, whole)| self.finish(job, whole));
             // Together, so that who plans is not woken for each.
             if built.send(finished.collect()).is_err() {
                 return;
@@ -120,17 +141,17 @@ impl Builder {
         }
     }
 
-    /// A job, and others that wait, as far as they go with one request; the last may be of another kind.
+    /// A job, and others that wait, as far as they go together; the last may be of another kind.
     fn gather(&self, first: Job, jobs: &Receiver<Job>) -> Vec<Job> {
         let fair = (jobs.len() / self.share).clamp(1, GROUP_FILES_MAX);
         let mut bytes = first.size;
         let mut group = vec![first];
         while group.len() < fair && bytes < GROUP_BYTES_MAX {
             let Ok(job) = jobs.try_recv() else { break };
-            let is_small = matches!(job.recipe, Recipe::Fetch);
-            bytes += if is_small { job.size } else { 0 };
+            let comes_whole = matches!(job.recipe, Recipe::Fetch);
+            bytes += if comes_whole { job.size } else { 0 };
             group.push(job);
-            if !is_small {
+            if !comes_whole {
                 break;
             }
         }
@@ -138,8 +159,8 @@ impl Builder {
     }
 
     /// The contents of the jobs that are to be fetched whole, as far as anybody has them.
-    fn fetch_group(&self, group: &[Job]) -> Vec<Option<Bytes>> {
-        let mut found: Vec<Option<Bytes>> = vec![None; group.len()];
+    fn fetch_group(&self, group: &[Job]) -> Vec<Option<Whole>> {
+        let mut found: Vec<Option<Whole>> = group.iter().map(|_| None).collect();
         let mut open: Vec<usize> = (0..group.len())
             .filter(|at| matches!(group[*at].recipe, Recipe::Fetch))
             .collect();
@@ -147,18 +168,30 @@ impl Builder {
             if open.is_empty() || self.cancellation.is_cancelled() {
                 break;
             }
-            let wants = open.iter().map(|at| whole(&group[*at])).collect();
-            for (at, bytes) in open.iter().zip(source.request(wants)) {
-                let is_it = |bytes: &Bytes| Content::of_bytes(bytes).hash == group[*at].content;
-                found[*at] = bytes.filter(is_it);
+            // Long ones go another way than short ones, which are not to wait for them.
+            let is_long = |at: &usize| group[*at].size > ONE_PIECE_BYTES_MAX;
+            let (long, short): (Vec<usize>, Vec<usize>) = open.iter().partition(|at| is_long(at));
+            let requests = [short, long].map(|asked| {
+                let wants: Vec<Want> = asked.iter().map(|at| whole(&group[*at])).collect();
+                let is_one = !wants.is_empty();
+                (asked, is_one.then(|| source.request(wants)))
+            });
+            for (asked, reply) in requests {
+                for (at, bytes) in asked.iter().zip(reply.into_iter().flatten()) {
+                    found[*at] = bytes.and_then(|bytes| Whole::of(bytes, group[*at].content));
+                }
             }
             open.retain(|at| found[*at].is_none());
         }
         found
     }
 
-    fn finish(&self, job: Job, fetched: Option<Bytes>) -> Built {
+    fn finish(&self, job: Job, whole: Option<Whole>) -> Built {
         let mut counts = Counts::default();
+        let (fetched, manifest) = match whole {
+            Some(Whole { bytes, manifest }) => (Some(bytes), manifest),
+            None => (None, None),
+        };
         let staged = if self.cancellation.is_cancelled() {
             Err(BuildError::Cancelled)
         } else {
@@ -168,6 +201,7 @@ impl Builder {
         Built {
             step: job.step,
             staged,
+            manifest,
             fetched,
             reused,
         }
