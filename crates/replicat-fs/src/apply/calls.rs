@@ -288,6 +288,16 @@ impl Calls {
         retry_on_intr(|| rustix::fs::fsync(file))
     }
 
+    /// Linux begins to write what is dirty among bytes that are declared of no more use; it drops only what is clean.
+    pub(crate) fn flush_ahead(
+        &self,
+        file: BorrowedFd<'_>,
+        bytes: std::ops::Range<u64>,
+    ) -> Result<(), Errno> {
+        let length = std::num::NonZeroU64::new(bytes.end.saturating_sub(bytes.start));
+        rustix::fs::fadvise(file, bytes.start, length, rustix::fs::Advice::DontNeed)
+    }
+
     pub(crate) fn sync_filesystem(&self, file: BorrowedFd<'_>) -> Result<(), Errno> {
         self.permit(Call::Sync)?;
         retry_on_intr(|| rustix::fs::syncfs(file))

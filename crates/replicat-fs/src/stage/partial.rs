@@ -148,6 +148,12 @@ impl StagedFile {
         Ok(())
     }
 
+    /// Asks the system to begin writing these bytes to the disk, and does not wait. Nothing is durable by it.
+    pub fn flush_ahead(&self, bytes: Range<u64>) {
+        // At worst they are written later.
+        let _ = (self.area.calls).flush_ahead(self.file.as_fd(), bytes);
+    }
+
     /// A hole has to be made even in a fresh file: something else may have been written there before.
     fn write_zeros(&self, offset: u64, zeros: &[u8]) -> Result<(), Errno> {
         let calls = &self.area.calls;

@@ -27,6 +27,9 @@ const GROUP_FILES_MAX: usize = 256;
 const GROUP_BYTES_MAX: u64 = 1 << 20;
 /// How many pieces of a long file are asked for ahead.
 const PIECES_AHEAD_MAX: usize = 8;
+/// After how many bytes of a long file the system is asked to begin writing them to the disk: what is left for when the
+/// file has to be durable takes longer the more it is.
+const FLUSH_AHEAD_BYTES: u64 = 8 << 20;
 
 /// How a file is to be built.
 #[derive(Debug)]
@@ -376,6 +379,7 @@ impl Assembly<'_> {
         let mut ahead: VecDeque<(Run, Option<Reply>)> = VecDeque::new();
         let mut rest = piece.chunks.clone();
         let mut offset = piece.offset;
+        let mut unflushed = offset..offset;
         loop {
             while ahead.len() < PIECES_AHEAD_MAX && !rest.is_empty() {
                 let run = self.run(&mut rest, &mut offset);
@@ -398,6 +402,11 @@ impl Assembly<'_> {
                 .ok_or(BuildError::Missing)?;
             self.file.write_at(run.offset, &bytes)?;
             counts.fetched += run.length;
+            unflushed.end = run.offset + run.length;
+            if unflushed.end - unflushed.start >= FLUSH_AHEAD_BYTES {
+                self.file.flush_ahead(unflushed.clone());
+                unflushed.start = unflushed.end;
+            }
         }
     }
 
