@@ -130,10 +130,14 @@ impl Owner {
         self.tell_changes(&done.copies)
     }
 
-    /// Says where contents are to be had: from what came with the messages, from the peers, and from the own trash.
+    /// Says where contents are to be had: from what came with the messages, from the peers, and from the own trash. Peers that
+    /// hold all that is known here come first: the others may be waiting for the same contents.
     pub(super) fn set_sources(&mut self) {
         let Some(open) = &mut self.open else { return };
+        let knowledge = open.local.replica.knowledge();
         let peers = self.peers.values().filter(|peer| peer.is_open());
+        let (first, later): (Vec<_>, Vec<_>) = peers.partition(|peer| peer.has_brought(knowledge));
+        let peers = first.into_iter().chain(later);
         let peers = peers.map(|peer| Arc::new(Remote(peer.connection())) as Arc<dyn Source>);
         let own = self.shared.held.read();
         let own = own.unwrap_or_else(PoisonError::into_inner).clone();

@@ -90,11 +90,15 @@ impl Peer {
         }
     }
 
+    /// Whether the peer has said that it has brought to its directory all that is known here.
+    pub(super) fn has_brought(&self, knowledge: &VersionVector) -> bool {
+        self.applied.contains_all(knowledge)
+    }
+
     /// Whether the peer is known to hold in its directory what is known here.
     pub(super) fn is_in_sync(&self, knowledge: &VersionVector, digest: Digest) -> bool {
         let is_proved = self.trust == Trust::Deaf || self.has_proved(knowledge, digest);
-        let is_brought = self.applied.contains_all(knowledge);
-        self.is_live() && self.knows(knowledge) && is_proved && is_brought
+        self.is_live() && self.knows(knowledge) && is_proved && self.has_brought(knowledge)
     }
 
     fn has_proved(&self, knowledge: &VersionVector, digest: Digest) -> bool {
@@ -325,8 +329,12 @@ impl Owner {
                 self.announce_all();
             }
             Kind::Entries => self.note_merged(),
-            Kind::Strangers => self.announce_all(),
+            Kind::Strangers => {
+                self.set_sources();
+                self.announce_all();
+            }
             Kind::Members => {
+                self.set_sources();
                 // That third ones have come further is no hurry; it goes along with what is said next.
                 let soon = Instant::now() + GOSSIP_INTERVAL;
                 if let Some(open) = &mut self.open {
