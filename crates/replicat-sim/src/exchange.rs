@@ -25,6 +25,8 @@ pub(crate) struct Link {
     arriving: [VecDeque<Message>; 2],
     /// What each side knew, and its sum, when equal sums proved to it that both hold the same.
     proved: [Option<(VersionVector, Digest)>; 2],
+    /// A side leaves the other's sum without an answer for now.
+    holds_answer: [bool; 2],
 }
 
 impl Link {
@@ -85,6 +87,9 @@ impl World {
         if compares {
             link.sessions[self.random.usize(0..2)].compare_again();
         }
+        if link.is_live() && self.random.u8(0..4) == 0 {
+            self.ask_first(&mut link);
+        }
         let limit = if limit == 0 {
             MESSAGES_MAX
         } else {
@@ -128,6 +133,7 @@ impl World {
             sessions,
             arriving: [VecDeque::new(), VecDeque::new()],
             proved: [None, None],
+            holds_answer: [false; 2],
         })
     }
 
@@ -142,6 +148,7 @@ impl World {
             [true, true] => usize::from(self.random.bool()),
             [true, false] => 0,
             [false, true] => 1,
+            [false, false] if silent && self.lose_patience(link) => return Ok(Progress::Moved),
             [false, false] if silent && link.outcomes().is_some() => return Ok(Progress::Silent),
             [false, false] if silent => {
                 return Err(Failure::violation("a session is stuck".to_owned()));
@@ -152,6 +159,29 @@ impl World {
             Some(message) => self.arrive(link, side, message),
             None => Ok(Progress::Moved),
         }
+    }
+
+    /// One side asks for the other's sum before it tells its news, and the other may be busy with hearing from others.
+    fn ask_first(&mut self, link: &mut Link) {
+        let side = self.random.usize(0..2);
+        link.sessions[side].ask_first();
+        link.holds_answer[1 - side] = self.random.bool();
+        link.sessions[1 - side].hold_answer(link.holds_answer[1 - side]);
+    }
+
+    /// Who waits for an answer gets it, or waits no longer; returns whether anybody did.
+    fn lose_patience(&mut self, link: &mut Link) -> bool {
+        for side in 0..2 {
+            if link.sessions[side].asks_first() && self.random.bool() {
+                link.sessions[side].tell_anyway();
+                return true;
+            }
+            if std::mem::take(&mut link.holds_answer[side]) {
+                link.sessions[side].hold_answer(false);
+                return true;
+            }
+        }
+        false
     }
 
     fn send(&mut self, link: &mut Link, side: usize) -> Result<bool, Failure> {
