@@ -248,7 +248,7 @@ impl World {
     }
 
     /// What a replica knows, and its sum.
-    fn state_of(&self, replica: usize) -> Result<(VersionVector, Digest), Failure> {
+    pub(crate) fn state_of(&self, replica: usize) -> Result<(VersionVector, Digest), Failure> {
         let replica = self.nodes[replica].replica();
         Ok((replica.knowledge().clone(), replica.store().digest()?))
     }

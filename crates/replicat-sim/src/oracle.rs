@@ -39,8 +39,9 @@ struct Fate {
     deleted_by: u8,
     /// Something happened to it that excuses its being there after a deletion.
     may_return: bool,
-    /// A user moved it, and the state of before came back, files and all: others may have been told half of the move.
-    is_half_moved: bool,
+    /// The replica where a user moved it, or wrote it later, went back to an earlier state, files and all: it may be
+    /// taken for replaced, and be in the trash.
+    may_be_in_trash: bool,
 }
 
 /// What users did.
@@ -52,6 +53,8 @@ pub struct Oracle {
     untold: Vec<(u8, Content)>,
     /// What was last replaced or deleted, by replica and path.
     last_lost: BTreeMap<(u8, RelPath), Content>,
+    /// Replicas that went back to an earlier state, files and all.
+    went_back: BTreeSet<u8>,
 }
 
 impl Oracle {
@@ -62,6 +65,7 @@ impl Oracle {
         let fate = self.fates.entry(content).or_default();
         fate.written_at.push(path.clone());
         fate.written_by.insert(replica);
+        fate.may_be_in_trash |= self.went_back.contains(&replica);
         // Who alone took it away and writes it there again wants to keep it.
         if returns && fate.lost_by.iter().eq(&[replica]) && !fate.is_contested {
             fate.may_vanish = false;
@@ -198,6 +202,12 @@ impl Oracle {
         }
     }
 
+    /// A replica went back to an earlier state, files and all. What its user does until it meets somebody who knows of its
+    /// later days may be taken for what they knew.
+    pub fn all_went_back(&mut self, replica: u8) {
+        self.went_back.insert(replica);
+    }
+
     /// A disk went back to an earlier state: what it lost may be lost unless it is elsewhere, what came back may stay.
     pub fn went_back(&mut self, before: &Disk, after: &Disk, others: &[&Disk]) {
         let tree = before.tree();
@@ -212,7 +222,7 @@ impl Oracle {
             if put_back || !others.iter().any(|other| other.holds(content)) {
                 (fate.may_vanish, fate.is_contested) = (true, true);
             }
-            fate.is_half_moved |= !others.is_empty();
+            fate.may_be_in_trash |= !others.is_empty();
         }
         for node in after.tree().nodes.values() {
             if let Some(content) = node.kind.content() {
@@ -240,14 +250,14 @@ impl Oracle {
                 .any(|(_, _, touch)| *touch == Touch::Described)
     }
 
-    /// The first content that must exist and does not exist on `disk`, the same as those of all others. What was half moved may
-    /// be in the trash of any of `all`.
+    /// The first content that must exist and does not exist on `disk`, the same as those of all others. Where that is excused it
+    /// is in the trash of any of `all`.
     #[must_use]
     pub fn lost(&self, disk: &Disk, all: &[&Disk]) -> Option<Content> {
         let is_kept = |content: Content| {
-            let is_half_moved = (self.fates.get(&content)).is_some_and(|fate| fate.is_half_moved);
+            let is_excused = (self.fates.get(&content)).is_some_and(|fate| fate.may_be_in_trash);
             let in_trash = |disk: &&Disk| disk.tree().trash.contains(&content);
-            disk.holds(content) || is_half_moved && all.iter().any(in_trash)
+            disk.holds(content) || is_excused && all.iter().any(in_trash)
         };
         let contents = self.fates.keys().copied();
         let mut must = contents.filter(|content| !self.may_vanish(*content));

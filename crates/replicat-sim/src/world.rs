@@ -348,6 +348,7 @@ impl World {
             let others = disks_but(&self.nodes, replica);
             self.oracle
                 .went_back(&before, &self.nodes[replica].disk, &others);
+            self.oracle.all_went_back(replica as u8);
         }
         self.forget_deletions(replica);
         self.nodes[replica].replace_store(backup.store)?;

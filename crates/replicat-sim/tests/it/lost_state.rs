@@ -435,3 +435,25 @@ fn a_file_that_was_moved_before_its_state_went_back_is_in_the_trash() {
         ],
     );
 }
+
+/// All of a replica went back to before, and its clock with it. What the user then wrote got an earlier counter than what was lost,
+/// and others, who knew of that, took it for replaced.
+#[test]
+fn what_is_written_after_all_went_back_is_in_the_trash() {
+    check(
+        3,
+        1911079819,
+        &[
+            User(0, Write(1, 1)),
+            Round,
+            Clock(1, -7314),
+            Scan(1),
+            Backup(1),
+            User(1, Rename(1, 2)),
+            Scan(1),
+            Exchange(1, 2, 0),
+            RestoreAll(1),
+            User(1, Write(1, 2)),
+        ],
+    );
+}
