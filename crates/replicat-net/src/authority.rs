@@ -83,6 +83,18 @@ impl Authority {
         self.0.certificate.clone()
     }
 
+    /// What tells a node of this cluster from a stranger.
+    ///
+    /// # Errors
+    /// If the cryptographic library gives a key of another length.
+    pub fn pin(&self) -> Result<AuthorityPin, AuthorityError> {
+        let raw = self.0.key.public_key_raw().try_into();
+        Ok(AuthorityPin {
+            cluster: self.0.cluster,
+            public_key: raw.map_err(|_| AuthorityError::Derivation)?,
+        })
+    }
+
     /// A certificate for the holder of a key, given as a DER SubjectPublicKeyInfo: it is valid from
     /// a day before `now` until `lifetime` after it.
     ///
@@ -126,6 +138,15 @@ impl fmt::Debug for Authority {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Authority({})", self.0.cluster)
     }
+}
+
+/// All that somebody needs to know of an authority to tell who was certified by it. It is public.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuthorityPin {
+    /// The id of the cluster.
+    pub cluster: ClusterId,
+    /// The authority's Ed25519 public key.
+    pub public_key: [u8; 32],
 }
 
 fn key_from_seed(seed: &[u8; 32]) -> Result<KeyPair, AuthorityError> {

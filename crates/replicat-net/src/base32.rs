@@ -5,7 +5,8 @@ use zeroize::Zeroizing;
 const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
 /// The text form of `bytes`.
-pub(crate) fn encode(bytes: &[u8]) -> Zeroizing<String> {
+#[must_use]
+pub fn encode(bytes: &[u8]) -> Zeroizing<String> {
     // The capacity is exact, so that no secret stays behind in a buffer outgrown.
     let mut text = Zeroizing::new(String::with_capacity((bytes.len() * 8).div_ceil(5)));
     let (mut buffer, mut bits) = (0_u32, 0);
@@ -31,7 +32,7 @@ fn symbol(value: u32) -> char {
 ///
 /// # Errors
 /// The position (from 1) and the character that is not of the alphabet.
-pub(crate) fn decode(text: &str) -> Result<Zeroizing<Vec<u8>>, (usize, char)> {
+pub fn decode(text: &str) -> Result<Zeroizing<Vec<u8>>, (usize, char)> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(text.len() * 5 / 8));
     let (mut buffer, mut bits) = (0_u32, 0);
     for (index, character) in text.chars().enumerate() {

@@ -7,14 +7,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use rcgen::{KeyPair, PKCS_ED25519};
+use rcgen::{KeyPair, PKCS_ED25519, PublicKeyData as _};
 use rustls::crypto::aws_lc_rs as provider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::CertifiedKey;
+use zeroize::Zeroize as _;
 
 use crate::authority::{Authority, AuthorityError};
 use crate::certificate::{Certificate, CertificateError};
-use crate::name::{ClusterId, NodeName, PeerIdentity, Role};
+use crate::name::{ClusterId, EnrolmentId, NodeName, PeerIdentity, Role};
 
 /// Why a node has no usable identity.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +39,53 @@ pub enum IdentityError {
     },
 }
 
+/// The key pair of a node that has no certificate yet, or is about to get another one. It is wiped when it is dropped.
+pub struct NodeKey(KeyPair);
+
+impl NodeKey {
+    /// A new key.
+    ///
+    /// # Errors
+    /// If the cryptographic library fails.
+    pub fn generate() -> Result<Self, IdentityError> {
+        let key = KeyPair::generate_for(&PKCS_ED25519).map_err(AuthorityError::from)?;
+        Ok(Self(key))
+    }
+
+    /// The key that [`NodeKey::to_der`] wrote down.
+    ///
+    /// # Errors
+    /// If it is not one.
+    pub fn from_der(der: &PrivateKeyDer<'_>) -> Result<Self, IdentityError> {
+        let key = KeyPair::try_from(der).map_err(AuthorityError::from)?;
+        Ok(Self(key))
+    }
+
+    /// What an authority certifies: the public half, as a DER SubjectPublicKeyInfo.
+    #[must_use]
+    pub fn public_key(&self) -> Vec<u8> {
+        self.0.subject_public_key_info()
+    }
+
+    /// The key as PKCS #8. It is the secret itself.
+    #[must_use]
+    pub fn to_der(&self) -> PrivateKeyDer<'static> {
+        PrivatePkcs8KeyDer::from(self.0.serialize_der()).into()
+    }
+}
+
+impl Drop for NodeKey {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl fmt::Debug for NodeKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("NodeKey(hidden)")
+    }
+}
+
 /// The identity of this node. Cheap to clone; the private key is wiped with the last clone.
 #[derive(Clone)]
 pub struct Identity {
@@ -51,6 +99,7 @@ pub struct Identity {
 
 #[derive(Clone, Copy)]
 struct Validity {
+    from: SystemTime,
     issued: SystemTime,
     expires: SystemTime,
 }
@@ -74,12 +123,15 @@ impl Identity {
         now: SystemTime,
         lifetime: Duration,
     ) -> Result<Self, IdentityError> {
-        let peer = PeerIdentity { name, role };
-        let key = KeyPair::generate_for(&PKCS_ED25519).map_err(AuthorityError::from)?;
-        let certificate = authority.sign(&key, &peer, now, lifetime)?;
-        let key = PrivatePkcs8KeyDer::from(key.serialize_der());
+        let peer = PeerIdentity {
+            name,
+            role,
+            enrolment: None,
+        };
+        let key = NodeKey::generate()?;
+        let certificate = authority.sign(&key.0, &peer, now, lifetime)?;
         let mut identity =
-            Self::from_parts(vec![certificate], key.into(), authority.certificate())?;
+            Self::from_parts(vec![certificate], key.to_der(), authority.certificate())?;
         identity.valid.issued = now;
         identity.issuer = Some(Issuer {
             authority: authority.clone(),
@@ -111,6 +163,7 @@ impl Identity {
             cluster: described.cluster,
             peer: described.peer,
             valid: Validity {
+                from: described.not_before,
                 issued: described.not_before,
                 expires: described.not_after,
             },
@@ -136,6 +189,24 @@ impl Identity {
         self.peer.role
     }
 
+    /// By which enrolment it became a node; `None` if it issued its certificate itself.
+    #[must_use]
+    pub fn enrolment(&self) -> Option<EnrolmentId> {
+        self.peer.enrolment
+    }
+
+    /// From when on the certificate is valid: a day before it was issued.
+    #[must_use]
+    pub fn valid_from(&self) -> SystemTime {
+        self.valid.from
+    }
+
+    /// The certificate of this node.
+    #[must_use]
+    pub fn certificate(&self) -> Option<&CertificateDer<'static>> {
+        self.certified.cert.first()
+    }
+
     /// When the certificate expires. From then on peers refuse it.
     #[must_use]
     pub fn expires(&self) -> SystemTime {
@@ -152,7 +223,7 @@ impl Identity {
     /// The same node with a new key and certificate; `None` if it cannot issue them itself.
     pub(crate) fn renewed(&self, now: SystemTime) -> Option<Result<Self, IdentityError>> {
         let issuer = self.issuer.as_ref()?;
-        let PeerIdentity { name, role } = self.peer.clone();
+        let PeerIdentity { name, role, .. } = self.peer.clone();
         Some(Self::issue(
             &issuer.authority,
             name,

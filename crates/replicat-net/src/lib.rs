@@ -44,7 +44,7 @@
 mod accept;
 mod authority;
 mod bandwidth;
-mod base32;
+pub mod base32;
 mod certificate;
 mod config;
 mod dial;
@@ -72,7 +72,7 @@ mod supervisor;
 mod tls;
 mod writer;
 
-pub use authority::{Authority, AuthorityError};
+pub use authority::{Authority, AuthorityError, AuthorityPin};
 pub use bandwidth::{BandwidthLimit, BandwidthLimitError, TimeOfDay};
 pub use certificate::CertificateError;
 pub use config::EndpointConfig;
@@ -81,10 +81,13 @@ pub use endpoint::Endpoint;
 pub use error::{ConnectError, EndpointError, LinkEnd, SendError, TrySendError};
 pub use event::{Event, Events};
 pub use greeting::{Refusal, RefusalCode};
-pub use identity::{Identity, IdentityError};
+pub use identity::{Identity, IdentityError, NodeKey};
 pub use key::{ClusterKey, ClusterKeyError};
 pub use lane::Lane;
 pub use limiter::RateLimiter;
 pub use link::{Link, LinkCounters, Side};
-pub use name::{ClusterId, NodeName, NodeNameError, PeerIdentity, Role, RoleError};
+pub use name::{
+    ClusterId, EnrolmentId, EnrolmentIdError, NodeName, NodeNameError, PeerIdentity, Role,
+    RoleError,
+};
 pub use rustls::pki_types::{CertificateDer, PrivateKeyDer};

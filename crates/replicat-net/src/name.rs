@@ -9,10 +9,18 @@ pub struct ClusterId([u8; Self::BYTES]);
 
 impl ClusterId {
     /// Length of an id, in bytes.
-    pub(crate) const BYTES: usize = 16;
+    pub const BYTES: usize = 16;
 
-    pub(crate) fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
+    /// The id of these bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
         Self(bytes)
+    }
+
+    /// Its bytes, in the order in which they are written.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; Self::BYTES] {
+        self.0
     }
 
     /// Reads 32 lower-case hexadecimal digits.
@@ -98,20 +106,23 @@ pub enum Role {
     ReadWrite,
     /// It only receives.
     ReadOnly,
+    /// It manages the cluster: who takes part, and who keeps what. It holds no folders.
+    Manager,
 }
 
 /// A text that is no role.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no role: use read-write or read-only")]
+#[error("{0:?} is no role: use read-write, read-only or manager")]
 pub struct RoleError(String);
 
 impl Role {
-    /// The role as text: `read-write` or `read-only`.
+    /// The role as text: `read-write`, `read-only` or `manager`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ReadWrite => "read-write",
             Self::ReadOnly => "read-only",
+            Self::Manager => "manager",
         }
     }
 }
@@ -126,10 +137,43 @@ impl FromStr for Role {
     type Err = RoleError;
 
     fn from_str(text: &str) -> Result<Self, RoleError> {
-        [Self::ReadWrite, Self::ReadOnly]
+        [Self::ReadWrite, Self::ReadOnly, Self::Manager]
             .into_iter()
             .find(|role| role.as_str() == text)
             .ok_or_else(|| RoleError(text.to_owned()))
+    }
+}
+
+/// One enrolment of a node by a manager: 64 random bits, written as 16 hexadecimal digits. A certificate keeps it when it
+/// is renewed; a node that is enrolled again under the same name gets another one.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EnrolmentId(pub u64);
+
+/// A text that is no id of an enrolment.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no id of an enrolment: it has 16 hexadecimal digits in lower case")]
+pub struct EnrolmentIdError(String);
+
+impl FromStr for EnrolmentId {
+    type Err = EnrolmentIdError;
+
+    fn from_str(text: &str) -> Result<Self, EnrolmentIdError> {
+        let id = u64::from_str_radix(text, 16).ok().map(Self);
+        // Exactly one text for each id.
+        id.filter(|id| id.to_string() == text)
+            .ok_or_else(|| EnrolmentIdError(text.chars().take(17).collect()))
+    }
+}
+
+impl fmt::Display for EnrolmentId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:016x}", self.0)
+    }
+}
+
+impl fmt::Debug for EnrolmentId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "EnrolmentId({self})")
     }
 }
 
@@ -140,21 +184,32 @@ pub struct PeerIdentity {
     pub name: NodeName,
     /// What it may do.
     pub role: Role,
+    /// By which enrolment it became a node; `None` if it issued its certificate itself, by the cluster key.
+    pub enrolment: Option<EnrolmentId>,
 }
 
 impl PeerIdentity {
     /// The URI that a certificate carries as a subject alternative name.
     pub(crate) fn uri(&self, cluster: ClusterId) -> String {
-        format!("replicat://{cluster}/node/{}?role={}", self.name, self.role)
+        let node = format!("replicat://{cluster}/node/{}?role={}", self.name, self.role);
+        match self.enrolment {
+            Some(enrolment) => format!("{node}&enrolment={enrolment}"),
+            None => node,
+        }
     }
 
     /// Reads such a URI.
     pub(crate) fn from_uri(uri: &str) -> Option<(ClusterId, Self)> {
         let (cluster, node) = uri.strip_prefix("replicat://")?.split_once("/node/")?;
         let (name, role) = node.split_once("?role=")?;
+        let (role, enrolment) = match role.split_once("&enrolment=") {
+            Some((role, enrolment)) => (role, Some(enrolment.parse().ok()?)),
+            None => (role, None),
+        };
         let identity = Self {
             name: name.parse().ok()?,
             role: role.parse().ok()?,
+            enrolment,
         };
         Some((ClusterId::parse(cluster)?, identity))
     }
@@ -170,13 +225,27 @@ mod tests {
         let identity = PeerIdentity {
             name: "nas-1.home".parse().unwrap(),
             role: Role::ReadOnly,
+            enrolment: None,
         };
         let uri = identity.uri(cluster);
         assert_eq!(
             uri,
             "replicat://abababababababababababababababab/node/nas-1.home?role=read-only"
         );
-        assert_eq!(PeerIdentity::from_uri(&uri), Some((cluster, identity)));
+        assert_eq!(
+            PeerIdentity::from_uri(&uri),
+            Some((cluster, identity.clone()))
+        );
+        let enrolled = PeerIdentity {
+            enrolment: Some(EnrolmentId(0xc0ffee)),
+            ..identity
+        };
+        let enrolled_uri = enrolled.uri(cluster);
+        assert_eq!(enrolled_uri, format!("{uri}&enrolment=0000000000c0ffee"));
+        assert_eq!(
+            PeerIdentity::from_uri(&enrolled_uri),
+            Some((cluster, enrolled))
+        );
     }
 
     #[test]
@@ -188,6 +257,9 @@ mod tests {
             format!("replicat://{id}/node/a"),
             format!("replicat://{id}/node/a?role=admin"),
             format!("replicat://{id}/node/a/b?role=read-only"),
+            format!("replicat://{id}/node/a?role=read-only&enrolment=c0ffee"),
+            format!("replicat://{id}/node/a?role=read-only&enrolment=0000000000C0FFEE"),
+            format!("replicat://{id}/node/a?role=read-only&other=1"),
             format!("https://{id}/node/a?role=read-only"),
         ] {
             assert_eq!(PeerIdentity::from_uri(&uri), None, "{uri}");

@@ -20,6 +20,7 @@ pub(crate) fn enrolled(
     let peer = PeerIdentity {
         name: name(node),
         role: Role::ReadOnly,
+        enrolment: None,
     };
     let public_key = rcgen::PublicKeyData::subject_public_key_info(&key);
     let certificate = authority

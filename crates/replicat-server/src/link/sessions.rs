@@ -203,7 +203,7 @@ impl Sessions {
 
 /// Whether the changes of a peer are taken.
 fn hearing(own: &FolderOffer, their: &FolderOffer, role: Role) -> Hearing {
-    let may_not_send = their.mode == FolderMode::ReceiveOnly || role == Role::ReadOnly;
+    let may_not_send = their.mode == FolderMode::ReceiveOnly || role != Role::ReadWrite;
     match may_not_send || own.mode == FolderMode::SendOnly {
         true => Hearing::Deaf,
         false => Hearing::Open,

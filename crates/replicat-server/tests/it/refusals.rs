@@ -61,6 +61,7 @@ async fn an_expired_certificate_is_refused() {
     let who = PeerIdentity {
         name: "b".parse().unwrap(),
         role: Role::ReadWrite,
+        enrolment: None,
     };
     let hour = Duration::from_secs(3600);
     let certificate = authority.certify(&key.subject_public_key_info(), &who, long_ago, hour);
