@@ -17,6 +17,7 @@ pub mod id;
 pub mod memory;
 mod merge;
 pub mod message;
+pub mod name;
 pub mod observe;
 pub mod path;
 pub mod plan;

@@ -27,7 +27,7 @@ pub use replicat_net::NodeNameError;
 pub use text::{FolderName, FolderNameError, parse_durability, parse_mode};
 
 /// The name of a folder whose name nobody gave.
-pub const DEFAULT_FOLDER: &str = "default";
+pub const DEFAULT_FOLDER: &str = FolderName::DEFAULT;
 /// The port that a node listens on where none is given.
 pub const DEFAULT_PORT: u16 = 8787;
 /// What sets the derivation of folder ids apart from all others.
@@ -121,7 +121,7 @@ pub struct NodeSettings {
 #[serde(deny_unknown_fields)]
 pub struct FolderSettings {
     /// Its name, the same on all nodes.
-    #[serde(default)]
+    #[serde(default, with = "text::plain")]
     pub name: FolderName,
     /// The directory.
     pub directory: PathBuf,

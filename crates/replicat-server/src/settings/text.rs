@@ -3,71 +3,35 @@
 use std::fmt;
 use std::str::FromStr;
 
+pub use replicat_core::name::{FolderName, FolderNameError};
 use replicat_engine::live::FolderMode;
 use replicat_engine::options::Durability;
 use replicat_net::NodeName;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serializer};
 
-use super::{DEFAULT_FOLDER, DEFAULT_PORT};
+use super::DEFAULT_PORT;
 
-/// The longest name of a folder, in bytes.
-const FOLDER_NAME_BYTES_MAX: usize = 128;
 /// The name of a node whose host has none that will do.
 const UNNAMED_NODE: &str = "node";
 
-/// The name of a folder, the same on all nodes: 1 to 128 bytes of text without control characters and slashes.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FolderName(String);
+/// A value by its text.
+pub(super) mod plain {
+    use super::{Deserializer, FromStr, Serializer, fmt, parsed};
 
-/// A text that is no name of a folder.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{0:?} cannot name a folder: use 1 to {FOLDER_NAME_BYTES_MAX} bytes without slashes, `=` and control characters"
-)]
-pub struct FolderNameError(String);
-
-impl FolderName {
-    /// The name as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
+    pub(in super::super) fn serialize<S: Serializer, T: fmt::Display>(
+        value: &T,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
     }
-}
 
-impl Default for FolderName {
-    fn default() -> Self {
-        Self(DEFAULT_FOLDER.to_owned())
-    }
-}
-
-impl FromStr for FolderName {
-    type Err = FolderNameError;
-
-    fn from_str(text: &str) -> Result<Self, FolderNameError> {
-        let forbidden = |letter: char| letter.is_control() || matches!(letter, '/' | '=');
-        let fits = (1..=FOLDER_NAME_BYTES_MAX).contains(&text.len());
-        if !fits || text.chars().any(forbidden) || text.starts_with('.') {
-            let shown = text.chars().take(FOLDER_NAME_BYTES_MAX).collect();
-            return Err(FolderNameError(shown));
-        }
-        Ok(Self(text.to_owned()))
-    }
-}
-
-impl fmt::Display for FolderName {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-impl Serialize for FolderName {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for FolderName {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+    pub(in super::super) fn deserialize<
+        'de,
+        D: Deserializer<'de>,
+        T: FromStr<Err: fmt::Display>,
+    >(
+        deserializer: D,
+    ) -> Result<T, D::Error> {
         parsed(deserializer)
     }
 }
