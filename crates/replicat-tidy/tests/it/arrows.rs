@@ -7,12 +7,13 @@ use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 use crate::repository;
 
 /// For each crate, those of our own that it may depend on, tests aside.
-const ALLOWED: [(&str, &[&str]); 11] = [
+const ALLOWED: [(&str, &[&str]); 12] = [
     ("replicat-core", &[]),
     ("replicat-index", &["replicat-core"]),
     ("replicat-content", &["replicat-core"]),
     ("replicat-fs", &["replicat-core"]),
     ("replicat-net", &[]),
+    ("replicat-manager", &["replicat-core", "replicat-net"]),
     ("replicat-sim", &["replicat-core"]),
     (
         "replicat-engine",

@@ -1,0 +1,6 @@
+//! The manager over real object stores.
+
+#![allow(clippy::unwrap_used)] // The helpers of a test may panic as the test itself may.
+
+mod sharing;
+mod storing;
