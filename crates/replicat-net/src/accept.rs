@@ -16,8 +16,9 @@ use crate::greeting::{Greeting, Refusal, RefusalCode, write_greeting};
 use crate::link::{LinkCore, LinkId, Order, Side};
 use crate::meter::Metered;
 use crate::name::PeerIdentity;
+use crate::reception::receive_stranger;
 use crate::shared::Shared;
-use crate::stream::{Stream, TlsFailure, linger, peer, refuse, tls_server, tune};
+use crate::stream::{Dialled, Stream, TlsFailure, linger, peer, refuse, tls_server, tune};
 
 /// How long accepting rests when the system has no more descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -109,9 +110,14 @@ async fn handshake(
     who: &mut Option<PeerIdentity>,
 ) -> Result<(), Failure> {
     tune(&tcp).map_err(ConnectError::Broken)?;
-    let mut stream = tls_server(tcp, &shared.tls)
+    let reception = shared.reception();
+    let mut stream = match tls_server(tcp, &shared.tls, reception.is_some())
         .await
-        .map_err(Failure::from_tls)?;
+        .map_err(Failure::from_tls)?
+    {
+        Dialled::Node(stream) => stream,
+        Dialled::Stranger(stream) => return Ok(receive_stranger(stream, reception).await?),
+    };
     let cluster = shared.identity.load().cluster_id();
     let certificate = peer(&stream, cluster).map_err(ConnectError::from)?;
     *who = Some(certificate.peer.clone());

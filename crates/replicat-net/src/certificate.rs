@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use rustls::pki_types::{CertificateDer, UnixTime};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
-use crate::name::{ClusterId, PeerIdentity};
+use crate::name::{ClusterId, NodeName, PeerIdentity};
 use crate::tls;
 
 /// Why a certificate is not one of a node.
@@ -25,6 +25,9 @@ pub enum CertificateError {
         /// The cluster that was expected.
         expected: ClusterId,
     },
+    /// It is of a node, where the manager was meant.
+    #[error("it is of node {0}, and this is the address of no manager")]
+    NoManager(NodeName),
     /// The authority did not issue it.
     #[error("the authority did not issue it: {0}")]
     Issuer(rustls::Error),

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -22,6 +23,7 @@ use crate::greeting::{ADDRESS_BYTES_MAX, FEATURES_BYTES_MAX};
 use crate::identity::Identity;
 use crate::link::Instance;
 use crate::name::{NodeName, PeerIdentity};
+use crate::reception::Reception;
 use crate::registry::Registry;
 use crate::shared::Shared;
 use crate::tls::Tls;
@@ -112,6 +114,22 @@ impl Endpoint {
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         *current = Arc::new(admission);
+    }
+
+    /// Has strangers answered from now on, who have no certificate: each asks one question on a connection, and gets one
+    /// answer. The endpoint bounds how many ask at a time, how long that takes, and how long question and answer are: see
+    /// [`QUESTION_BYTES_MAX`](crate::QUESTION_BYTES_MAX) and [`ANSWER_BYTES_MAX`](crate::ANSWER_BYTES_MAX).
+    pub fn set_reception<F>(&self, answer: impl Fn(Bytes) -> F + Send + Sync + 'static)
+    where
+        F: Future<Output = Bytes> + Send + 'static,
+    {
+        let reception: Arc<Reception> = Arc::new(move |question| Box::pin(answer(question)));
+        let mut current = self
+            .shared
+            .reception
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *current = Some(reception);
     }
 
     /// Ends the link to a node at once. What was sent and not yet delivered is dropped.
@@ -211,6 +229,7 @@ fn shared(
         registry: Registry::new(events.clone()),
         events,
         admission: RwLock::new(Arc::new(|_: &PeerIdentity| Ok(()))),
+        reception: RwLock::default(),
         gate: Gate::new(
             config.unauthenticated_max,
             config.unauthenticated_per_network_max,

@@ -64,6 +64,7 @@ mod meter;
 mod name;
 mod queue;
 mod reader;
+mod reception;
 mod registry;
 mod shared;
 mod signals;
@@ -90,4 +91,5 @@ pub use name::{
     ClusterId, EnrolmentId, EnrolmentIdError, NodeName, NodeNameError, PeerIdentity, Role,
     RoleError,
 };
+pub use reception::{ANSWER_BYTES_MAX, QUESTION_BYTES_MAX, ask_manager};
 pub use rustls::pki_types::{CertificateDer, PrivateKeyDer};

@@ -14,6 +14,7 @@ use crate::greeting::{Greeting, Refusal, RefusalCode};
 use crate::identity::Identity;
 use crate::link::{Instance, LinkId};
 use crate::name::PeerIdentity;
+use crate::reception::Reception;
 use crate::registry::Registry;
 use crate::tls::Tls;
 
@@ -30,6 +31,7 @@ pub(crate) struct Shared {
     pub(crate) registry: Registry,
     pub(crate) events: EventSender,
     pub(crate) admission: RwLock<Arc<Admission>>,
+    pub(crate) reception: RwLock<Option<Arc<Reception>>>,
     pub(crate) gate: Gate,
     pub(crate) runtime: Handle,
     pub(crate) stopping: CancellationToken,
@@ -44,6 +46,12 @@ impl Shared {
             .read()
             .unwrap_or_else(PoisonError::into_inner);
         admission(peer).map_err(|reason| Refusal::new(RefusalCode::NotAdmitted, reason))
+    }
+
+    /// Who answers strangers, if anybody does.
+    pub(crate) fn reception(&self) -> Option<Arc<Reception>> {
+        let reception = self.reception.read();
+        reception.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Shows this identity from now on.

@@ -3,17 +3,18 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use rustls::server::{Acceptor, ClientHello};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
-use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
+use tokio_rustls::{LazyConfigAcceptor, TlsConnector, TlsStream};
 
 use crate::certificate::{Certificate, CertificateError};
 use crate::error::ConnectError;
 use crate::greeting::{Refusal, write_refusal};
 use crate::meter::Metered;
 use crate::name::ClusterId;
-use crate::tls::Tls;
+use crate::tls::{RECEPTION_PROTOCOL, Tls};
 
 /// A connection on which both certificates are verified.
 pub(crate) type Stream = TlsStream<Metered>;
@@ -58,17 +59,45 @@ pub(crate) async fn tls_client(tcp: TcpStream, tls: &Tls) -> Result<Stream, Conn
 /// Why an accepted connection got no further than TLS, and the connection: the peer may have to read an alert.
 pub(crate) type TlsFailure = (ConnectError, Option<Box<Metered>>);
 
-pub(crate) async fn tls_server(tcp: TcpStream, tls: &Tls) -> Result<Stream, TlsFailure> {
-    let acceptor = TlsAcceptor::from(tls.server.clone());
-    let accepting = acceptor.accept(Metered::new(tcp)).into_fallible();
-    match accepting.await {
-        Ok(stream) => checked_protocol(stream.into()).map_err(|error| (error, None)),
+/// Who dialled: TLS says it before anything else is said.
+pub(crate) enum Dialled {
+    /// A node, whose certificate was verified.
+    Node(Stream),
+    /// Somebody without a certificate, who has a question.
+    Stranger(Stream),
+}
+
+/// Encrypts an accepted connection. Strangers get no further if they are not received.
+pub(crate) async fn tls_server(
+    tcp: TcpStream,
+    tls: &Tls,
+    receives_strangers: bool,
+) -> Result<Dialled, TlsFailure> {
+    // Whoever cannot even say hello gets no more attention.
+    let hello = LazyConfigAcceptor::new(Acceptor::default(), Metered::new(tcp))
+        .await
+        .map_err(|error| (ConnectError::from_stream(error), None))?;
+    let is_stranger = receives_strangers && asks_for_reception(&hello.client_hello());
+    let config = match is_stranger {
+        true => tls.reception.clone(),
+        false => tls.server.clone(),
+    };
+    match hello.into_stream(config).into_fallible().await {
+        Ok(stream) if is_stranger => Ok(Dialled::Stranger(stream.into())),
+        Ok(stream) => checked_protocol(stream.into())
+            .map(Dialled::Node)
+            .map_err(|error| (error, None)),
         Err((error, metered)) => match ConnectError::from_stream(error) {
             // Strangers get no more attention.
             ConnectError::NotReplicat => Err((ConnectError::NotReplicat, None)),
             error => Err((error, Some(Box::new(metered)))),
         },
     }
+}
+
+fn asks_for_reception(hello: &ClientHello<'_>) -> bool {
+    let mut protocols = hello.alpn().into_iter().flatten();
+    protocols.any(|protocol| protocol == RECEPTION_PROTOCOL)
 }
 
 /// TLS lets a peer pass that names no application protocol.

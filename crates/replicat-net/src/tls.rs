@@ -19,15 +19,22 @@ use rustls::{
     WantsVerifier,
 };
 
+use crate::authority::AuthorityPin;
 use crate::identity::Identity;
+use crate::name::ClusterId;
 
 /// The application protocol (ALPN): the first version of the transport.
 pub(crate) const PROTOCOL: &[u8] = b"replicat/1";
+
+/// The application protocol of those who have no certificate yet.
+pub(crate) const RECEPTION_PROTOCOL: &[u8] = b"replicat-enrol/1";
 
 /// Both sides of TLS for one node.
 pub(crate) struct Tls {
     pub(crate) client: Arc<ClientConfig>,
     pub(crate) server: Arc<ServerConfig>,
+    /// For strangers: they show no certificate.
+    pub(crate) reception: Arc<ServerConfig>,
     pub(crate) server_name: ServerName<'static>,
     presented: Arc<Presented>,
 }
@@ -35,13 +42,11 @@ pub(crate) struct Tls {
 impl Tls {
     pub(crate) fn new(identity: &Identity) -> Result<Self, rustls::Error> {
         let presented = Arc::new(Presented(ArcSwap::new(identity.certified.clone())));
-        let name = identity.cluster_id().dns_name();
-        let server_name = ServerName::try_from(name)
-            .map_err(|error| rustls::Error::General(error.to_string()))?;
         Ok(Self {
             client: Arc::new(client_config(&identity.authority, presented.clone())?),
             server: Arc::new(server_config(&identity.authority, presented.clone())?),
-            server_name,
+            reception: Arc::new(reception_config(presented.clone())?),
+            server_name: server_name(identity.cluster_id())?,
             presented,
         })
     }
@@ -100,10 +105,54 @@ fn server_config(
     let mut config = tls13(ServerConfig::builder_with_provider(crypto()))?
         .with_client_cert_verifier(client_verifier(authority)?)
         .with_cert_resolver(presented);
-    config.alpn_protocols = vec![PROTOCOL.to_vec()];
+    without_tickets(&mut config, PROTOCOL);
+    Ok(config)
+}
+
+fn reception_config(presented: Arc<Presented>) -> Result<ServerConfig, rustls::Error> {
+    let mut config = tls13(ServerConfig::builder_with_provider(crypto()))?
+        .with_no_client_auth()
+        .with_cert_resolver(presented);
+    without_tickets(&mut config, RECEPTION_PROTOCOL);
+    Ok(config)
+}
+
+fn without_tickets(config: &mut ServerConfig, protocol: &[u8]) {
+    config.alpn_protocols = vec![protocol.to_vec()];
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
+}
+
+/// What somebody dials with who knows the authority by its pin alone, and has no certificate.
+pub(crate) fn stranger_config(pin: &AuthorityPin) -> Result<ClientConfig, rustls::Error> {
+    let stand_in = pin
+        .stand_in()
+        .map_err(|error| rustls::Error::General(error.to_string()))?;
+    let mut roots = RootCertStore::empty();
+    roots.add(stand_in)?;
+    for root in &mut roots.roots {
+        // The key is what ends the structure.
+        let mut key = root.subject_public_key_info.to_vec();
+        let start = key.len().saturating_sub(pin.public_key.len());
+        key.splice(start.., pin.public_key);
+        root.subject_public_key_info = key.into();
+    }
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), crypto())
+        .build()
+        .map_err(|error| rustls::Error::General(error.to_string()))?;
+    let mut config = tls13(ClientConfig::builder_with_provider(crypto()))?
+        .with_webpki_verifier(verifier)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![RECEPTION_PROTOCOL.to_vec()];
+    config.enable_sni = false;
+    config.resumption = Resumption::disabled();
     Ok(config)
+}
+
+/// The name for which every certificate of a cluster is valid.
+pub(crate) fn server_name(cluster: ClusterId) -> Result<ServerName<'static>, rustls::Error> {
+    ServerName::try_from(cluster.dns_name())
+        .map_err(|error| rustls::Error::General(error.to_string()))
 }
 
 /// Verifies that a certificate was issued by the authority.

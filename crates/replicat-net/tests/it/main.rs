@@ -11,5 +11,6 @@ mod key;
 mod links;
 mod race;
 mod raw;
+mod reception;
 mod refusals;
 mod secrecy;
