@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use replicat_core::name::FolderName;
-use replicat_net::{AuthorityError, ClusterKeyError, NodeName};
+use replicat_net::{AuthorityError, ClusterKeyError, EndpointError, IdentityError, NodeName};
 
 use crate::token::TokenId;
 
@@ -147,6 +147,12 @@ pub enum ManagerError {
     /// No certificate could be made.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
+    /// The manager has no usable certificate of its own.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The manager cannot listen.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
     /// No cluster key could be made.
     #[error(transparent)]
     Key(#[from] ClusterKeyError),

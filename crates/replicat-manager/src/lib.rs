@@ -6,22 +6,32 @@
 //!
 //! What is decided here, and why, is in `docs/manager.md`.
 
+mod assignment;
 mod desired;
 mod directory;
 mod error;
 mod format;
 mod manager;
+mod report;
 mod roster;
+mod service;
+mod sighting;
 mod state;
 mod store;
 mod token;
+mod wire;
 
+pub use assignment::Assignment;
 pub use desired::{DesiredState, PlacementMode, PlacementModeError};
 pub use error::{ManagerError, RandomError, Refusal};
 pub use manager::{CERTIFICATE_LIFETIME, Certified, MANAGER_NAME, Manager};
+pub use report::{FolderFigures, NodeReport};
 pub use roster::{Member, Revocation, Roster};
+pub use service::{MANAGER_PORT, Service};
+pub use sighting::{Sighting, Sightings};
 pub use state::{EnrolmentRequest, ROWS_MAX, State, TOKEN_LIFETIME_MAX, TokenOrder, Validity};
 pub use store::Snapshot;
 pub use token::{
     EnrolmentToken, TokenError, TokenId, TokenIdError, TokenRecord, TokenSecret, TokenUse,
 };
+pub use wire::{EnrolmentAnswer, MANAGER_PROTOCOL, ManagerMessage, MessageError, NodeMessage};

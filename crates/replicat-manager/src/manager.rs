@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use crate::desired::PlacementMode;
 use crate::directory;
 use crate::error::{ManagerError, RandomError, Refusal};
+use crate::sighting::Sightings;
 use crate::state::{EnrolmentRequest, State, TokenOrder, Validity};
 use crate::store::{Snapshot, StateStore};
 use crate::token::{EnrolmentToken, TokenId, TokenSecret};
@@ -52,7 +53,6 @@ pub const MANAGER_NAME: &str = "manager";
 ///     token: token.id,
 ///     secret: token.secret,
 ///     name: "nas".parse()?,
-///     address: None,
 ///     public_key: key.public_key(),
 /// };
 /// let certified = manager.enrol(&request, now).await?;
@@ -277,6 +277,22 @@ impl Manager {
     /// If it was not to keep it, or the state cannot be changed.
     pub async fn withdraw(&self, folder: &FolderName, node: &NodeName) -> Result<(), ManagerError> {
         self.change(|state| state.withdraw(folder, node)).await
+    }
+
+    /// Writes down how the nodes stand.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn save_sightings(&self, sightings: &Sightings) -> Result<(), ManagerError> {
+        self.store.save_sightings(sightings).await
+    }
+
+    /// How the nodes stood when it was written down last; `None` if it never was.
+    ///
+    /// # Errors
+    /// If the store fails, or what is there cannot be read.
+    pub async fn load_sightings(&self) -> Result<Option<Sightings>, ManagerError> {
+        self.store.load_sightings().await
     }
 
     async fn change<T>(

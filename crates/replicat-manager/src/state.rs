@@ -53,8 +53,6 @@ pub struct EnrolmentRequest {
     pub secret: TokenSecret,
     /// The name that the node wants.
     pub name: NodeName,
-    /// Where others will reach it, `host:port`.
-    pub address: Option<String>,
     /// Its public key, as a DER SubjectPublicKeyInfo.
     pub public_key: Vec<u8>,
 }
@@ -168,7 +166,7 @@ impl State {
         let member = Member {
             role,
             enrolment,
-            address: request.address.clone(),
+            address: None,
             enrolled: now,
             certificate_expires: until,
         };

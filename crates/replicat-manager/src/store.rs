@@ -13,12 +13,15 @@ use tokio::time::timeout;
 
 use crate::error::{ManagerError, Refusal};
 use crate::format;
+use crate::sighting::Sightings;
 use crate::state::State;
 
 /// Where the cluster key is.
 const AUTHORITY: &str = "authority";
 /// Where the generations are.
 const STATES: &str = "state";
+/// Where it is that nodes were seen.
+const SIGHTINGS: &str = "seen";
 /// Digits of a generation in its name, so that names sort as numbers do.
 const GENERATION_DIGITS: usize = 20;
 /// How many generations are kept at the least.
@@ -128,6 +131,21 @@ impl StateStore {
                 Created::Before => {}
             }
         }
+    }
+
+    /// Replaces what is known of the nodes: nothing is decided by it.
+    pub(crate) async fn save_sightings(&self, sightings: &Sightings) -> Result<(), ManagerError> {
+        let location = Path::from(SIGHTINGS);
+        let bytes = format::encode_sightings(sightings);
+        let saved = self.objects.put(&location, bytes.into()).await;
+        saved.map_err(|source| failed("write", &location, source))?;
+        Ok(())
+    }
+
+    pub(crate) async fn load_sightings(&self) -> Result<Option<Sightings>, ManagerError> {
+        let bytes = self.read(&Path::from(SIGHTINGS)).await?;
+        let decode = |bytes: Vec<u8>| format::decode_sightings(SIGHTINGS, &bytes);
+        bytes.map(decode).transpose()
     }
 
     /// The generations that there are, in order.

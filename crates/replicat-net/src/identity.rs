@@ -207,6 +207,12 @@ impl Identity {
         self.certified.cert.first()
     }
 
+    /// The certificate of the authority that issued it.
+    #[must_use]
+    pub fn authority(&self) -> &CertificateDer<'static> {
+        &self.authority
+    }
+
     /// When the certificate expires. From then on peers refuse it.
     #[must_use]
     pub fn expires(&self) -> SystemTime {

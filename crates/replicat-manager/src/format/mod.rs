@@ -7,6 +7,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::error::ManagerError;
+use crate::sighting::Sightings;
 use crate::state::State;
 
 /// The newest format of each object.
@@ -44,6 +45,20 @@ pub(crate) fn encode_authority(key: &ClusterKey) -> Zeroizing<Vec<u8>> {
 pub(crate) fn decode_authority(object: &str, bytes: &[u8]) -> Result<ClusterKey, ManagerError> {
     check_format(object, bytes)?;
     v1::decode_authority(bytes).map_err(|problem| damaged(object, problem))
+}
+
+/// The bytes of what is known of the nodes.
+pub(crate) fn encode_sightings(sightings: &Sightings) -> Vec<u8> {
+    v1::encode_sightings(sightings)
+}
+
+/// What is known of the nodes.
+///
+/// # Errors
+/// If it is of a newer format, or none.
+pub(crate) fn decode_sightings(object: &str, bytes: &[u8]) -> Result<Sightings, ManagerError> {
+    check_format(object, bytes)?;
+    v1::decode_sightings(bytes).map_err(|problem| damaged(object, problem))
 }
 
 fn check_format(object: &str, bytes: &[u8]) -> Result<(), ManagerError> {

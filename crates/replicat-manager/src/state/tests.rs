@@ -39,7 +39,6 @@ impl Stand {
             token,
             secret,
             name: name.parse().unwrap(),
-            address: None,
             public_key: format!("key of {name}").into_bytes(),
         }
     }

@@ -2,5 +2,6 @@
 
 #![allow(clippy::unwrap_used)] // The helpers of a test may panic as the test itself may.
 
+mod serving;
 mod sharing;
 mod storing;

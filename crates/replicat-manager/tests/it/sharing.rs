@@ -45,7 +45,6 @@ fn request(token: &EnrolmentToken, name: &str) -> EnrolmentRequest {
         token: token.id,
         secret: token.secret.clone(),
         name: name.parse().unwrap(),
-        address: None,
         public_key: NodeKey::generate().unwrap().public_key(),
     }
 }

@@ -30,7 +30,6 @@ fn request(token: &EnrolmentToken, name: &str, key: &NodeKey) -> EnrolmentReques
         token: token.id,
         secret: token.secret.clone(),
         name: name.parse().unwrap(),
-        address: Some("10.0.0.7:8787".to_owned()),
         public_key: key.public_key(),
     }
 }
@@ -43,7 +42,9 @@ async fn everything_survives_a_new_start() {
     let now = SystemTime::now();
     let one = token(&manager, Role::ReadOnly).await;
     let (key, other) = (NodeKey::generate().unwrap(), NodeKey::generate().unwrap());
-    manager.enrol(&request(&one, "a", &key), now).await.unwrap();
+    let a = manager.enrol(&request(&one, "a", &key), now).await.unwrap();
+    let address = Some("10.0.0.7:8787".to_owned());
+    manager.set_address(&a.identity, address).await.unwrap();
     let two = token(&manager, Role::ReadWrite).await;
     manager
         .enrol(&request(&two, "b", &other), now)
@@ -59,7 +60,7 @@ async fn everything_survives_a_new_start() {
     placed.unwrap();
 
     let before = manager.snapshot();
-    assert_eq!(before.generation, 7);
+    assert_eq!(before.generation, 8);
     let after = open(&path).await;
     // Times are kept to the second.
     let kept = after.snapshot();

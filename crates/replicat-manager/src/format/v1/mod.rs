@@ -1,5 +1,7 @@
 //! Format 1. Times are whole seconds since 1970; ids and hashes are hexadecimal.
 
+mod sightings;
+
 use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
@@ -13,6 +15,7 @@ use crate::desired::DesiredState;
 use crate::roster::{Member, Revocation, Roster};
 use crate::state::State;
 use crate::token::{TokenRecord, TokenUse};
+pub(super) use sightings::{decode_sightings, encode_sightings};
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
