@@ -65,6 +65,7 @@ pub const MANAGER_NAME: &str = "manager";
 pub struct Manager {
     authority: Authority,
     pin: AuthorityPin,
+    certificate_lifetime: Duration,
     store: StateStore,
     newest: watch::Sender<Arc<Snapshot>>,
 }
@@ -94,6 +95,7 @@ impl Manager {
         Ok(Self {
             pin: authority.pin()?,
             authority,
+            certificate_lifetime: CERTIFICATE_LIFETIME,
             store,
             newest: watch::Sender::new(Arc::new(snapshot)),
         })
@@ -115,6 +117,13 @@ impl Manager {
                 source,
             })?;
         Self::open(Arc::new(objects.with_fsync(true)), key).await
+    }
+
+    /// Has the certificates of nodes last as long as this, in place of [`CERTIFICATE_LIFETIME`].
+    #[must_use]
+    pub fn with_certificate_lifetime(mut self, lifetime: Duration) -> Self {
+        self.certificate_lifetime = lifetime;
+        self
     }
 
     /// The authority that signs the certificates of the cluster.
@@ -202,7 +211,7 @@ impl Manager {
             let name = request.name.clone();
             return Err(Refusal::NameTaken { name }.into());
         }
-        let validity = validity(now)?;
+        let validity = self.validity(now)?;
         // The key first: a token is not used up for one that cannot be certified.
         let probe = PeerIdentity {
             name: request.name.clone(),
@@ -227,7 +236,7 @@ impl Manager {
         public_key: &[u8],
         now: SystemTime,
     ) -> Result<Certified, ManagerError> {
-        let validity = validity(now)?;
+        let validity = self.validity(now)?;
         let enrolment = enrolment(peer)?;
         let identity = self
             .change(|state| state.renew(&peer.name, enrolment, validity))
@@ -315,26 +324,29 @@ impl Manager {
         });
     }
 
+    fn validity(&self, now: SystemTime) -> Result<Validity, ManagerError> {
+        let until = now.checked_add(self.certificate_lifetime);
+        let until = until.ok_or(replicat_net::AuthorityError::Time)?;
+        Ok(Validity { now, until })
+    }
+
     fn certify(
         &self,
         public_key: &[u8],
         identity: PeerIdentity,
         validity: Validity,
     ) -> Result<Certified, ManagerError> {
-        let certificate =
-            self.authority
-                .certify(public_key, &identity, validity.now, CERTIFICATE_LIFETIME)?;
+        let certificate = self.authority.certify(
+            public_key,
+            &identity,
+            validity.now,
+            self.certificate_lifetime,
+        )?;
         Ok(Certified {
             identity,
             certificate,
         })
     }
-}
-
-fn validity(now: SystemTime) -> Result<Validity, ManagerError> {
-    let until = now.checked_add(CERTIFICATE_LIFETIME);
-    let until = until.ok_or(replicat_net::AuthorityError::Time)?;
-    Ok(Validity { now, until })
 }
 
 /// A node that issued its certificate itself, by the cluster key, was not enrolled.

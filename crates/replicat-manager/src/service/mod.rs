@@ -43,18 +43,16 @@ pub struct Service {
 }
 
 impl Service {
-    /// Listens for nodes, as `config` says.
+    /// Listens for nodes at `address`, `host:port`; port 0 takes a free one.
     ///
     /// # Errors
     /// If the address cannot be listened on, or the manager has no usable certificate.
-    pub async fn start(
-        manager: Arc<Manager>,
-        config: EndpointConfig,
-    ) -> Result<Self, ManagerError> {
+    pub async fn start(manager: Arc<Manager>, address: &str) -> Result<Self, ManagerError> {
         let config = EndpointConfig {
+            listen: Some(address.to_owned()),
             frame_bytes_max: FRAME_BYTES_MAX,
             queue_bytes_max: FRAME_BYTES_MAX,
-            ..config
+            ..EndpointConfig::default()
         };
         let identity = manager.identity(SystemTime::now())?;
         let (endpoint, events) = Endpoint::bind(identity, config).await?;

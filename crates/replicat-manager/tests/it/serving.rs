@@ -90,11 +90,8 @@ impl Stand {
 
 async fn serve(store: &Arc<dyn ObjectStore>) -> Service {
     let manager = Manager::open(Arc::clone(store), None).await.unwrap();
-    let config = EndpointConfig {
-        listen: Some("127.0.0.1:0".to_owned()),
-        ..EndpointConfig::default()
-    };
-    Service::start(Arc::new(manager), config).await.unwrap()
+    let started = Service::start(Arc::new(manager), "127.0.0.1:0").await;
+    started.unwrap()
 }
 
 async fn dial(identity: Identity, address: &str) -> (Endpoint, Events) {
