@@ -16,9 +16,9 @@ pub mod workers;
 pub use replicat_core::path::RelPath;
 pub use replicat_net::{ClusterId, ClusterKey, ClusterKeyError, Identity, NodeName, Role};
 pub use server::{
-    FolderEventRecord, FolderReport, LinkStatus, Node, NodeStatus, ReadSettings, ReplicatServer,
-    ServeOptions, ServerBuilder, ServerError, ServerReport, ServerStatus, Started,
-    bootstrap_and_serve, send_event, serve,
+    CacheError, FolderEventRecord, FolderReport, LinkStatus, ManagedError, Node, NodeStatus,
+    ReadSettings, ReplicatServer, ServeOptions, ServerBuilder, ServerError, ServerReport,
+    ServerStatus, Started, bootstrap_and_serve, send_event, serve,
 };
 pub use settings::{
     FolderName, FolderSettings, NodeSettings, Settings, SettingsError, global_settings,

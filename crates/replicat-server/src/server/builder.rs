@@ -7,12 +7,13 @@ use std::time::{Duration, SystemTime};
 use replicat_net::{
     ClusterKey, Endpoint, EndpointConfig, Events, Identity, NodeName, RateLimiter, Role,
 };
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use super::error::ServerError;
 use super::folders::{Common, FolderTable};
 use super::hub::Hub;
-use super::peers::Peers;
+use super::managed::{self, Managed};
+use super::peers::{ManagerLinks, Peers};
 use super::{Inner, ReplicatServer, bandwidth, register};
 use crate::control::service;
 use crate::settings::{FolderName, FolderSettings, NodeSettings, Settings};
@@ -91,28 +92,38 @@ impl ServerBuilder {
         self
     }
 
-    /// Starts the server. A folder that cannot be opened is halted, and the others go on; if there is only one, that
-    /// is an error.
+    /// Starts the server. A folder that cannot be opened is halted, and the others go on; if there is only one, and no
+    /// manager, that is an error. A node with a manager that is not enrolled yet is enrolled first.
     ///
     /// # Errors
-    /// If the settings cannot be used, the address is taken, or the only folder cannot be opened.
+    /// If the settings cannot be used, the address is taken, the only folder cannot be opened, or the manager does not
+    /// enrol the node.
     pub async fn start(self) -> Result<ReplicatServer, ServerError> {
         self.settings.check()?;
-        let (identity, key) = self.own_identity()?;
+        let Origin {
+            identity,
+            key,
+            managed,
+            settings,
+        } = self.origin().await?;
         let limiter = RateLimiter::unlimited();
-        let (endpoint, events) = bind(&self.settings, identity.clone(), &limiter).await?;
+        let (endpoint, events) = bind(&settings, identity.clone(), &limiter).await?;
+        let (links, manager) = mpsc::unbounded_channel();
+        if let Some(managed) = managed.clone() {
+            endpoint.set_admission(move |peer| managed.admit(peer));
+        }
         let hub = Arc::new(Hub::default());
         let changed = Arc::new(Notify::new());
         let common = Common {
             cluster: identity.cluster_id(),
             node: identity.name().clone(),
             role: identity.role(),
-            durability: self.settings.durability,
+            durability: settings.durability,
             handlers: self.handlers,
             hub: Arc::clone(&hub),
             changed: Arc::clone(&changed),
         };
-        let folders = open_folders(common, &self.settings).await?;
+        let folders = open_folders(common, &settings).await?;
         let workers = Workers::default();
         let peers = Peers::new(
             identity.name().clone(),
@@ -120,26 +131,57 @@ impl ServerBuilder {
             Arc::clone(&folders) as Arc<_>,
             Arc::clone(&hub),
             workers.clone(),
+            managed
+                .clone()
+                .map(|managed| ManagerLinks { managed, links }),
         );
-        let (limit, limits) = watch::channel(self.settings.bandwidth()?);
+        let (limit, limits) = watch::channel(settings.bandwidth()?);
         let inner = Arc::new(Inner {
             identity,
             key,
             endpoint,
             folders,
             peers,
+            managed,
             hub,
             workers,
             limiter,
             limit,
-            settings: Mutex::new(self.settings),
+            settings: Mutex::new(settings),
+            applying: tokio::sync::Mutex::default(),
             started: SystemTime::now(),
             stopped: watch::channel(false).0,
             socket: Mutex::new(None),
         });
         start_workers(&inner, events, limits, changed)?;
+        if let Some(managed) = inner.managed.clone() {
+            let worker = inner.workers.begin("manager");
+            let server = Arc::downgrade(&inner);
+            tokio::spawn(managed::follow(managed, server, manager, worker));
+        }
         register(&inner);
         Ok(ReplicatServer { inner })
+    }
+
+    /// Who the node is, and what it goes by.
+    async fn origin(&self) -> Result<Origin, ServerError> {
+        let address = self.settings.manager_address();
+        if let (Some(address), None) = (address, &self.identity) {
+            let (identity, managed) = managed::join(&self.settings, address).await?;
+            return Ok(Origin {
+                identity,
+                key: None,
+                settings: managed.replace_own(self.settings.clone())?,
+                managed: Some(Arc::new(managed)),
+            });
+        }
+        let (identity, key) = self.own_identity()?;
+        Ok(Origin {
+            identity,
+            key,
+            settings: self.settings.clone(),
+            managed: None,
+        })
     }
 
     fn own_identity(&self) -> Result<(Identity, Option<ClusterKey>), ServerError> {
@@ -156,6 +198,14 @@ impl ServerBuilder {
         )?;
         Ok((identity, Some(key)))
     }
+}
+
+/// Where a node comes from.
+struct Origin {
+    identity: Identity,
+    key: Option<ClusterKey>,
+    managed: Option<Arc<Managed>>,
+    settings: Settings,
 }
 
 async fn bind(
@@ -178,9 +228,12 @@ async fn open_folders(
     settings: &Settings,
 ) -> Result<Arc<FolderTable>, ServerError> {
     let wanted = settings.folders.clone();
+    // A manager is to see that the only folder is halted, and may place others.
+    let has_manager = settings.manager_address.is_some();
     let opened = tokio::task::spawn_blocking(move || {
         let table = FolderTable::new(common);
         match <[_; 1]>::try_from(wanted) {
+            Ok([only]) if has_manager => table.start_or_halt(only),
             Ok([only]) => table.start(only)?,
             Err(several) => several
                 .into_iter()

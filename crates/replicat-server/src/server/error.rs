@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use replicat_engine::{ExitCode, SyncError};
 use replicat_net::{AuthorityError, EndpointError, IdentityError};
 
+use super::managed::ManagedError;
 use crate::settings::{FolderName, SettingsError};
 
 /// Why a server did not start, or did not do as it was told.
@@ -28,6 +29,9 @@ pub enum ServerError {
     /// The authority of the cluster cannot be derived.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
+    /// The node does not become one of its manager's.
+    #[error(transparent)]
+    Managed(#[from] ManagedError),
     /// The node cannot listen or dial.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
@@ -99,6 +103,7 @@ impl ServerError {
             Self::Settings(_) => "settings",
             Self::Folder { source, .. } => source.kind(),
             Self::Identity(_) | Self::Authority(_) => "identity",
+            Self::Managed(_) => "manager",
             Self::Endpoint(EndpointError::AddressInUse { .. }) => "address-in-use",
             Self::Endpoint(_) => "endpoint",
             Self::Socket { .. } => "socket",
@@ -117,6 +122,7 @@ impl ServerError {
             Self::Settings(_) | Self::UnknownFolder { .. } | Self::NotTracked { .. } => {
                 ExitCode::Usage
             }
+            Self::Managed(error) if error.is_of_settings() => ExitCode::Usage,
             Self::Folder { source, .. } => source.exit_code(),
             _ => ExitCode::Fatal,
         }

@@ -8,6 +8,7 @@ mod builder;
 mod error;
 mod folders;
 mod hub;
+mod managed;
 mod peers;
 mod serve;
 mod status;
@@ -31,11 +32,13 @@ use crate::storage::{DirTreeMap, Event, EventName, FilesystemTracker};
 use crate::workers::{WorkerState, WorkerStatus, Workers};
 use folders::FolderTable;
 use hub::Hub;
+use managed::Managed;
 use peers::Peers;
 
 pub use builder::ServerBuilder;
 pub use error::ServerError;
 pub use hub::FolderEventRecord;
+pub use managed::{CacheError, ManagedError};
 pub use serve::{ReadSettings, ServeOptions, Started, bootstrap_and_serve, serve};
 pub use status::{FolderReport, LinkStatus, Node, NodeStatus, ServerReport, ServerStatus};
 
@@ -79,11 +82,14 @@ pub(crate) struct Inner {
     endpoint: Endpoint,
     folders: Arc<FolderTable>,
     peers: Arc<Peers>,
+    managed: Option<Arc<Managed>>,
     hub: Arc<Hub>,
     workers: Workers,
     limiter: RateLimiter,
     limit: watch::Sender<Option<BandwidthLimit>>,
     settings: Mutex<Settings>,
+    /// One change of the settings at a time.
+    applying: tokio::sync::Mutex<()>,
     started: SystemTime,
     stopped: watch::Sender<bool>,
     socket: Mutex<Option<Service>>,

@@ -7,12 +7,14 @@ use std::time::SystemTime;
 use replicat_core::id::FolderId;
 use replicat_core::path::RelPath;
 use replicat_net::{
-    ConnectError, Endpoint, Event as NetEvent, Events, Link, NodeName, PeerAddress, RefusalCode,
+    ConnectError, Endpoint, Event as NetEvent, Events, Link, NodeName, PeerAddress, PeerIdentity,
+    RefusalCode, Role,
 };
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use super::hub::{FolderEventRecord, Hub};
+use super::managed::Managed;
 use super::status::{LinkStatus, Node, NodeStatus};
 use crate::link::{Folders, PeerLink};
 use crate::settings::{FolderName, NodeSettings};
@@ -26,7 +28,16 @@ pub(crate) struct Peers {
     folders: Arc<dyn Folders>,
     hub: Arc<Hub>,
     workers: Workers,
+    manager: Option<ManagerLinks>,
     state: Mutex<State>,
+}
+
+/// What a node with a manager does with links.
+pub(crate) struct ManagerLinks {
+    /// Says who may be talked to.
+    pub(crate) managed: Arc<Managed>,
+    /// Takes the links to the manager.
+    pub(crate) links: mpsc::UnboundedSender<Link>,
 }
 
 #[derive(Default)]
@@ -81,6 +92,7 @@ impl Peers {
         folders: Arc<dyn Folders>,
         hub: Arc<Hub>,
         workers: Workers,
+        manager: Option<ManagerLinks>,
     ) -> Arc<Self> {
         Arc::new(Self {
             node,
@@ -88,6 +100,7 @@ impl Peers {
             folders,
             hub,
             workers,
+            manager,
             state: Mutex::default(),
         })
     }
@@ -113,6 +126,16 @@ impl Peers {
     pub(crate) fn offer(&self) {
         let links: Vec<_> = self.links();
         links.iter().for_each(|link| link.offer());
+    }
+
+    /// Ends the links to peers for which there is a reason.
+    pub(crate) fn disconnect_where(&self, reason: impl Fn(&PeerIdentity) -> Option<String>) {
+        for link in self.links() {
+            let peer = link.link().peer();
+            if let Some(reason) = reason(peer) {
+                self.endpoint.disconnect(&peer.name, &reason);
+            }
+        }
     }
 
     /// Whether every peer that keeps a folder has brought all of it to its directory that it was told up to now.
@@ -184,6 +207,14 @@ impl Peers {
     }
 
     fn up(&self, link: Link) {
+        if link.peer().role == Role::Manager {
+            match &self.manager {
+                // Nobody takes it while the node stops.
+                Some(manager) => drop(manager.links.send(link)),
+                None => link.close("this node has no manager"),
+            }
+            return;
+        }
         let name = link.peer().name.clone();
         tracing::debug!(peer = %name, address = %link.address(), "the link is up");
         let link = match PeerLink::start(link, Arc::clone(&self.folders), &self.workers) {
@@ -205,6 +236,10 @@ impl Peers {
         self.lock()
             .connected
             .insert(name, Connected { link, since });
+        // It may have been removed since it was admitted.
+        if let Some(manager) = &self.manager {
+            self.disconnect_where(|peer| manager.managed.admit(peer).err());
+        }
     }
 
     /// What goes wrong again and again is told once.

@@ -107,9 +107,16 @@ impl ReplicatServer {
     /// # Errors
     /// If it cannot be opened, or overlaps with another.
     pub async fn add_folder(&self, folder: FolderSettings) -> Result<(), ServerError> {
-        let mut settings = self.inner.settings();
-        settings.folders.push(folder.clone());
-        settings.check()?;
+        let _applying = self.inner.applying.lock().await;
+        let settings = match &self.inner.managed {
+            Some(managed) => managed.add_own_folder(folder.clone())?,
+            None => {
+                let mut settings = self.inner.settings();
+                settings.folders.push(folder.clone());
+                settings.check()?;
+                settings
+            }
+        };
         let table = Arc::clone(&self.inner.folders);
         let opened = tokio::task::spawn_blocking(move || table.start(folder));
         opened.await.map_err(|error| ServerError::System {
@@ -121,18 +128,37 @@ impl ReplicatServer {
         Ok(())
     }
 
-    /// Takes other settings: nodes, folders and the limit of bandwidth. The rest needs a new start, and is told of.
+    /// Takes other settings of the owner: nodes, folders and the limit of bandwidth. The rest needs a new start, and is told of.
     ///
     /// # Errors
     /// If the settings cannot be used; then nothing changes. A folder that cannot be opened is halted, and no error.
     pub async fn reload(&self, settings: Settings) -> Result<(), ServerError> {
         settings.check()?;
+        settings.bandwidth()?;
+        let settings = match &self.inner.managed {
+            Some(managed) => managed.replace_own(settings)?,
+            None => settings,
+        };
+        self.apply(settings).await
+    }
+
+    /// Goes by other settings; if there is a manager, by what it and the owner say by now.
+    pub(super) async fn apply(&self, settings: Settings) -> Result<(), ServerError> {
+        let _applying = self.inner.applying.lock().await;
+        let settings = match &self.inner.managed {
+            Some(managed) => managed.settings()?,
+            None => settings,
+        };
         let limit = settings.bandwidth()?;
         let inner = Arc::clone(&self.inner);
         let old = inner.settings();
         for (field, changed) in [
             ("name", old.node_name() != settings.node_name()),
             ("address", old.address != settings.address),
+            (
+                "manager_address",
+                old.manager_address != settings.manager_address,
+            ),
             ("cluster_key", old.cluster_key != settings.cluster_key),
             ("durability", old.durability != settings.durability),
         ] {

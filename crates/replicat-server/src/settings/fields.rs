@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::error::SettingsError;
 
 /// Fields of [`Settings`](super::Settings).
-const SETTINGS: [&str; 12] = [
+const SETTINGS: [&str; 14] = [
     "name",
     "address",
     "advertise",
@@ -13,6 +13,8 @@ const SETTINGS: [&str; 12] = [
     "cluster_key_file",
     "manager_address",
     "manager_credentials",
+    "node_state",
+    "folders_directory",
     "nodes",
     "folders",
     "bwlimit",

@@ -47,7 +47,12 @@ impl Settings {
     }
 
     fn rebase(&mut self, directory: &Path) {
-        let own = [&mut self.cluster_key_file, &mut self.control_socket];
+        let own = [
+            &mut self.cluster_key_file,
+            &mut self.control_socket,
+            &mut self.node_state,
+            &mut self.folders_directory,
+        ];
         let states = self.folders.iter_mut().map(|folder| &mut folder.state_dir);
         for path in own.into_iter().chain(states).flatten() {
             *path = directory.join(&*path);

@@ -18,6 +18,7 @@ use replicat_engine::live::{FolderMode, LiveSettings};
 use replicat_engine::options::{
     Durability, FilterAction, FilterRule, ForeignRoot, MissingRoot, PatternError,
 };
+use replicat_manager::MANAGER_PORT;
 use replicat_net::{BandwidthLimit, ClusterId, ClusterKey, NodeName};
 use serde::{Deserialize, Serialize};
 
@@ -84,6 +85,13 @@ pub struct Settings {
     /// What this node shows the manager.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub manager_credentials: Option<String>,
+    /// Where a node with a manager keeps who it is and what it was told last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node_state: Option<PathBuf>,
+    /// Below it lie the folders that a manager places at this node and that are not among `folders`; left out, it is
+    /// `folders` in `node_state`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folders_directory: Option<PathBuf>,
     /// The nodes to dial.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<NodeSettings>,
@@ -168,7 +176,7 @@ impl NodeSettings {
     /// The address with a port.
     #[must_use]
     pub fn address_with_port(&self) -> String {
-        text::with_port(&self.address, None)
+        text::with_port(&self.address, None, DEFAULT_PORT)
     }
 }
 
@@ -251,7 +259,14 @@ impl Settings {
     #[must_use]
     pub fn listen_address(&self) -> Option<String> {
         let address = self.address.as_deref()?;
-        Some(text::with_port(address, Some("0.0.0.0")))
+        Some(text::with_port(address, Some("0.0.0.0"), DEFAULT_PORT))
+    }
+
+    /// Where the manager is, with a port.
+    #[must_use]
+    pub fn manager_address(&self) -> Option<String> {
+        let address = self.manager_address.as_deref()?;
+        Some(text::with_port(address, None, MANAGER_PORT))
     }
 
     /// The cluster key, from where the settings say.

@@ -9,8 +9,6 @@ use replicat_engine::options::Durability;
 use replicat_net::NodeName;
 use serde::{Deserialize, Deserializer, Serializer};
 
-use super::DEFAULT_PORT;
-
 /// The name of a node whose host has none that will do.
 const UNNAMED_NODE: &str = "node";
 
@@ -138,8 +136,8 @@ words!(durability, Durability, parse_durability,
     "group" => Durability::Group,
     "none" => Durability::None);
 
-/// An address with a port, and with a host if one is given for those that lack it: `8787`, `:8787`, `host`, `[::1]`.
-pub(super) fn with_port(address: &str, host: Option<&str>) -> String {
+/// An address with a port, `port` if it names none, and with a host if one is given for those that lack it: `8787`, `:8787`, `host`, `[::1]`.
+pub(super) fn with_port(address: &str, host: Option<&str>, port: u16) -> String {
     let address = address.trim();
     let bare = address.strip_prefix(':').unwrap_or(address);
     if let (Some(host), Ok(port)) = (host, bare.parse::<u16>()) {
@@ -154,8 +152,8 @@ pub(super) fn with_port(address: &str, host: Option<&str>) -> String {
     let is_bare_v6 = !has_port && address.parse::<std::net::Ipv6Addr>().is_ok();
     match (has_port, is_bare_v6) {
         (true, _) => address.to_owned(),
-        (false, true) => format!("[{address}]:{DEFAULT_PORT}"),
-        (false, false) => format!("{address}:{DEFAULT_PORT}"),
+        (false, true) => format!("[{address}]:{port}"),
+        (false, false) => format!("{address}:{port}"),
     }
 }
 

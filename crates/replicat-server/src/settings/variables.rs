@@ -10,7 +10,7 @@ impl Settings {
     /// Takes what variables say, in place of what was set before. They are named as the fields are:
     /// `REPLICAT_NAME`, `REPLICAT_ADDRESS`, `REPLICAT_ADVERTISE`, `REPLICAT_CLUSTER_KEY`, `REPLICAT_CLUSTER_KEY_FILE`,
     /// `REPLICAT_MANAGER`, `REPLICAT_MANAGER_CREDENTIALS`, `REPLICAT_BWLIMIT`, `REPLICAT_DURABILITY`,
-    /// `REPLICAT_SOCKET`; `REPLICAT_NODE` (`NAME=ADDRESS`, by white space), `REPLICAT_DIRECTORY` (`[NAME=]DIRECTORY`, one a
+    /// `REPLICAT_SOCKET`, `REPLICAT_NODE_STATE`, `REPLICAT_FOLDERS_DIRECTORY`; `REPLICAT_NODE` (`NAME=ADDRESS`, by white space), `REPLICAT_DIRECTORY` (`[NAME=]DIRECTORY`, one a
     /// line) and `REPLICAT_MODE` (of all folders of `REPLICAT_DIRECTORY`). Empty ones count as not set.
     ///
     /// ```
@@ -67,6 +67,8 @@ impl Settings {
         let paths = [
             ("REPLICAT_CLUSTER_KEY_FILE", &mut self.cluster_key_file),
             ("REPLICAT_SOCKET", &mut self.control_socket),
+            ("REPLICAT_NODE_STATE", &mut self.node_state),
+            ("REPLICAT_FOLDERS_DIRECTORY", &mut self.folders_directory),
         ];
         for (name, field) in paths {
             *field = value(name).map(PathBuf::from).or(field.take());

@@ -31,6 +31,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
             "replicat-fs",
             "replicat-engine",
             "replicat-net",
+            "replicat-manager",
         ],
     ),
     (
@@ -40,6 +41,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
             "replicat-fs",
             "replicat-engine",
             "replicat-server",
+            "replicat-manager",
         ],
     ),
     (
