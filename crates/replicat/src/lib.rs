@@ -15,14 +15,15 @@ pub use replicat_engine::{
 };
 
 pub use replicat_engine::live;
+pub use replicat_manager as manager;
 pub use replicat_server::{control, settings, storage, workers};
 
 pub use replicat_server::{
-    ChangeHandler, ClusterId, ClusterKey, ClusterKeyError, DirTreeMap, Entry, Event, EventName,
-    FilesystemTracker, FolderEventRecord, FolderName, FolderReport, FolderSettings, Identity,
-    LinkStatus, LogOnlyChangeHandler, Mirror, Node, NodeName, NodeSettings, NodeStatus,
-    OWNERSHIP_EXPIRATION_TIMEOUT, RelPath, ReplicatServer, Role, ServeOptions, ServerBuilder,
-    ServerError, ServerReport, ServerStatus, Settings, SettingsError, StorageError, StorageTracker,
-    TRACKER_RENAME_TIMEOUT, TrackerOptions, TreeDiff, WaitTimeout, bootstrap_and_serve,
-    global_settings, send_event, serve, set_global_settings, wait_for,
+    CacheError, ChangeHandler, ClusterId, ClusterKey, ClusterKeyError, DirTreeMap, Entry, Event,
+    EventName, FilesystemTracker, FolderEventRecord, FolderName, FolderReport, FolderSettings,
+    Identity, LinkStatus, LogOnlyChangeHandler, ManagedError, Mirror, Node, NodeName, NodeSettings,
+    NodeStatus, OWNERSHIP_EXPIRATION_TIMEOUT, RelPath, ReplicatServer, Role, ServeOptions,
+    ServerBuilder, ServerError, ServerReport, ServerStatus, Settings, SettingsError, StorageError,
+    StorageTracker, TRACKER_RENAME_TIMEOUT, TrackerOptions, TreeDiff, WaitTimeout,
+    bootstrap_and_serve, global_settings, send_event, serve, set_global_settings, wait_for,
 };

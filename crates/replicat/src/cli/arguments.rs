@@ -13,6 +13,7 @@ use super::live_arguments::{
     AskArguments, DemoArguments, EventsArguments, KeyArguments, KeygenArguments,
     OneFolderArguments, RescanArguments, ServeArguments, SocketArguments,
 };
+use super::manager_arguments::ManagerArguments;
 
 /// Make any number of directories equal, and keep them so.
 #[derive(Debug, Parser)]
@@ -36,6 +37,8 @@ pub(crate) enum Command {
     Sync(SyncArguments),
     /// Keep folders in sync with other nodes, live
     Serve(Box<ServeArguments>),
+    /// Enrol nodes, remove them, and say which of them keeps which folder
+    Manager(ManagerArguments),
     /// Make the secret that all nodes of a cluster share
     Keygen(KeygenArguments),
     /// Show three nodes at work, in a temporary place

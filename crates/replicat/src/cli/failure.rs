@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use replicat::control::client::ClientError;
 use replicat::error::{ExitCode, SyncError};
+use replicat::manager::ManagerError;
 use replicat::options::PatternError;
 use replicat::{ClusterKeyError, ServerError, SettingsError};
 
@@ -36,6 +37,12 @@ pub(crate) enum Failure {
     NoNode,
     /// Several nodes run here, and none was named.
     ManyNodes(Vec<PathBuf>),
+    /// A manager could not do what it was asked.
+    Manager(Box<ManagerError>),
+    /// There is no manager's state where it should be.
+    NoManager(PathBuf),
+    /// There is no place for state of which nobody said where it is.
+    NoStatePlace(&'static str),
     /// No cluster key could be made.
     Key(ClusterKeyError),
     /// The file of a new cluster key cannot be written.
@@ -74,6 +81,12 @@ impl From<ServerError> for Failure {
     }
 }
 
+impl From<ManagerError> for Failure {
+    fn from(error: ManagerError) -> Self {
+        Self::Manager(Box::new(error))
+    }
+}
+
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         Self::Client(error)
@@ -96,6 +109,9 @@ impl Failure {
             Self::NoNode => "no-node",
             Self::ManyNodes(_) => "many-nodes",
             Self::Key(_) | Self::KeyFile { .. } => "key",
+            Self::Manager(_) => "manager",
+            Self::NoManager(_) => "no-manager",
+            Self::NoStatePlace(_) => "no-state-place",
             Self::Demo(_) => "demo",
             Self::Runtime(_) => "runtime",
             Self::Remote { .. } => "remote",
@@ -120,6 +136,11 @@ impl Failure {
             Self::ManyNodes(sockets) => {
                 let names: Vec<_> = sockets.iter().map(|path| root_text(path)).collect();
                 format!("several nodes run here: {}", names.join(", "))
+            }
+            Self::Manager(error) => sentence(&error.to_string()),
+            Self::NoManager(place) => format!("there is no manager in {}", root_text(place)),
+            Self::NoStatePlace(_) => {
+                "neither XDG_STATE_HOME nor HOME says where state is kept".to_owned()
             }
             Self::Key(error) => error.to_string(),
             Self::KeyFile { path, source } => {
@@ -166,7 +187,13 @@ impl Failure {
             Self::Unreachable { .. } => {
                 Some("see that the node runs there, and that both have the same cluster key".into())
             }
+            Self::NoManager(_) => Some(
+                "start it with `replicat manager serve`, or name its directory with --manager-state"
+                    .to_owned(),
+            ),
+            Self::NoStatePlace(option) => Some(format!("name a directory with {option}")),
             Self::Client(_)
+            | Self::Manager(_)
             | Self::Key(_)
             | Self::KeyFile { .. }
             | Self::Demo(_)
@@ -187,6 +214,11 @@ impl Failure {
             Self::Server(error) => error.exit_code(),
             Self::Client(ClientError::Refused { exit_code, .. }) => exit_code_of(*exit_code),
             Self::NoNode | Self::ManyNodes(_) | Self::Remote { .. } => ExitCode::Usage,
+            Self::NoManager(_) | Self::NoStatePlace(_) => ExitCode::Usage,
+            Self::Manager(error) => match **error {
+                ManagerError::Refused(_) => ExitCode::Usage,
+                _ => ExitCode::Fatal,
+            },
             Self::Client(_)
             | Self::Key(_)
             | Self::KeyFile { .. }

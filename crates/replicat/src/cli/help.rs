@@ -42,11 +42,23 @@ Examples:
   replicat serve --name a --directory /srv/site --address 0.0.0.0:8787 --cluster-key-file key
   replicat serve --name b --directory /srv/site --cluster-key-file key --node a=10.0.0.1:8787
   replicat serve --directory site=/srv/site --directory home=/srv/home ...
+  replicat serve --name c --manager HOST --manager-credentials TOKEN     all else from a manager
   replicat serve --config /etc/replicat.toml         all of it from a file; flags go before it
   replicat status                                    how it stands
   replicat events --follow                           what it does
 
 A node stops at SIGTERM or Ctrl-C when what it began is finished, and reads its settings anew at SIGHUP.";
+
+pub(crate) const MANAGER: &str = "\
+Examples:
+  replicat manager serve                                  the manager itself, on port 8788
+  replicat manager token create --role read-only          lets one node in, within an hour
+  replicat serve --name nas --address 0.0.0.0:8787 --manager HOST --manager-credentials TOKEN
+  replicat manager node list                              how the nodes stand
+  replicat manager folder place site --node nas           has a node keep a folder
+  replicat manager node remove nas                        cuts a node off, at once and everywhere
+
+The commands work on the state of the manager on this host, whether or not it runs.";
 
 pub(crate) const RESOLVE: &str = "\
 Examples:

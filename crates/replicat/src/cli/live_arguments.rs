@@ -47,6 +47,12 @@ pub(crate) struct NodeArguments {
     /// What to show the manager [env: REPLICAT_MANAGER_CREDENTIALS]
     #[arg(long, value_name = "TOKEN")]
     pub(crate) manager_credentials: Option<String>,
+    /// Where it keeps who it is, if it has a manager [env: REPLICAT_NODE_STATE]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) node_state: Option<PathBuf>,
+    /// Below DIR lie the folders that the manager places here [env: REPLICAT_FOLDERS_DIRECTORY]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) folders_directory: Option<PathBuf>,
     /// Send no more content than this: 512k, 10m, or a timetable such as '08:00,512k 18:00,off' [env: REPLICAT_BWLIMIT]
     #[arg(long, value_name = "RATE")]
     pub(crate) bwlimit: Option<String>,

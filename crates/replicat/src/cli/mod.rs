@@ -17,6 +17,9 @@ mod live_arguments;
 mod look;
 mod look_json;
 mod look_text;
+mod manager;
+mod manager_arguments;
+mod manager_text;
 mod node_text;
 mod output;
 mod progress;
@@ -24,6 +27,7 @@ mod remote;
 mod reporter;
 mod serve;
 mod socket;
+mod state;
 mod sync;
 mod target;
 mod terminal;
@@ -69,6 +73,9 @@ fn show_diagnostics(command: &Command) {
     let wanted = EnvFilter::try_from_env("REPLICAT_LOG");
     let usual = match command {
         Command::Serve(_) => "warn,replicat_server=info,replicat_net=info",
+        Command::Manager(arguments) if arguments.serves() => {
+            "warn,replicat_manager=info,replicat_net=info"
+        }
         // What goes wrong is what the command itself tells.
         Command::Demo(_) => "error",
         Command::Sync(arguments) if remote::is_meant(arguments) => "error",
@@ -93,6 +100,7 @@ fn format(command: &Command) -> Format {
         Command::Sync(arguments) => arguments.output.json,
         Command::Serve(arguments) => arguments.json,
         Command::Keygen(arguments) => arguments.json,
+        Command::Manager(arguments) => arguments.json,
         Command::Demo(arguments) => arguments.json,
         Command::Nodes(arguments) | Command::Folders(arguments) => arguments.json,
         Command::Events(arguments) => arguments.ask.json,
@@ -117,6 +125,7 @@ fn dispatch(command: &Command, matches: &ArgMatches, output: Output) -> Result<E
         Command::Serve(arguments) => return serve::run(arguments, matches, output),
         Command::Demo(arguments) => return demo::run(arguments, output),
         Command::Keygen(arguments) => serve::keygen(arguments, output)?,
+        Command::Manager(arguments) => manager::run(arguments, output)?,
         Command::Nodes(arguments) => ask::nodes(arguments, output)?,
         Command::Folders(arguments) => ask::folders(arguments, output)?,
         Command::Events(arguments) => ask::events(arguments, output)?,

@@ -16,7 +16,7 @@ use super::failure::Failure;
 use super::live_arguments::{KeyArguments, KeygenArguments, ServeArguments};
 use super::output::{Format, Output};
 use super::terminal::{count_text, sentence};
-use super::{filters, json, socket};
+use super::{filters, json, socket, state};
 
 /// Serves until it is told to stop.
 pub(crate) fn run(
@@ -104,12 +104,22 @@ impl Flags {
         for (flag, field) in texts {
             *field = flag.clone().or(field.take());
         }
+        let paths = [
+            (&node.node_state, &mut settings.node_state),
+            (&node.folders_directory, &mut settings.folders_directory),
+        ];
+        for (flag, field) in paths {
+            *field = flag.clone().or(field.take());
+        }
         apply_key(&mut settings, &node.key)?;
         for node in &node.node {
             settings.set_node(NodeSettings::parse(node)?);
         }
         self.apply_folders(&mut settings)?;
         self.apply_socket(&mut settings);
+        if settings.manager_address.is_some() && settings.node_state.is_none() {
+            settings.node_state = state::of_node(settings.node_name().as_str());
+        }
         settings.check()?;
         Ok(settings)
     }
