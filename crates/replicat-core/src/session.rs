@@ -170,10 +170,12 @@ impl Session {
         self.stage == Stage::Live
     }
 
-    /// Whether all that the other has sent is known, up to its last `Sent`. While it is not, the owner must not settle.
+    /// Whether all that the other has sent is known, up to its last `Sent`, and no repair is under way. While it is not, the
+    /// owner must not settle: it would judge half of a change. A repair goes from the top down, so that the deletion of a
+    /// directory comes before those of what was in it.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.peer.as_ref().is_some_and(|peer| peer.is_whole)
+        self.peer.as_ref().is_some_and(|peer| peer.is_whole) && self.repair.is_none()
     }
 
     /// The replica at the other side, once it has greeted.

@@ -21,15 +21,20 @@ fn path(text: &str) -> RelPath {
 
 /// A user writes a file, and the replica sees it.
 fn write(replica: &mut Replica<MemoryStore>, at: &str, content: u8) {
+    let payload = Payload::File {
+        content: ContentHash([content; 32]),
+        size: 1,
+        link: None,
+    };
+    make(replica, at, payload, content);
+}
+
+fn make(replica: &mut Replica<MemoryStore>, at: &str, payload: Payload, inode: u8) {
     let present = Present {
-        payload: Payload::File {
-            content: ContentHash([content; 32]),
-            size: 1,
-            link: None,
-        },
+        payload,
         metadata: Metadata::default(),
         fingerprint: Fingerprint {
-            inode: u64::from(content),
+            inode: u64::from(inode),
             ..Fingerprint::default()
         },
         racy: false,
@@ -147,6 +152,45 @@ fn sums_that_differ_on_a_live_session_lead_to_repair() {
     assert!(has(&one, "b") && has(&other, "b"));
     assert_eq!(one.1.outcome(), Some(Outcome::Equal));
     assert_eq!(other.1.outcome(), Some(Outcome::Equal));
+}
+
+/// The pages of a repair come from the top down. Who settled between two of them would take a directory that is gone with all
+/// that it held for one that is gone beneath a file that stays.
+#[test]
+fn a_repair_is_not_whole_before_its_end() {
+    let (mut one, mut other) = peers();
+    make(&mut one.0, "d", Payload::Directory, 9);
+    for (number, name) in (1..).zip(["d/a", "d/b", "e"]) {
+        write(&mut one.0, name, number);
+    }
+    one.1.announce();
+    talk(&mut one, &mut other);
+    let lost = crate::record::Record::default();
+    for name in ["d/a", "d/b"] {
+        other.0.store_mut().set_record(&path(name), &lost).unwrap();
+    }
+    other.1.announce();
+    other.1.compare_again();
+    let mut came = [0, 0];
+    loop {
+        let mut passed = 0;
+        for came in &mut came {
+            while let Some(message) = one.1.poll(&mut one.0).unwrap() {
+                let repairs = matches!(message, Message::TreeReply(_) | Message::Repair(_));
+                other.1.receive(&mut other.0, message).unwrap();
+                assert!(!repairs || !other.1.is_whole());
+                *came += usize::from(repairs);
+                passed += 1;
+            }
+            std::mem::swap(&mut one, &mut other);
+        }
+        if passed == 0 {
+            break;
+        }
+    }
+    assert!(came.iter().sum::<usize>() > 0);
+    assert!(one.1.is_whole() && other.1.is_whole());
+    assert!(has(&other, "d/a") && has(&other, "d/b"));
 }
 
 #[test]

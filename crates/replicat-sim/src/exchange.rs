@@ -300,7 +300,7 @@ impl World {
         self.links.iter().any(|link| {
             let sides = link.ends.iter().zip(&link.sessions);
             let mut own = sides.filter(|(end, _)| **end == replica);
-            own.any(|(_, session)| !session.is_live() || !session.is_whole())
+            own.any(|(_, session)| session.peer().is_some() && !session.is_whole())
         })
     }
 

@@ -206,6 +206,7 @@ fn in_sync_is_said_when_the_peer_has_it_in_its_directory() {
     // What the other says now comes after it has said that it knows of the large file.
     fs::write(other.path("later"), "later").unwrap();
     wait("the later file", || one.read("later").is_some());
+    wait("its record", || one.status().pending == 0);
     for _ in 0..50 {
         let standing = one.folder.standing().unwrap();
         assert_eq!(standing.pending, 0);
