@@ -7,12 +7,15 @@
 mod node;
 mod patience;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::world::{Kind, Tree, World, assert_no_temporary_names, command, contents, differences};
+use crate::world::{
+    Kind, Tree, World, assert_no_temporary_names, command, contents, differences, differing,
+};
 pub(crate) use node::Node;
 pub(crate) use patience::{Patience, until};
 
@@ -24,6 +27,9 @@ const DOUBT: Duration = Duration::from_secs(10);
 const SETTLING: Duration = Duration::from_millis(600);
 /// Nodes listen here: below the ports that outgoing connections are given.
 const PORT: u16 = 8787;
+
+/// Of how many paths that differ the nodes are asked why.
+const REASONS_MAX: usize = 6;
 
 static NEXT_HOST: AtomicU32 = AtomicU32::new(0);
 
@@ -217,7 +223,26 @@ impl Cluster {
         let pairs = look.trees.windows(2);
         let differences: Vec<_> = pairs.map(|pair| differences(&pair[0], &pair[1])).collect();
         let standings: Vec<_> = self.nodes.iter().map(Node::folder).collect();
-        panic!("{what}: {differences:#?}\n{standings:#?}\n{}", self.logs())
+        let reasons = self.reasons(look);
+        panic!(
+            "{what}: {differences:#?}\n{standings:#?}\n{reasons}\n{}",
+            self.logs()
+        )
+    }
+
+    /// What each node says of the first paths that differ.
+    fn reasons(&self, look: &Look) -> String {
+        let pairs = look.trees.windows(2);
+        let paths: BTreeSet<String> = pairs
+            .flat_map(|pair| differing(&pair[0], &pair[1]))
+            .map(|path| String::from_utf8_lossy(&path).into_owned())
+            .take(REASONS_MAX)
+            .collect();
+        let each = |path: &String| {
+            let answers = self.nodes.iter().map(|node| node.explain(path));
+            answers.collect::<String>()
+        };
+        paths.iter().map(each).collect()
     }
 
     /// What the nodes noted.

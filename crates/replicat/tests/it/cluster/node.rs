@@ -177,6 +177,20 @@ impl Node {
             .find(|answer| answer["type"] == "folder")
     }
 
+    /// What it knows of a path, and why that is as it is there.
+    pub(super) fn explain(&self, path: &str) -> String {
+        let folder = self.folder().unwrap_or_default();
+        let answers = ["why", "history"].map(|command| {
+            let command = serde_json::json!({
+                "command": command, "folder": folder["name"], "path": path,
+            });
+            let answers = self.ask(&command.to_string()).unwrap_or_default();
+            let lines = answers.iter().map(|answer| format!("  {answer}\n"));
+            lines.collect::<String>()
+        });
+        format!("{} of {path:?}:\n{}", self.name, answers.concat())
+    }
+
     /// Users do mean to delete so much.
     pub(super) fn approve_brake(&self) {
         if self

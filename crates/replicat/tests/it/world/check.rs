@@ -224,16 +224,18 @@ fn file_contents(tree: &Tree) -> BTreeSet<Vec<u8>> {
 
 /// Where two trees differ, for people.
 pub(crate) fn differences(one: &Tree, other: &Tree) -> Vec<String> {
-    let paths: BTreeSet<&Vec<u8>> = one.keys().chain(other.keys()).collect();
-    let differs = paths
-        .into_iter()
-        .filter(|path| one.get(*path) != other.get(*path));
-    differs
-        .map(|path| {
-            let name = String::from_utf8_lossy(path);
-            format!("{name:?}: {:?} / {:?}", one.get(path), other.get(path))
-        })
-        .collect()
+    let differs = differing(one, other).into_iter().map(|path| {
+        let name = String::from_utf8_lossy(&path);
+        format!("{name:?}: {:?} / {:?}", one.get(&path), other.get(&path))
+    });
+    differs.collect()
+}
+
+/// The paths that are not the same in two trees.
+pub(crate) fn differing(one: &Tree, other: &Tree) -> BTreeSet<Vec<u8>> {
+    let paths = one.keys().chain(other.keys());
+    let differ = paths.filter(|path| one.get(*path) != other.get(*path));
+    differ.cloned().collect()
 }
 
 #[track_caller]

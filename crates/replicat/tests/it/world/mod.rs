@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use tempfile::TempDir;
 
-pub(crate) use check::{assert_no_temporary_names, differences};
+pub(crate) use check::{assert_no_temporary_names, differences, differing};
 pub(crate) use run::{Outcome, command};
 pub(crate) use walk::{Kind, Node, Tree, contents, stat_everything, walk};
 
