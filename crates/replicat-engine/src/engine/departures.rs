@@ -116,3 +116,17 @@ fn is_of_kind(payload: &Payload, kind: Kind) -> bool {
             | (Payload::Symlink { .. }, Kind::Symlink)
     )
 }
+
+/// Whether `path` is known to hold `content` already: who is only read again came from nowhere.
+pub(super) fn is_held(
+    local: &LocalReplica,
+    path: &RelPath,
+    content: ContentHash,
+) -> Result<bool, SyncError> {
+    let record = local.replica.record(path);
+    let held = record
+        .map_err(|error| local.failed(error))?
+        .held_payload()
+        .and_then(|held| held.substance());
+    Ok(held == Some(content))
+}

@@ -22,7 +22,7 @@ use replicat_fs::observe::{AttributesOfFiles, Kind, LinkKey, Observation};
 use replicat_fs::scan::{Baseline, Scan, ScanError, ScanItem, ScanReport};
 use replicat_index::{Durability, IndexError, Reader};
 
-use super::departures::Departures;
+use super::departures::{Departures, is_held};
 use super::failure::scan_failed;
 use super::hashing::{HashError, Hasher};
 use super::local::LocalReplica;
@@ -275,7 +275,7 @@ struct Intake {
     missing: Vec<RelPath>,
     /// Directories and symlinks that changed: any may be a renamed one.
     others: Vec<(RelPath, Box<Observation>)>,
-    /// New files, by content: any may be a renamed one.
+    /// Files with a content that was not known to be at their path: any may be a renamed one.
     arrivals: Vec<(ContentHash, RelPath)>,
     links: HashMap<LinkKey, LinkId>,
     hashed_bytes: u64,
@@ -424,7 +424,9 @@ impl Intake {
                 let _ = files.into_iter().try_for_each(|file| to_read.send(file));
             });
             told.iter().try_for_each(|item| {
-                if let Told::Changed(path, _, Some(content)) = &item {
+                if let Told::Changed(path, _, Some(content)) = &item
+                    && !is_held(local, path, content.hash)?
+                {
                     self.arrivals.push((content.hash, path.clone()));
                 }
                 self.take(local, item, around)

@@ -14,6 +14,32 @@ fn assert_nothing_copied(outcome: &Outcome) {
 }
 
 #[test]
+fn a_file_that_is_only_read_again_is_no_destination_of_an_equal_one_that_is_deleted() {
+    World::each(|world| {
+        let last = world.last();
+        world.write(0, "stays", "the same");
+        world.write(0, "goes", "the same");
+        world.write(0, "goes and is edited", "all the same");
+        world.write(0, "stays as well", "all the same");
+        world.settle();
+        // The modes are what they were: only the kernel's time of the last change is another.
+        world.chmod(0, "stays", 0o644);
+        world.chmod(0, "stays as well", 0o644);
+        world.remove(0, "goes");
+        world.remove(0, "goes and is edited");
+        world.write(last, "stays", "an edit");
+        world.write(last, "goes and is edited", "another edit");
+        let outcome = world.settle();
+        assert!(outcome.list("conflicts").is_empty(), "{outcome:#?}");
+        world.assert_files(&[
+            ("goes and is edited", "another edit"),
+            ("stays", "an edit"),
+            ("stays as well", "all the same"),
+        ]);
+    });
+}
+
+#[test]
 fn s22_swap() {
     World::each(|world| {
         world.write(0, "a", "content of a");
