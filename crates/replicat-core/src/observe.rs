@@ -137,13 +137,16 @@ impl<S: Store> Replica<S> {
         }
         let lost = (before.clone()).filter(|before| before.payload != payload);
         // A file that was moved here, as in a swap, was not made from what stood here.
-        let came = lost.is_some() && self.is_known_elsewhere(path, &payload, &fingerprint)?;
+        let elsewhere = match lost.is_some() {
+            true => self.known_elsewhere(path, &payload, &fingerprint)?,
+            false => Elsewhere::Unknown,
+        };
         let again = (before.as_ref()).and_then(|before| base_again(&record.entry, before));
         let mut draft = draft_of_change(now, before, payload, metadata, changed, touched);
-        draft.base = if lost.is_none() {
-            again
-        } else {
-            draft.base.map(|base| if came { PLACED } else { base })
+        draft.base = match elsewhere {
+            _ if lost.is_none() => again,
+            Elsewhere::ToStay => draft.base.and(Some(PLACED)),
+            Elsewhere::ToGo | Elsewhere::Unknown => draft.base,
         };
         match &record.local {
             None => self.acknowledge_absence(path, &record, &mut draft)?,
@@ -159,6 +162,8 @@ impl<S: Store> Replica<S> {
             }
         }
         let seen = self.announce_found(now, path, record, draft, Some((fingerprint, racy)))?;
+        // In a swap, what stood here is where this came from, and that is looked at later.
+        let lost = lost.filter(|_| elsewhere == Elsewhere::Unknown);
         self.withdraw_copies(now, path, lost)?;
         Ok(seen)
     }
@@ -179,7 +184,7 @@ impl<S: Store> Replica<S> {
             self.tell_of_replaced(now, path, &gone)?;
         }
         if let Some(found) = found
-            && self.is_known_elsewhere(path, payload, &found)?
+            && self.known_elsewhere(path, payload, &found)? == Elsewhere::ToStay
         {
             self.note_arrival(now, path, payload.leaf_substance())?;
         }
@@ -273,16 +278,17 @@ impl<S: Store> Replica<S> {
         Ok(())
     }
 
-    /// Whether a file that is found at `path` was known at another one, where it is still to be.
-    fn is_known_elsewhere(
+    /// Whether a file that is found at `path` was known at another one.
+    fn known_elsewhere(
         &self,
         path: &RelPath,
         payload: &Payload,
         found: &Fingerprint,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Elsewhere, StoreError> {
+        let mut elsewhere = Elsewhere::Unknown;
         let linked = matches!(payload, Payload::File { link: Some(_), .. });
         let Some(content) = payload.leaf_substance().filter(|_| !linked) else {
-            return Ok(false);
+            return Ok(elsewhere);
         };
         for other in self
             .store()
@@ -293,13 +299,16 @@ impl<S: Store> Replica<S> {
                 let known = local.fingerprint;
                 (known.inode, known.birth) == (found.inode, found.birth)
             });
-            let shown = record.entry.shown();
-            let stays = shown.is_some_and(|shown| shown.payload().substance() == Some(content));
-            if other != *path && same && stays {
-                return Ok(true);
+            if other == *path || !same {
+                continue;
             }
+            let shown = record.entry.shown();
+            if shown.is_some_and(|shown| shown.payload().substance() == Some(content)) {
+                return Ok(Elsewhere::ToStay);
+            }
+            elsewhere = Elsewhere::ToGo;
         }
-        Ok(false)
+        Ok(elsewhere)
     }
 
     /// A user moved a file to `path`, which was to hold an equal one anyway, or to lose it: that is told, lest somebody who
@@ -352,8 +361,18 @@ impl<S: Store> Replica<S> {
             draft.context = context;
             draft.hlc = draft.hlc.max(Hlc(hlc.0 + 1));
             draft.base = Some(PLACED);
+        } else if self.knew(&record.entry) {
+            draft.base = Some(PLACED);
         }
         Ok(())
+    }
+
+    /// Whether an event of this replica is among what led to an entry: then the storage held something at its path once, and it
+    /// is known here that it went, even where what replicat made since supersedes the deletion.
+    fn knew(&self, entry: &Entry) -> bool {
+        let own = self.identity().replica;
+        let mut versions = entry.versions().iter();
+        versions.any(|version| version.context.vector.get(own) > 0)
     }
 
     /// Who replaced a content before it was carried elsewhere, as replicat had announced, replaced it there too:
@@ -458,6 +477,17 @@ impl<S: Store> Replica<S> {
             Some(Local { base: None, .. }) => self.embodied(path, &record.entry),
         }
     }
+}
+
+/// Whether a file that is found somewhere was known somewhere else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Elsewhere {
+    /// It was not.
+    Unknown,
+    /// It was, where it was not to stay.
+    ToGo,
+    /// It was, where it is still to be.
+    ToStay,
 }
 
 /// The base of an event that only describes what a storage in the state `held` holds: what was placed stays placed.

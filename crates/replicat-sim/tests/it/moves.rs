@@ -301,3 +301,28 @@ fn a_file_moved_back_is_not_what_a_copy_saw_gone() {
         ],
     );
 }
+
+/// A file was to be carried to where another stood, and the user swapped the two himself. The first was taken for replaced, because the
+/// place that it had gone to was looked at later, and what was to be carried there was withdrawn.
+#[test]
+fn a_swap_of_what_is_to_be_carried_withdraws_nothing() {
+    check(
+        3,
+        1867297477,
+        &[
+            User(0, MakeDirectory(8)),
+            User(0, Write(1, 1)),
+            Round,
+            User(2, Rename(1, 10)),
+            Scan(1),
+            User(1, PutBack(1)),
+            User(1, BecomeFile(1, 2)),
+            User(0, Swap(1, 10)),
+            User(1, Chmod(10, 0)),
+            User(1, EditCopy(2, 3)),
+            Round,
+            Exchange(0, 1, 6),
+            User(0, Swap(10, 1)),
+        ],
+    );
+}

@@ -173,3 +173,28 @@ fn a_file_that_was_moved_behind_a_filter_yields_to_what_was_put_in_its_place() {
         ],
     );
 }
+
+/// Two users moved a file over another. One of them had written a new one at its old path, and deleted it at the new: what was
+/// written there followed the other's move, and the deletion went up in that. Then its user put the deleted file back, which was taken
+/// for old content.
+#[test]
+fn a_file_put_back_where_an_edit_follows_stays() {
+    check(
+        2,
+        1870094898,
+        &[
+            User(0, Write(0, 2)),
+            User(0, Write(1, 3)),
+            Round,
+            User(1, Rename(0, 1)),
+            User(0, Rename(0, 1)),
+            User(1, Replace(0, 4)),
+            UserAfter(1, 7, Delete(1)),
+            Scan(0),
+            Exchange(0, 1, 0),
+            Apply(1, 0, 2),
+            Exchange(0, 1, 0),
+            User(1, PutBack(1)),
+        ],
+    );
+}
