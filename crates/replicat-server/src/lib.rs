@@ -15,6 +15,8 @@ pub mod workers;
 
 pub use replicat_core::path::RelPath;
 pub use replicat_net::{ClusterId, ClusterKey, ClusterKeyError, Identity, NodeName, Role};
+pub use replicat_notify as notify;
+pub use replicat_notify::Subscription;
 pub use server::{
     CacheError, FolderEventRecord, FolderReport, LinkStatus, ManagedError, Node, NodeStatus,
     ReadSettings, ReplicatServer, ServeOptions, ServerBuilder, ServerError, ServerReport,

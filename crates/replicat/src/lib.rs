@@ -16,7 +16,7 @@ pub use replicat_engine::{
 
 pub use replicat_engine::live;
 pub use replicat_manager as manager;
-pub use replicat_server::{control, settings, storage, workers};
+pub use replicat_server::{control, notify, settings, storage, workers};
 
 pub use replicat_server::{
     CacheError, ChangeHandler, ClusterId, ClusterKey, ClusterKeyError, DirTreeMap, Entry, Event,
@@ -24,6 +24,6 @@ pub use replicat_server::{
     Identity, LinkStatus, LogOnlyChangeHandler, ManagedError, Mirror, Node, NodeName, NodeSettings,
     NodeStatus, OWNERSHIP_EXPIRATION_TIMEOUT, RelPath, ReplicatServer, Role, ServeOptions,
     ServerBuilder, ServerError, ServerReport, ServerStatus, Settings, SettingsError, StorageError,
-    StorageTracker, TRACKER_RENAME_TIMEOUT, TrackerOptions, TreeDiff, WaitTimeout,
+    StorageTracker, Subscription, TRACKER_RENAME_TIMEOUT, TrackerOptions, TreeDiff, WaitTimeout,
     bootstrap_and_serve, global_settings, send_event, serve, set_global_settings, wait_for,
 };

@@ -5,6 +5,7 @@
 //! Non-goals: deciding anything.
 
 mod board;
+mod notices;
 mod session;
 
 use std::net::SocketAddr;
@@ -13,6 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use replicat_net::{Endpoint, EndpointConfig, Event, Events, Link, PeerIdentity};
+use replicat_notify::Notifier;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
@@ -40,6 +42,7 @@ pub struct Service {
     board: Arc<Board>,
     stopped: watch::Sender<bool>,
     tasks: JoinSet<()>,
+    notifier: Arc<Notifier>,
 }
 
 impl Service {
@@ -75,7 +78,17 @@ impl Service {
             board,
             stopped,
             tasks,
+            notifier: Arc::default(),
         })
+    }
+
+    /// Tells people of what needs them from now on: of a node when it has been away for `lost_after`.
+    pub fn notify(&mut self, notifier: Notifier, lost_after: Duration) {
+        self.notifier = Arc::new(notifier);
+        let (manager, board) = (Arc::clone(&self.manager), Arc::clone(&self.board));
+        let telling = notices::follow(manager, board, Arc::clone(&self.notifier), lost_after);
+        let until = self.stopped.subscribe();
+        self.tasks.spawn(until_stopped(telling, until));
     }
 
     /// Where it listens; `None` if it does not.
@@ -101,6 +114,7 @@ impl Service {
         self.endpoint.close("the manager stops").await;
         self.stopped.send_replace(true);
         while self.tasks.join_next().await.is_some() {}
+        self.notifier.finish().await;
         self.board.all_disconnected(SystemTime::now());
         let sightings = self.sightings();
         if let Err(error) = self.manager.save_sightings(&sightings).await {

@@ -42,12 +42,12 @@ pub(super) fn object(kind: &str) -> Object {
     object
 }
 
-pub(super) fn put(object: &mut Object, key: &str, value: impl Into<Value>) {
+pub(crate) fn put(object: &mut Object, key: &str, value: impl Into<Value>) {
     object.insert(key.to_owned(), value.into());
 }
 
 /// Bytes that are mostly text; whole in hexadecimal beside it if they are not.
-pub(super) fn put_bytes(object: &mut Object, key: &str, bytes: &[u8]) {
+pub(crate) fn put_bytes(object: &mut Object, key: &str, bytes: &[u8]) {
     put(object, key, String::from_utf8_lossy(bytes).into_owned());
     if std::str::from_utf8(bytes).is_err() {
         put(object, &format!("{key}_hex"), hexadecimal(bytes));

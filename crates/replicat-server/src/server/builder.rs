@@ -13,6 +13,7 @@ use super::error::ServerError;
 use super::folders::{Common, FolderTable};
 use super::hub::Hub;
 use super::managed::{self, Managed};
+use super::notices::{self, Notices};
 use super::peers::{ManagerLinks, Peers};
 use super::{Inner, ReplicatServer, bandwidth, register};
 use crate::control::service;
@@ -113,6 +114,7 @@ impl ServerBuilder {
             endpoint.set_admission(move |peer| managed.admit(peer));
         }
         let hub = Arc::new(Hub::default());
+        let notices = Arc::new(Notices::new(&settings));
         let changed = Arc::new(Notify::new());
         let common = Common {
             cluster: identity.cluster_id(),
@@ -121,6 +123,7 @@ impl ServerBuilder {
             durability: settings.durability,
             handlers: self.handlers,
             hub: Arc::clone(&hub),
+            notices: Arc::clone(&notices),
             changed: Arc::clone(&changed),
         };
         let folders = open_folders(common, &settings).await?;
@@ -144,6 +147,7 @@ impl ServerBuilder {
             peers,
             managed,
             hub,
+            notices,
             workers,
             limiter,
             limit,
@@ -258,6 +262,8 @@ fn start_workers(
         let service = service::start(path, Arc::downgrade(inner), &inner.workers)?;
         inner.keep_socket(service);
     }
+    let watching = notices::follow(Arc::clone(&inner.notices), Arc::downgrade(inner));
+    tokio::spawn(watching);
     tokio::spawn(Arc::clone(&inner.peers).follow(events));
     tokio::spawn(Arc::clone(&inner.peers).follow_folders(changed, inner.stopped.subscribe()));
     let (limiter, workers) = (inner.limiter.clone(), inner.workers.clone());

@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 
 use super::error::ServerError;
 use super::hub::{FolderEventRecord, Hub};
+use super::notices::Notices;
 use super::status::{FolderReport, ServerStatus};
 use crate::link::{Folders, Replica};
 use crate::settings::{FolderName, FolderSettings, folder_id};
@@ -31,6 +32,7 @@ pub(crate) struct Common {
     pub(crate) durability: Durability,
     pub(crate) handlers: Vec<Arc<dyn ChangeHandler>>,
     pub(crate) hub: Arc<Hub>,
+    pub(crate) notices: Arc<Notices>,
     /// Is told when a folder is in another state, in which it may or may not talk with peers.
     pub(crate) changed: Arc<Notify>,
 }
@@ -112,6 +114,7 @@ impl FolderTable {
             node: common.node.clone(),
             folder: settings.name.clone(),
             hub: Arc::clone(&common.hub),
+            notices: Arc::clone(&common.notices),
             changed: Arc::clone(&common.changed),
         };
         let tracker =
@@ -319,6 +322,7 @@ struct FolderListener {
     node: NodeName,
     folder: FolderName,
     hub: Arc<Hub>,
+    notices: Arc<Notices>,
     changed: Arc<Notify>,
 }
 
@@ -338,6 +342,7 @@ impl Listener for FolderListener {
             }),
             FolderEvent::Conflict { path, copy } => {
                 tracing::warn!(%folder, ?path, ?copy, "a conflict was kept as a copy");
+                self.notices.conflict(folder, path, copy);
             }
             FolderEvent::State(FolderState::Halted { reason }) => {
                 tracing::error!(%folder, reason, "the folder is halted");

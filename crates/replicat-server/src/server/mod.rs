@@ -9,6 +9,7 @@ mod error;
 mod folders;
 mod hub;
 mod managed;
+mod notices;
 mod peers;
 mod serve;
 mod status;
@@ -33,6 +34,7 @@ use crate::workers::{WorkerState, WorkerStatus, Workers};
 use folders::FolderTable;
 use hub::Hub;
 use managed::Managed;
+use notices::Notices;
 use peers::Peers;
 
 pub use builder::ServerBuilder;
@@ -84,6 +86,7 @@ pub(crate) struct Inner {
     peers: Arc<Peers>,
     managed: Option<Arc<Managed>>,
     hub: Arc<Hub>,
+    notices: Arc<Notices>,
     workers: Workers,
     limiter: RateLimiter,
     limit: watch::Sender<Option<BandwidthLimit>>,
@@ -315,6 +318,7 @@ impl ReplicatServer {
             tracing::error!("a folder panicked while it stopped");
         }
         inner.hub.close();
+        inner.notices.finish().await;
     }
 
     /// Waits until somebody stops it.

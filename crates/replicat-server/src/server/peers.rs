@@ -128,14 +128,20 @@ impl Peers {
         links.iter().for_each(|link| link.offer());
     }
 
-    /// Ends the links to peers for which there is a reason.
-    pub(crate) fn disconnect_where(&self, reason: impl Fn(&PeerIdentity) -> Option<String>) {
+    /// Ends the links to peers for which there is a reason; their names.
+    pub(crate) fn disconnect_where(
+        &self,
+        reason: impl Fn(&PeerIdentity) -> Option<String>,
+    ) -> Vec<NodeName> {
+        let mut names = Vec::new();
         for link in self.links() {
             let peer = link.link().peer();
             if let Some(reason) = reason(peer) {
                 self.endpoint.disconnect(&peer.name, &reason);
+                names.push(peer.name.clone());
             }
         }
+        names
     }
 
     /// Whether every peer that keeps a folder has brought all of it to its directory that it was told up to now.

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::error::SettingsError;
 
 /// Fields of [`Settings`](super::Settings).
-const SETTINGS: [&str; 14] = [
+const SETTINGS: [&str; 16] = [
     "name",
     "address",
     "advertise",
@@ -19,6 +19,8 @@ const SETTINGS: [&str; 14] = [
     "folders",
     "bwlimit",
     "durability",
+    "notify",
+    "node_lost_after",
     "control_socket",
 ];
 /// Fields of [`NodeSettings`](super::NodeSettings).
@@ -33,13 +35,20 @@ const FOLDER: [&str; 7] = [
     "join",
     "create",
 ];
+/// Fields of [`Subscription`](replicat_notify::Subscription).
+const NOTIFY: [&str; 4] = ["webhook", "authorization", "command", "on"];
 /// How alike two words must be for one to be taken for the other, from 0 to 1.
 const LIKENESS_MIN: f64 = 0.7;
 
 /// Refuses the first field that there is not.
 pub(super) fn check(settings: &Value) -> Result<(), SettingsError> {
     check_object(settings, "", &SETTINGS)?;
-    for (list, known) in [("nodes", &NODE[..]), ("folders", &FOLDER[..])] {
+    let lists = [
+        ("nodes", &NODE[..]),
+        ("folders", &FOLDER[..]),
+        ("notify", &NOTIFY[..]),
+    ];
+    for (list, known) in lists {
         let Some(Value::Array(rows)) = settings.get(list) else {
             continue;
         };

@@ -12,6 +12,7 @@ mod text;
 mod variables;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use replicat_core::id::FolderId;
 use replicat_engine::live::{FolderMode, LiveSettings};
@@ -20,6 +21,7 @@ use replicat_engine::options::{
 };
 use replicat_manager::MANAGER_PORT;
 use replicat_net::{BandwidthLimit, ClusterId, ClusterKey, NodeName};
+use replicat_notify::Subscription;
 use serde::{Deserialize, Serialize};
 
 pub use error::SettingsError;
@@ -31,6 +33,8 @@ pub use text::{FolderName, FolderNameError, parse_durability, parse_mode};
 pub const DEFAULT_FOLDER: &str = FolderName::DEFAULT;
 /// The port that a node listens on where none is given.
 pub const DEFAULT_PORT: u16 = 8787;
+/// How long a node has to be away to be told to be lost, if nothing else is said.
+pub const NODE_LOST_AFTER: Duration = Duration::from_secs(60);
 /// What sets the derivation of folder ids apart from all others.
 const FOLDER_ID_CONTEXT: &str = "replicat 2026-11 folder id of cluster and name v1";
 
@@ -104,6 +108,12 @@ pub struct Settings {
     /// What a power loss may cost: `group` or `none`.
     #[serde(with = "text::durability")]
     pub durability: Durability,
+    /// Whom to notify of what needs a person.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notify: Vec<Subscription>,
+    /// How many seconds a node has to be away to be told to be lost; 60 if it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node_lost_after: Option<u64>,
     /// The local socket that commands reach the node by.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub control_socket: Option<PathBuf>,
@@ -301,6 +311,13 @@ impl Settings {
     /// If there is such a mistake.
     pub fn check(&self) -> Result<(), SettingsError> {
         self.bandwidth()?;
+        for (at, subscription) in self.notify.iter().enumerate() {
+            subscription.destination().map_err(|error| {
+                // The values may be secrets.
+                let (field, value) = (format!("notify[{at}]"), "what it is");
+                SettingsError::invalid(&field, value, error.to_string())
+            })?;
+        }
         for (at, folder) in self.folders.iter().enumerate() {
             let others = &self.folders[..at];
             if others.iter().any(|other| other.name == folder.name) {
@@ -314,6 +331,13 @@ impl Settings {
             }
         }
         Ok(())
+    }
+
+    /// How long a node has to be away to be told to be lost.
+    #[must_use]
+    pub fn node_lost_after(&self) -> Duration {
+        self.node_lost_after
+            .map_or(NODE_LOST_AFTER, Duration::from_secs)
     }
 
     /// Puts a folder in, in place of one of its name.

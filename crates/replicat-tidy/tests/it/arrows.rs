@@ -7,13 +7,17 @@ use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 use crate::repository;
 
 /// For each crate, those of our own that it may depend on, tests aside.
-const ALLOWED: [(&str, &[&str]); 12] = [
+const ALLOWED: [(&str, &[&str]); 13] = [
     ("replicat-core", &[]),
     ("replicat-index", &["replicat-core"]),
     ("replicat-content", &["replicat-core"]),
     ("replicat-fs", &["replicat-core"]),
     ("replicat-net", &[]),
-    ("replicat-manager", &["replicat-core", "replicat-net"]),
+    ("replicat-notify", &[]),
+    (
+        "replicat-manager",
+        &["replicat-core", "replicat-net", "replicat-notify"],
+    ),
     ("replicat-sim", &["replicat-core"]),
     (
         "replicat-engine",
@@ -32,6 +36,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
             "replicat-engine",
             "replicat-net",
             "replicat-manager",
+            "replicat-notify",
         ],
     ),
     (

@@ -1,9 +1,11 @@
 //! What the command line accepts of commands that run a node, or talk to one.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
+use replicat::Subscription;
 
 use super::help;
 
@@ -18,6 +20,8 @@ pub(crate) struct ServeArguments {
     pub(crate) node: NodeArguments,
     #[command(flatten)]
     pub(crate) folders: FolderArguments,
+    #[command(flatten)]
+    pub(crate) notify: NotifyArguments,
     /// Print one JSON object a line
     #[arg(long, env = "REPLICAT_JSON", value_parser = FalseyValueParser::new())]
     pub(crate) json: bool,
@@ -58,6 +62,43 @@ pub(crate) struct NodeArguments {
     pub(crate) bwlimit: Option<String>,
     #[command(flatten)]
     pub(crate) socket: SocketArguments,
+}
+
+/// Whom to tell of what needs a person.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Notifications")]
+pub(crate) struct NotifyArguments {
+    /// Post notifications to URL, as JSON; any number of them
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "REPLICAT_NOTIFY_WEBHOOK",
+        hide_env_values = true
+    )]
+    pub(crate) notify_webhook: Vec<String>,
+    /// Run COMMAND, a program without arguments, with each notification as JSON on its standard input; any number of them
+    #[arg(long, value_name = "COMMAND", env = "REPLICAT_NOTIFY_COMMAND")]
+    pub(crate) notify_command: Vec<String>,
+    /// Tell that a node is lost when it has been away for so long: 90s, 10m [default: 60s]
+    #[arg(
+        long,
+        value_name = "TIME",
+        value_parser = super::manager_arguments::duration,
+        env = "REPLICAT_NODE_LOST_AFTER"
+    )]
+    pub(crate) node_lost_after: Option<Duration>,
+}
+
+impl NotifyArguments {
+    /// Those that are told of everything.
+    pub(crate) fn subscriptions(&self) -> Vec<Subscription> {
+        let webhooks = self.notify_webhook.iter();
+        let commands = self.notify_command.iter();
+        webhooks
+            .map(|url| Subscription::webhook(url))
+            .chain(commands.map(|program| Subscription::command(program)))
+            .collect()
+    }
 }
 
 /// The secret of a cluster.

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use replicat::manager::{Manager, Service, TokenOrder};
-use replicat::{ClusterKey, Settings};
+use replicat::notify::{Notifier, Pace};
+use replicat::settings::NODE_LOST_AFTER;
+use replicat::{ClusterKey, Settings, SettingsError};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::failure::Failure;
+use super::live_arguments::NotifyArguments;
 use super::manager_arguments::{
     FolderCommand, ManagerArguments, ManagerCommand, ManagerServeArguments, NodeCommand,
     TokenCommand, TokenCreateArguments,
@@ -59,7 +62,8 @@ async fn be(
     let mut interrupt = caught(SignalKind::interrupt())?;
     let manager = Manager::open_directory(&place, key(arguments)?).await?;
     let manager = manager.with_certificate_lifetime(arguments.certificate_lifetime);
-    let service = Service::start(Arc::new(manager), &arguments.address).await?;
+    let mut service = Service::start(Arc::new(manager), &arguments.address).await?;
+    notify(&mut service, &arguments.notify)?;
     let address = service.address().map(|address| address.to_string());
     let cluster = service.manager().authority().cluster_id().to_string();
     speaker.say(&manager_text::started(address.as_deref(), &cluster))?;
@@ -69,6 +73,21 @@ async fn be(
     }
     tracing::info!("the manager stops");
     service.stop().await;
+    Ok(())
+}
+
+/// Has people told, if there are any to be told.
+fn notify(service: &mut Service, arguments: &NotifyArguments) -> Result<(), Failure> {
+    let subscriptions = arguments.subscriptions();
+    let notifier = Notifier::start(&subscriptions, &Pace::default());
+    // The values may be secrets.
+    let (flag, value) = ("--notify-webhook, --notify-command", "one of them");
+    let notifier =
+        notifier.map_err(|(_, error)| SettingsError::invalid(flag, value, error.to_string()))?;
+    if notifier.has_subscribers() {
+        let after = arguments.node_lost_after.unwrap_or(NODE_LOST_AFTER);
+        service.notify(notifier, after);
+    }
     Ok(())
 }
 

@@ -111,6 +111,9 @@ impl Flags {
         for (flag, field) in paths {
             *field = flag.clone().or(field.take());
         }
+        settings.notify.extend(given.notify.subscriptions());
+        let lost_after = given.notify.node_lost_after.map(|after| after.as_secs());
+        settings.node_lost_after = lost_after.or(settings.node_lost_after);
         apply_key(&mut settings, &node.key)?;
         for node in &node.node {
             settings.set_node(NodeSettings::parse(node)?);

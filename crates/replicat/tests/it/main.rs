@@ -15,6 +15,7 @@ mod metadata;
 mod moves;
 mod names;
 mod network;
+mod notifying;
 mod random;
 mod reflink;
 mod roots;

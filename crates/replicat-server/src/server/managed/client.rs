@@ -128,9 +128,12 @@ impl Session<'_> {
         );
         let settings = self.managed.replace_assignment(assignment);
         let inner = &server.inner;
-        inner
+        let removed = inner
             .peers
             .disconnect_where(|peer| self.managed.admit(peer).err());
+        for name in removed {
+            inner.notices.node_removed(name);
+        }
         let applied = match settings {
             Ok(settings) => server.apply(settings).await,
             Err(error) => Err(error.into()),
