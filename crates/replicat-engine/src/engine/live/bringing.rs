@@ -3,7 +3,9 @@
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::owner::{Owner, surroundings};
+use replicat_core::store::Store;
+
+use super::owner::{Open, Owner, surroundings};
 use super::peer::Connection;
 use super::talking::Peer;
 use crate::engine::clock;
@@ -17,6 +19,24 @@ const WORK_MAX: Duration = Duration::from_millis(25);
 pub(super) const RETRY_PAUSE_MIN: Duration = Duration::from_millis(30);
 /// How long it waits at the most; each time twice as long as before.
 const RETRY_PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// How many of the paths that wait are looked at again when nothing has helped for a while.
+const LOOKED_AT_AFRESH_MAX: usize = 256;
+
+impl Open {
+    /// Nothing has helped what waits for a while: whatever was concluded of it is concluded anew, from the directory on.
+    fn look_afresh(&mut self, now: Instant) -> Result<(), SyncError> {
+        let waiting = self
+            .local
+            .replica
+            .store()
+            .pending(None, LOOKED_AT_AFRESH_MAX);
+        let waiting = waiting.map_err(|error| self.local.failed(error))?;
+        self.hints.add(waiting, now);
+        self.unsettled = true;
+        Ok(())
+    }
+}
 
 impl Owner {
     /// Makes the events that what was learnt calls for, once no peer is amid telling something.
@@ -86,6 +106,9 @@ impl Owner {
             open.retry_at = None;
             open.ongoing.stir();
             open.left = Left::More;
+            if open.retry_pause == RETRY_PAUSE_MAX {
+                open.look_afresh(now)?;
+            }
         }
         // Half of what a peer is telling could look like a deletion.
         if is_amid || open.left == Left::Nothing {

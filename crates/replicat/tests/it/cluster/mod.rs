@@ -230,19 +230,31 @@ impl Cluster {
         )
     }
 
-    /// What each node says of the first paths that differ.
+    /// What each node says of the first paths that differ, or of which some say that they are not done with them.
     fn reasons(&self, look: &Look) -> String {
+        let text = |path: &Vec<u8>| String::from_utf8_lossy(path).into_owned();
         let pairs = look.trees.windows(2);
-        let paths: BTreeSet<String> = pairs
+        let differ: BTreeSet<String> = pairs
             .flat_map(|pair| differing(&pair[0], &pair[1]))
-            .map(|path| String::from_utf8_lossy(&path).into_owned())
+            .map(|path| text(&path))
             .take(REASONS_MAX)
             .collect();
-        let each = |path: &String| {
-            let answers = self.nodes.iter().map(|node| node.explain(path));
-            answers.collect::<String>()
-        };
-        paths.iter().map(each).collect()
+        let all: BTreeSet<String> = look
+            .trees
+            .iter()
+            .flat_map(|tree| tree.keys().map(text))
+            .collect();
+        let mut reasons = String::new();
+        for path in &all {
+            let answers: Vec<String> = self.nodes.iter().map(|node| node.explain(path)).collect();
+            let are_done = answers
+                .iter()
+                .all(|answer| answer.contains("all replicas agreed"));
+            if differ.contains(path) || !are_done {
+                reasons.push_str(&answers.concat());
+            }
+        }
+        reasons
     }
 
     /// What the nodes noted.
