@@ -1,12 +1,14 @@
-//! `replicat demo`: three nodes on this machine, in a temporary place.
+//! `replicat demo`: a manager and three nodes on this machine, in a temporary place.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
 use replicat::error::ExitCode;
-use replicat::{ClusterKey, FolderSettings, NodeSettings, ReplicatServer, Settings};
+use replicat::manager::{Manager, Service, TokenOrder};
+use replicat::{FolderSettings, ReplicatServer, Role, Settings};
 
 use super::failure::Failure;
 use super::live_arguments::DemoArguments;
@@ -14,10 +16,12 @@ use super::output::{Format, Output};
 use super::terminal::root_text;
 use super::{json, serve, socket};
 
-/// The nodes; the first is dialled by the others, and the last knows the second alone.
+/// The nodes.
 const NODES: [&str; 3] = ["ada", "bob", "cyd"];
 /// How many files the first sync has.
 const FIRST_FILES: usize = 200;
+/// How long the tokens last that the nodes are let in with.
+const TOKEN_LIFETIME: Duration = Duration::from_secs(600);
 /// How long a step may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often is looked whether a step is done.
@@ -29,7 +33,6 @@ pub(crate) fn run(arguments: &DemoArguments, output: Output) -> Result<ExitCode,
     let place = place.map_err(Failure::Demo)?;
     let demo = Demo {
         place: place.path().to_owned(),
-        key: ClusterKey::generate().map_err(Failure::Key)?,
         format: Format::by_flag(arguments.json),
         output,
     };
@@ -39,16 +42,17 @@ pub(crate) fn run(arguments: &DemoArguments, output: Output) -> Result<ExitCode,
 
 struct Demo {
     place: PathBuf,
-    key: ClusterKey,
     format: Format,
     output: Output,
 }
 
 impl Demo {
     async fn run(&self, limit: Option<Duration>) -> Result<(), Failure> {
+        let manager = Manager::open_directory(&self.place.join("manager"), None).await?;
+        let manager = Service::start(Arc::new(manager), "127.0.0.1:0").await?;
         let mut nodes = Vec::new();
         let shown = tokio::select! {
-            shown = self.show(&mut nodes) => shown,
+            shown = self.show(&manager, &mut nodes) => shown,
             _ = tokio::signal::ctrl_c() => Ok(()),
         };
         if shown.is_ok() {
@@ -60,14 +64,19 @@ impl Demo {
         for node in &nodes {
             node.shutdown().await;
         }
+        manager.stop().await;
         shown
     }
 
-    async fn show(&self, nodes: &mut Vec<ReplicatServer>) -> Result<(), Failure> {
+    async fn show(
+        &self,
+        manager: &Service,
+        nodes: &mut Vec<ReplicatServer>,
+    ) -> Result<(), Failure> {
         let place = root_text(&self.place);
         self.say(
             "place",
-            &format!("three nodes keep the folder `demo` in {place}"),
+            &format!("a manager lets in three nodes, which keep the folder `demo` in {place}"),
             None,
         )?;
         for number in 0..FIRST_FILES {
@@ -75,11 +84,8 @@ impl Demo {
         }
         let started = Instant::now();
         for (at, name) in NODES.iter().enumerate() {
-            let dialled = nodes.last();
-            let server = ReplicatServer::builder()
-                .settings(self.settings(at, name, dialled))
-                .start()
-                .await?;
+            let settings = self.settings(at, name, manager).await?;
+            let server = ReplicatServer::builder().settings(settings).start().await?;
             nodes.push(server);
         }
         self.reached(FIRST_FILES - 1, "Dear reader", [1, 2]).await?;
@@ -102,24 +108,33 @@ impl Demo {
         self.say("ready", "Ctrl-C ends it and removes the directories", None)
     }
 
-    fn settings(&self, at: usize, name: &str, dialled: Option<&ReplicatServer>) -> Settings {
-        let mut settings = Settings {
+    /// Of a node that the manager lets in.
+    async fn settings(
+        &self,
+        at: usize,
+        name: &str,
+        manager: &Service,
+    ) -> Result<Settings, Failure> {
+        let order = TokenOrder {
+            role: Role::ReadWrite,
+            node: None,
+            lifetime: TOKEN_LIFETIME,
+        };
+        let token = manager.manager().create_token(&order, SystemTime::now());
+        let token = token.await?;
+        let mut folder =
+            FolderSettings::new("demo".parse().unwrap_or_default(), self.directory(at));
+        folder.create = true;
+        Ok(Settings {
             name: format!("demo-{name}").parse().ok(),
             address: Some("127.0.0.1:0".to_owned()),
-            cluster_key: Some(self.key.clone()),
+            manager_address: manager.address().map(|address| address.to_string()),
+            manager_credentials: Some(token.to_text().to_string()),
+            node_state: Some(self.place.join("state").join(name)),
             control_socket: Some(socket::of_node(&format!("demo-{name}"))),
+            folders: vec![folder],
             ..Settings::default()
-        };
-        let address = dialled.and_then(ReplicatServer::address);
-        settings.nodes.extend(address.map(|address| NodeSettings {
-            name: None,
-            address: address.to_string(),
-        }));
-        let name = "demo".parse().unwrap_or_default();
-        let mut folder = FolderSettings::new(name, self.directory(at));
-        folder.create = true;
-        settings.folders.push(folder);
-        settings
+        })
     }
 
     fn directory(&self, node: usize) -> PathBuf {

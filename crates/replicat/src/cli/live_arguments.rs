@@ -22,6 +22,8 @@ pub(crate) struct ServeArguments {
     pub(crate) folders: FolderArguments,
     #[command(flatten)]
     pub(crate) notify: NotifyArguments,
+    #[command(flatten)]
+    pub(crate) with_manager: WithManagerArguments,
     /// Print one JSON object a line
     #[arg(long, env = "REPLICAT_JSON", value_parser = FalseyValueParser::new())]
     pub(crate) json: bool,
@@ -101,8 +103,33 @@ impl NotifyArguments {
     }
 }
 
-/// The secret of a cluster.
+/// The manager that a node has in its own process.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Manager")]
+pub(crate) struct WithManagerArguments {
+    /// Be the manager of the cluster as well, and one of its nodes
+    #[arg(
+        long,
+        env = "REPLICAT_WITH_MANAGER",
+        value_parser = FalseyValueParser::new(),
+        conflicts_with = "manager"
+    )]
+    pub(crate) with_manager: bool,
+    /// Where that manager listens
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        default_value = "0.0.0.0:8788",
+        env = "REPLICAT_MANAGER_LISTEN"
+    )]
+    pub(crate) manager_listen: String,
+    /// Where that manager keeps its state
+    #[arg(long, value_name = "DIR", env = "REPLICAT_MANAGER_STATE")]
+    pub(crate) manager_state: Option<PathBuf>,
+}
+
+/// The secret of a cluster.
+#[derive(Clone, Debug, Default, Args)]
 pub(crate) struct KeyArguments {
     /// The cluster key, from `replicat keygen`; others on this host can see it here [env: REPLICAT_CLUSTER_KEY]
     #[arg(long, value_name = "KEY", conflicts_with = "cluster_key_file")]

@@ -64,9 +64,7 @@ async fn be(
     let manager = manager.with_certificate_lifetime(arguments.certificate_lifetime);
     let mut service = Service::start(Arc::new(manager), &arguments.address).await?;
     notify(&mut service, &arguments.notify)?;
-    let address = service.address().map(|address| address.to_string());
-    let cluster = service.manager().authority().cluster_id().to_string();
-    speaker.say(&manager_text::started(address.as_deref(), &cluster))?;
+    speaker.say(&manager_text::started(&service))?;
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
@@ -187,13 +185,13 @@ async fn folder(
 
 /// Says it to people or programs.
 #[derive(Clone, Copy)]
-struct Speaker {
-    format: Format,
-    output: Output,
+pub(super) struct Speaker {
+    pub(super) format: Format,
+    pub(super) output: Output,
 }
 
 impl Speaker {
-    fn say(self, said: &Said) -> Result<(), Failure> {
+    pub(super) fn say(self, said: &Said) -> Result<(), Failure> {
         match self.format {
             Format::Text => said
                 .lines

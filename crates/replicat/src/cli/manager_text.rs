@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use replicat::manager::{
-    EnrolmentToken, FolderFigures, Member, PlacementMode, Sighting, TokenId, TokenOrder,
+    EnrolmentToken, FolderFigures, Member, PlacementMode, Service, Sighting, TokenId, TokenOrder,
     TokenRecord,
 };
 use replicat::{FolderName, NodeName};
@@ -20,11 +20,13 @@ pub(crate) struct Said {
     pub(crate) object: Object,
 }
 
-pub(crate) fn started(address: Option<&str>, cluster: &str) -> Said {
+pub(crate) fn started(service: &Service) -> Said {
+    let cluster = service.manager().authority().cluster_id().to_string();
+    let address = service.address().map(|address| address.to_string());
     let mut object = json::object("started");
-    json::put(&mut object, "address", address);
-    json::put(&mut object, "cluster", cluster);
-    let place = address.unwrap_or("no address");
+    json::put(&mut object, "address", address.as_deref());
+    json::put(&mut object, "cluster", cluster.as_str());
+    let place = address.as_deref().unwrap_or("no address");
     Said {
         lines: vec![format!(
             "the manager of cluster {cluster} listens on {place}"

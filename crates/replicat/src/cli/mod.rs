@@ -32,6 +32,7 @@ mod sync;
 mod target;
 mod terminal;
 mod text;
+mod with_manager;
 
 use std::io::IsTerminal;
 use std::process;

@@ -14,9 +14,10 @@ use replicat::{
 
 use super::failure::Failure;
 use super::live_arguments::{KeyArguments, KeygenArguments, ServeArguments};
+use super::manager::Speaker;
 use super::output::{Format, Output};
 use super::terminal::{count_text, sentence};
-use super::{filters, json, socket, state};
+use super::{filters, json, manager_text, socket, state, with_manager};
 
 /// Serves until it is told to stop.
 pub(crate) fn run(
@@ -29,8 +30,20 @@ pub(crate) fn run(
         given: arguments.clone(),
         patterns,
     };
-    let settings = flags.settings()?;
-    let format = Format::by_flag(arguments.json);
+    runtime()?.block_on(serve(flags, output))?;
+    Ok(ExitCode::InSync)
+}
+
+async fn serve(mut flags: Flags, output: Output) -> Result<(), Failure> {
+    let format = Format::by_flag(flags.given.json);
+    let mut settings = flags.settings()?;
+    let mut manager = None;
+    if flags.given.with_manager.with_manager {
+        let service = with_manager::start(&mut flags.given, &settings).await?;
+        Speaker { format, output }.say(&manager_text::started(&service))?;
+        settings = flags.settings()?;
+        manager = Some(service);
+    }
     let options = ServeOptions {
         notify_socket: env::var_os("NOTIFY_SOCKET").map(Into::into),
         reload: Some(Box::new(move || flags.settings())),
@@ -39,8 +52,11 @@ pub(crate) fn run(
             let _ = started(server, format, output);
         })),
     };
-    runtime()?.block_on(replicat::serve(settings, options))?;
-    Ok(ExitCode::InSync)
+    let served = replicat::serve(settings, options).await;
+    if let Some(manager) = manager {
+        manager.stop().await;
+    }
+    Ok(served?)
 }
 
 /// What asynchronous work runs on.

@@ -103,7 +103,7 @@ fn a_conflict_is_told_of() {
 fn a_brake_is_told_of_and_when_it_is_over() {
     let mut told = Told::new();
     for number in 0..200 {
-        told.cluster.world.write(0, &format!("d/{number}"), "text");
+        told.cluster.world.write(0, format!("d/{number}"), "text");
     }
     told.cluster.settle();
     told.cluster.nodes[0].kill();

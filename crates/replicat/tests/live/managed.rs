@@ -144,6 +144,58 @@ fn a_token_is_all_that_a_new_node_needs() {
 }
 
 #[test]
+fn a_node_can_have_the_manager_in_its_own_process() {
+    let place = Place::new();
+    place.write("a/one", "1");
+    let words = [
+        "serve",
+        "--json",
+        "--name",
+        "a",
+        "--directory",
+        "site=a",
+        "--address",
+        "127.0.0.1:0",
+        "--with-manager",
+        "--manager-listen",
+    ];
+    let start = |listen: &str, name: &str| {
+        let words: Vec<&str> = words.into_iter().chain([listen]).collect();
+        // The manager comes first, and says where it listens.
+        let manager = place.start(&words, name);
+        let address = manager.address.clone();
+        (manager, address)
+    };
+    let (a, manager) = start("127.0.0.1:0", "a");
+    let token = place.ask(&["manager", "--json", "token", "create"]);
+    let joins = [
+        "serve",
+        "--json",
+        "--create",
+        "--name",
+        "b",
+        "--directory",
+        "site=b",
+        "--address",
+        "127.0.0.1:0",
+        "--manager",
+        &manager,
+        "--manager-credentials",
+        token["token"].as_str().unwrap(),
+    ];
+    let b = place.start(&joins, "b");
+    place.arrives("b/one", "1");
+    place.write("b/two", "2");
+    place.arrives("a/two", "2");
+    assert_eq!(a.end(), 0);
+    // It goes on as the manager and the node that it was.
+    let (a, _) = start(&manager, "a-again");
+    place.write("a/three", "3");
+    place.arrives("b/three", "3");
+    assert_eq!((a.end(), b.end()), (0, 0));
+}
+
+#[test]
 fn nobody_takes_changes_from_a_read_only_node() {
     let cluster = Cluster::new();
     let _a = cluster.enrol("a", "read-write");

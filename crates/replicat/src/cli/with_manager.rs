@@ -1,0 +1,57 @@
+//! A manager in the process of a node, which it is the first to let in.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use replicat::manager::{Manager, Service, TokenOrder};
+use replicat::{Role, Settings};
+
+use super::failure::Failure;
+use super::live_arguments::{KeyArguments, ServeArguments, WithManagerArguments};
+use super::state;
+
+/// How long the token lasts that the own node is let in with.
+const TOKEN_LIFETIME: Duration = Duration::from_secs(3600);
+
+/// Starts the manager, and has the node of these arguments, which make these settings, be one of its nodes.
+pub(crate) async fn start(
+    given: &mut ServeArguments,
+    settings: &Settings,
+) -> Result<Service, Failure> {
+    let WithManagerArguments {
+        manager_listen,
+        manager_state,
+        ..
+    } = &given.with_manager;
+    let place = manager_state.clone().or_else(state::of_manager);
+    let place = place.ok_or(Failure::NoStatePlace("--manager-state"))?;
+    // A cluster that began with a key goes on with it, and the manager holds it from now on.
+    let has_key = settings.cluster_key.is_some() || settings.cluster_key_file.is_some();
+    let key = has_key.then(|| settings.load_cluster_key()).transpose()?;
+    let manager = Arc::new(Manager::open_directory(&place, key).await?);
+    let service = Service::start(Arc::clone(&manager), manager_listen).await?;
+    let name = settings.node_name();
+    if !manager.snapshot().state.roster.members.contains_key(&name) {
+        let order = TokenOrder {
+            node: Some(name),
+            lifetime: TOKEN_LIFETIME,
+            role: Role::ReadWrite,
+        };
+        let token = manager.create_token(&order, SystemTime::now()).await?;
+        given.node.manager_credentials = Some(token.to_text().to_string());
+    }
+    given.node.manager = service.address().map(|address| local(address).to_string());
+    given.node.key = KeyArguments::default();
+    Ok(service)
+}
+
+/// The address by which this host reaches what listens at `address`.
+fn local(address: SocketAddr) -> SocketAddr {
+    let host = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(host, address.port())
+}
