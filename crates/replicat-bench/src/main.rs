@@ -12,12 +12,14 @@
 //! just bench live --contender replicat --files 10000 --samples 50
 //! just bench first-sync                    50,000 files and 2 x 1 GiB, among two and four nodes
 //! just bench first-sync --tree 50k --nodes 2 --bound 100 --json
+//! just bench manager                       a manager of 200 simulated nodes: processor, memory, answers
 //! ```
 
 mod compare;
 mod contender;
 mod ground;
 mod interrupt;
+mod manager;
 mod measure;
 mod network;
 mod report;
@@ -74,6 +76,8 @@ enum Command {
     Live(network::LiveArguments),
     /// Measures the first sync between nodes.
     FirstSync(network::FirstSyncArguments),
+    /// Measures a manager with many simulated nodes.
+    Manager(manager::ManagerArguments),
     /// Runs one command and prints what it took; used by the benchmark itself.
     #[command(hide = true)]
     Measure {
@@ -91,6 +95,7 @@ fn main() -> Result<ExitCode> {
         None => compare_all(&arguments),
         Some(Command::Live(live)) => network::live(live),
         Some(Command::FirstSync(first_sync)) => network::first_sync(first_sync),
+        Some(Command::Manager(arguments)) => manager::run(arguments),
         Some(Command::Measure {
             filesystem,
             command,

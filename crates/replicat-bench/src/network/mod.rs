@@ -25,6 +25,7 @@ use clap::Args;
 use crate::interrupt::Interrupt;
 pub(crate) use first_sync::FirstSyncArguments;
 pub(crate) use live::LiveArguments;
+pub(crate) use processes::usage_of;
 
 use contender::Contender;
 use namespace::Namespace;

@@ -127,7 +127,7 @@ fn fields(id: u32) -> Option<Vec<String>> {
 }
 
 /// What a process, and its children that it waited for, took.
-fn usage_of(id: u32) -> Option<Usage> {
+pub(crate) fn usage_of(id: u32) -> Option<Usage> {
     let fields = fields(id)?;
     // utime, stime, cutime and cstime.
     let ticks = fields

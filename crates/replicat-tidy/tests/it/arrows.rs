@@ -51,7 +51,13 @@ const ALLOWED: [(&str, &[&str]); 13] = [
     ),
     (
         "replicat-bench",
-        &["replicat", "replicat-core", "replicat-content"],
+        &[
+            "replicat",
+            "replicat-core",
+            "replicat-content",
+            "replicat-manager",
+            "replicat-net",
+        ],
     ),
     ("replicat-tidy", &[]),
 ];

@@ -129,7 +129,7 @@ pub(crate) struct WithManagerArguments {
 }
 
 /// The secret of a cluster.
-#[derive(Clone, Debug, Default, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct KeyArguments {
     /// The cluster key, from `replicat keygen`; others on this host can see it here [env: REPLICAT_CLUSTER_KEY]
     #[arg(long, value_name = "KEY", conflicts_with = "cluster_key_file")]

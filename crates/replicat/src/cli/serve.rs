@@ -131,6 +131,10 @@ impl Flags {
         let lost_after = given.notify.node_lost_after.map(|after| after.as_secs());
         settings.node_lost_after = lost_after.or(settings.node_lost_after);
         apply_key(&mut settings, &node.key)?;
+        if given.with_manager.with_manager && node.manager.is_some() {
+            // The manager in this process has taken the key over.
+            (settings.cluster_key, settings.cluster_key_file) = (None, None);
+        }
         for node in &node.node {
             settings.set_node(NodeSettings::parse(node)?);
         }

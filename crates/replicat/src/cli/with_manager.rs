@@ -8,7 +8,7 @@ use replicat::manager::{Manager, Service, TokenOrder};
 use replicat::{Role, Settings};
 
 use super::failure::Failure;
-use super::live_arguments::{KeyArguments, ServeArguments, WithManagerArguments};
+use super::live_arguments::{ServeArguments, WithManagerArguments};
 use super::state;
 
 /// How long the token lasts that the own node is let in with.
@@ -42,7 +42,6 @@ pub(crate) async fn start(
         given.node.manager_credentials = Some(token.to_text().to_string());
     }
     given.node.manager = service.address().map(|address| local(address).to_string());
-    given.node.key = KeyArguments::default();
     Ok(service)
 }
 
