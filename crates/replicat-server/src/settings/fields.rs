@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::error::SettingsError;
 
 /// Fields of [`Settings`](super::Settings).
-const SETTINGS: [&str; 14] = [
+const SETTINGS: [&str; 18] = [
     "name",
     "address",
     "advertise",
@@ -20,6 +20,10 @@ const SETTINGS: [&str; 14] = [
     "bwlimit",
     "durability",
     "control_socket",
+    "http",
+    "http_certificate",
+    "http_key",
+    "http_hosts",
 ];
 /// Fields of [`NodeSettings`](super::NodeSettings).
 const NODE: [&str; 2] = ["name", "address"];
