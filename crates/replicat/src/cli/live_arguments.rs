@@ -18,6 +18,8 @@ pub(crate) struct ServeArguments {
     pub(crate) node: NodeArguments,
     #[command(flatten)]
     pub(crate) folders: FolderArguments,
+    #[command(flatten)]
+    pub(crate) http: HttpArguments,
     /// Print one JSON object a line
     #[arg(long, env = "REPLICAT_JSON", value_parser = FalseyValueParser::new())]
     pub(crate) json: bool,
@@ -103,6 +105,25 @@ pub(crate) struct FolderArguments {
     /// Keep the state of each directory below DIR instead of in `.replicat` inside it
     #[arg(long, value_name = "DIR", env = "REPLICAT_STATE_DIR")]
     pub(crate) state_dir: Option<PathBuf>,
+}
+
+/// The HTTP API and the dashboard. Their variables are read where the other settings are.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "HTTP")]
+pub(crate) struct HttpArguments {
+    /// Serve the HTTP API and the dashboard there, to those with a token of `replicat api token create`; only at a loopback
+    /// address without a certificate [env: REPLICAT_HTTP]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) http: Option<String>,
+    /// Encrypt HTTP with the chain of certificates in FILE, PEM [env: REPLICAT_HTTP_CERTIFICATE]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) http_certificate: Option<PathBuf>,
+    /// The key of the certificate, PEM [env: REPLICAT_HTTP_KEY]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) http_key: Option<PathBuf>,
+    /// A name that browsers call it by, beside localhost; any number of them [env: REPLICAT_HTTP_HOST, by white space]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) http_host: Vec<String>,
 }
 
 /// Which node is meant.

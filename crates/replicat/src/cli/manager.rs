@@ -1,9 +1,10 @@
 //! `replicat manager`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use replicat::http::{HttpListener, ManagerSubject, Subject};
 use replicat::manager::{Manager, Service, TokenOrder};
 use replicat::{ClusterKey, Settings};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -15,7 +16,7 @@ use super::manager_arguments::{
 };
 use super::manager_text::{self, Said};
 use super::output::{Format, Output};
-use super::{serve, state};
+use super::{api, serve, state};
 
 /// Does what is asked of the manager on this host.
 pub(crate) fn run(arguments: &ManagerArguments, output: Output) -> Result<(), Failure> {
@@ -60,16 +61,40 @@ async fn be(
     let manager = Manager::open_directory(&place, key(arguments)?).await?;
     let manager = manager.with_certificate_lifetime(arguments.certificate_lifetime);
     let service = Service::start(Arc::new(manager), &arguments.address).await?;
+    let http = http(arguments, &place).await?;
+    let http_address = http.as_ref().map(|http| http.address().to_string());
+    let http = http.map(|http| http.serve(Subject::Manager(ManagerSubject::of(&service))));
     let address = service.address().map(|address| address.to_string());
     let cluster = service.manager().authority().cluster_id().to_string();
-    speaker.say(&manager_text::started(address.as_deref(), &cluster))?;
+    speaker.say(&manager_text::started(
+        address.as_deref(),
+        http_address.as_deref(),
+        &cluster,
+    ))?;
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
     tracing::info!("the manager stops");
+    if let Some(http) = http {
+        http.stop().await;
+    }
     service.stop().await;
     Ok(())
+}
+
+/// Listens for HTTP, if that is wanted. The tokens lie with the state of the manager.
+async fn http(
+    arguments: &ManagerServeArguments,
+    place: &Path,
+) -> Result<Option<HttpListener>, Failure> {
+    let mut settings = Settings::default();
+    settings.apply_variables(|name| match name.starts_with("REPLICAT_HTTP") {
+        true => std::env::var(name).ok(),
+        false => None,
+    })?;
+    api::apply_flags(&mut settings, &arguments.http);
+    api::listen(&settings, place).await
 }
 
 fn caught(kind: SignalKind) -> Result<Signal, Failure> {

@@ -3,20 +3,23 @@
 use std::env;
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use clap::ArgMatches;
 use replicat::error::ExitCode;
+use replicat::http::{HttpListener, Subject};
 use replicat::{
     ClusterKey, FolderSettings, NodeSettings, ReplicatServer, ServeOptions, Settings, SettingsError,
 };
+use tokio::sync::oneshot;
 
 use super::failure::Failure;
 use super::live_arguments::{KeyArguments, KeygenArguments, ServeArguments};
 use super::output::{Format, Output};
 use super::terminal::{count_text, sentence};
-use super::{filters, json, socket, state};
+use super::{api, filters, json, socket, state};
 
 /// Serves until it is told to stop.
 pub(crate) fn run(
@@ -31,15 +34,31 @@ pub(crate) fn run(
     };
     let settings = flags.settings()?;
     let format = Format::by_flag(arguments.json);
-    let options = ServeOptions {
-        notify_socket: env::var_os("NOTIFY_SOCKET").map(Into::into),
-        reload: Some(Box::new(move || flags.settings())),
-        started: Some(Box::new(move |server| {
-            // A reader that has gone does not stop a node.
-            let _ = started(server, format, output);
-        })),
-    };
-    runtime()?.block_on(replicat::serve(settings, options))?;
+    runtime()?.block_on(async {
+        let listener = match settings.http {
+            Some(_) => api::listen(&settings, &api::of_node(&settings)?).await?,
+            None => None,
+        };
+        let (serving, service) = oneshot::channel();
+        let options = ServeOptions {
+            notify_socket: env::var_os("NOTIFY_SOCKET").map(Into::into),
+            reload: Some(Box::new(move || flags.settings())),
+            started: Some(Box::new(move |server| {
+                let address = listener.as_ref().map(HttpListener::address);
+                // Whoever waits for it is there as long as the node is.
+                let service =
+                    listener.map(|listener| listener.serve(Subject::Node(server.clone())));
+                let _ = serving.send(service);
+                // A reader that has gone does not stop a node.
+                let _ = started(server, address, format, output);
+            })),
+        };
+        let served = replicat::serve(settings, options).await;
+        if let Ok(Some(service)) = service.await {
+            service.stop().await;
+        }
+        served.map_err(Failure::from)
+    })?;
     Ok(ExitCode::InSync)
 }
 
@@ -50,7 +69,12 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 }
 
 /// Tells that a node has started.
-fn started(server: &ReplicatServer, format: Format, output: Output) -> std::io::Result<()> {
+fn started(
+    server: &ReplicatServer,
+    http: Option<SocketAddr>,
+    format: Format,
+    output: Output,
+) -> std::io::Result<()> {
     let address = server.address().map(|address| address.to_string());
     let name = server.name().as_str();
     match format {
@@ -59,6 +83,7 @@ fn started(server: &ReplicatServer, format: Format, output: Output) -> std::io::
             json::put(&mut object, "name", name);
             json::put(&mut object, "address", address);
             json::put(&mut object, "cluster", server.cluster_id().to_string());
+            json::put(&mut object, "http", http.map(|http| http.to_string()));
             output.object(&object)
         }
         Format::Text => {
@@ -67,7 +92,12 @@ fn started(server: &ReplicatServer, format: Format, output: Output) -> std::io::
                 None => "only dials".to_owned(),
             };
             let folders = count_text(server.folders().len() as u64, "folder");
-            output.line(&format!("node {}: {folders}, {place}", sentence(name)))
+            let http = http.map(|http| format!(", HTTP at {http}"));
+            let http = http.unwrap_or_default();
+            output.line(&format!(
+                "node {}: {folders}, {place}{http}",
+                sentence(name)
+            ))
         }
     }
 }
@@ -115,6 +145,7 @@ impl Flags {
         for node in &node.node {
             settings.set_node(NodeSettings::parse(node)?);
         }
+        api::apply_flags(&mut settings, &given.http);
         self.apply_folders(&mut settings)?;
         self.apply_socket(&mut settings);
         if settings.manager_address.is_some() && settings.node_state.is_none() {
