@@ -16,6 +16,9 @@ use crate::problem::Problem;
 const OWN_REQUEST: HeaderName = HeaderName::from_static("x-replicat-request");
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
+/// How many headers a request has at most.
+const HEADERS_MAX: usize = 64;
+
 /// What pages may do.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; \
                            connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -71,6 +74,11 @@ pub(crate) async fn admit(State(app): State<App>, request: Request, next: Next) 
 }
 
 fn examine(app: &App, request: &Request) -> Result<(), Problem> {
+    if request.headers().len() > HEADERS_MAX {
+        let detail = format!("a request has at most {HEADERS_MAX} headers");
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        return Err(Problem::new(status, "headers-too-large", detail));
+    }
     let authority = called(request).filter(|authority| is_own(app, authority));
     let Some(authority) = authority else {
         let detail = "the server is not known by the name in Host";

@@ -28,8 +28,6 @@ use crate::tokens::TokenStore;
 const CONNECTIONS_MAX: usize = 256;
 /// The longest head of a request, in bytes.
 const HEAD_BYTES_MAX: usize = 32 << 10;
-/// How many headers a request has at most.
-const HEADERS_MAX: usize = 64;
 /// How long after a failure the next connection is taken.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long connections may take to end when the server stops.
@@ -258,8 +256,7 @@ async fn answer<S: AsyncRead + AsyncWrite + Send + 'static>(
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(listener.config.head_patience)
-        .max_buf_size(HEAD_BYTES_MAX)
-        .max_headers(HEADERS_MAX);
+        .max_buf_size(HEAD_BYTES_MAX);
     let service = TowerToHyperService::new(router);
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);

@@ -236,6 +236,10 @@ fn the_description_lists_what_there_is() {
     assert_eq!(description["openapi"], "3.1.0");
     let paths = description["paths"].as_object().unwrap();
     for (path, operations) in paths {
+        // A stream would not end.
+        if path.ends_with("/stream") {
+            continue;
+        }
         for method in operations.as_object().unwrap().keys() {
             let target = path.replace("{folder}", "nothing");
             let method = method.to_uppercase();

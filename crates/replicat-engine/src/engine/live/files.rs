@@ -52,12 +52,23 @@ pub struct Uploaded {
 }
 
 impl LiveFolder {
-    /// Opens a file for reading, as it was at the folder's last commit. No symbolic link is followed.
+    /// Opens a file for reading, as the index knows it. No symbolic link is followed.
     ///
     /// # Errors
     /// [`SyncError::UnknownPath`], [`SyncError::NotFile`], [`SyncError::Pending`] if its content is not here yet,
     /// [`SyncError::Changing`] if the directory holds something else by now.
     pub fn read(&self, path: &RelPath) -> Result<FileReader, SyncError> {
+        // What others may read is made known when peers need it: a file that does not fit it may have come or changed since.
+        let read = self.read_published(path);
+        if !matches!(&read, Err(error) if may_be_old(error)) {
+            return read;
+        }
+        let published = self.ask(Order::Publish);
+        published.unwrap_or_else(|| Err(self.stopped()))?;
+        self.read_published(path)
+    }
+
+    fn read_published(&self, path: &RelPath) -> Result<FileReader, SyncError> {
         let held = self.opened()?;
         let root = self.status().root;
         let record = held.record(path);
@@ -203,6 +214,17 @@ impl Upload {
             tracing::warn!(%error, "an upload that was broken off is left until it is swept");
         }
     }
+}
+
+/// Whether an error may come of knowing an older state.
+fn may_be_old(error: &SyncError) -> bool {
+    matches!(
+        error,
+        SyncError::UnknownPath { .. }
+            | SyncError::NotFile { .. }
+            | SyncError::Pending { .. }
+            | SyncError::Changing { .. }
+    )
 }
 
 fn read_failed(error: ReadError, held: &Held, path: &RelPath) -> SyncError {

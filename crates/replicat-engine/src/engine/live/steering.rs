@@ -34,6 +34,8 @@ pub(super) enum Order {
         Sender<Result<bool, SyncError>>,
     ),
     Remove(RelPath, Precondition, Sender<Result<(), SyncError>>),
+    /// Lets others read what is known by now.
+    Publish(Sender<Result<(), SyncError>>),
 }
 
 impl Owner {
@@ -66,6 +68,9 @@ impl Owner {
                     inspect::put_in(local, &path, *staged, precondition)
                 });
                 let _ = reply.send(done);
+            }
+            Order::Publish(reply) => {
+                let _ = reply.send(self.await_committed().and_then(|()| self.publish()));
             }
             Order::Remove(path, precondition, reply) => {
                 let done = self.with_path(&path, |local| {
