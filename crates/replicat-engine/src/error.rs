@@ -192,6 +192,52 @@ pub enum SyncError {
         /// The version that was asked for.
         revision: Revision,
     },
+    /// A path is no regular file, as it would have to be.
+    #[error("{path} in {root} is not a regular file")]
+    NotFile {
+        /// The root.
+        root: PathBuf,
+        /// The path.
+        path: RelPath,
+    },
+    /// A file is not what is known of it, because it changes just now.
+    #[error("{path} in {root} is being changed")]
+    Changing {
+        /// The root.
+        root: PathBuf,
+        /// The path.
+        path: RelPath,
+    },
+    /// The content of a path was not brought here yet.
+    #[error("the content of {path} is not in {root} yet")]
+    Pending {
+        /// The root.
+        root: PathBuf,
+        /// The path.
+        path: RelPath,
+    },
+    /// A path holds something else than whoever wants to change it thinks.
+    #[error("{path} in {root} does not hold what was expected")]
+    Unexpected {
+        /// The root.
+        root: PathBuf,
+        /// The path.
+        path: RelPath,
+    },
+    /// A path belongs to replicat itself.
+    #[error("{path} in {root} belongs to the state of replicat")]
+    Reserved {
+        /// The root.
+        root: PathBuf,
+        /// The path.
+        path: RelPath,
+    },
+    /// A change was to be made where changes are not sent from.
+    #[error("{root} only receives")]
+    ReceiveOnly {
+        /// The root.
+        root: PathBuf,
+    },
     /// The system refused something.
     #[error("could not {action} {path}: {source}")]
     Io {
@@ -238,6 +284,12 @@ impl SyncError {
             Self::NoConflict { .. } => "no-conflict",
             Self::NothingMissing { .. } => "nothing-missing",
             Self::NoRevision { .. } => "no-revision",
+            Self::NotFile { .. } => "not-a-file",
+            Self::Changing { .. } => "changing",
+            Self::Pending { .. } => "pending",
+            Self::Unexpected { .. } => "precondition",
+            Self::Reserved { .. } => "usage",
+            Self::ReceiveOnly { .. } => "receive-only",
             Self::Io { .. } => "io",
             Self::Inconsistent { .. } => "inconsistent",
         }
@@ -257,7 +309,12 @@ impl SyncError {
             | Self::UnknownPath { .. }
             | Self::NoConflict { .. }
             | Self::NothingMissing { .. }
-            | Self::NoRevision { .. } => ExitCode::Usage,
+            | Self::NoRevision { .. }
+            | Self::NotFile { .. }
+            | Self::Unexpected { .. }
+            | Self::Reserved { .. }
+            | Self::ReceiveOnly { .. } => ExitCode::Usage,
+            Self::Changing { .. } | Self::Pending { .. } => ExitCode::Incomplete,
             Self::DifferentFolders { .. }
             | Self::OtherFolder { .. }
             | Self::RootReplaced { .. }
@@ -336,6 +393,10 @@ impl SyncError {
                 "list what there is with `replicat history {}/{path}`",
                 root.display()
             ),
+            Self::Changing { .. } | Self::Pending { .. } => "try again in a while".into(),
+            Self::Unexpected { .. } => "look at it again; nothing was changed".into(),
+            Self::ReceiveOnly { .. } => "change it at another node".into(),
+            Self::NotFile { .. } | Self::Reserved { .. } => "name a file".into(),
             Self::Inconsistent { .. } => {
                 "nothing was deleted; please report this with the output of `replicat status`"
                     .into()

@@ -145,6 +145,8 @@ pub struct TreeRow {
     pub mtime: Option<Timestamp>,
     /// Where a symbolic link points.
     pub target: Option<Vec<u8>>,
+    /// What a regular file holds.
+    pub content: Option<ContentHash>,
     /// Whether the root holds it already.
     pub state: TreeState,
 }

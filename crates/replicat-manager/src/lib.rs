@@ -27,7 +27,7 @@ pub use error::{ManagerError, RandomError, Refusal};
 pub use manager::{CERTIFICATE_LIFETIME, Certified, MANAGER_NAME, Manager};
 pub use report::{FolderFigures, NodeReport};
 pub use roster::{Member, Revocation, Roster};
-pub use service::{MANAGER_PORT, Service};
+pub use service::{MANAGER_PORT, Observer, Service};
 pub use sighting::{Sighting, Sightings};
 pub use state::{EnrolmentRequest, ROWS_MAX, State, TOKEN_LIFETIME_MAX, TokenOrder, Validity};
 pub use store::Snapshot;

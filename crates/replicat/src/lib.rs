@@ -15,6 +15,7 @@ pub use replicat_engine::{
 };
 
 pub use replicat_engine::live;
+pub use replicat_http as http;
 pub use replicat_manager as manager;
 pub use replicat_server::{control, notify, settings, storage, workers};
 

@@ -10,10 +10,12 @@ use replicat_content::{ChunkReference, Manifest};
 use replicat_core::id::ContentHash;
 use replicat_core::message::Want;
 use replicat_core::path::RelPath;
+use replicat_core::record::Record;
 use replicat_fs::read::StableFile;
 use replicat_fs::root::Root;
+use replicat_fs::stage::Staging;
 use replicat_fs::trash::{TrashItem, TrashView};
-use replicat_index::Reader;
+use replicat_index::{IndexError, Reader};
 
 use super::gleaned::Gleaned;
 use super::local::LocalReplica;
@@ -28,6 +30,7 @@ pub(crate) struct Held {
     gleaned: Option<Arc<Gleaned>>,
     reader: Reader,
     trash: Option<PathBuf>,
+    staging: Option<Arc<Staging>>,
     /// What the trash held when it was first asked for something.
     trashed: OnceLock<Option<Trashed>>,
 }
@@ -65,8 +68,27 @@ impl Held {
             gleaned: local.gleaned.clone(),
             reader,
             trash: (local.hands.as_ref()).map(|hands| hands.state.trash_path()),
+            staging: (local.hands.as_ref()).map(|hands| Arc::clone(&hands.staging)),
             trashed: OnceLock::new(),
         }
+    }
+
+    /// The root.
+    pub(crate) fn root(&self) -> &Arc<Root> {
+        &self.root
+    }
+
+    /// Where new content can be staged.
+    pub(crate) fn staging(&self) -> Option<&Arc<Staging>> {
+        self.staging.as_ref()
+    }
+
+    /// What is known of a path.
+    ///
+    /// # Errors
+    /// If the index fails.
+    pub(crate) fn record(&self, path: &RelPath) -> Result<Option<Record>, IndexError> {
+        self.reader.record(path)
     }
 
     /// The bytes wanted, if they are held unchanged: at the path that the want names, elsewhere, or in the trash. They are

@@ -67,7 +67,7 @@ pub(super) struct LocalReplica {
 
 /// What it takes to change files of a root.
 pub(super) struct Hands {
-    pub(super) staging: Staging,
+    pub(super) staging: Arc<Staging>,
     pub(super) applier: Arc<Applier>,
     pub(super) trash: Arc<Trash>,
     /// Locks the root.
@@ -478,7 +478,7 @@ fn hands(root: &Arc<Root>, state: StateDirectory, options: &SyncOptions) -> Resu
     };
     let applier = Applier::new(staging.fork()?, Some(Arc::clone(&trash)), durability);
     Ok(Hands {
-        staging,
+        staging: Arc::new(staging),
         applier: Arc::new(applier),
         trash,
         state,

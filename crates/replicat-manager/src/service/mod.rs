@@ -45,6 +45,18 @@ pub struct Service {
     notifier: Arc<Notifier>,
 }
 
+/// Sees how the nodes stand, as long as it is held.
+#[derive(Clone)]
+pub struct Observer(Arc<Board>);
+
+impl Observer {
+    /// How the nodes stand.
+    #[must_use]
+    pub fn sightings(&self) -> Sightings {
+        self.0.sightings(SystemTime::now())
+    }
+}
+
 impl Service {
     /// Listens for nodes at `address`, `host:port`; port 0 takes a free one.
     ///
@@ -107,6 +119,12 @@ impl Service {
     #[must_use]
     pub fn sightings(&self) -> Sightings {
         self.board.sightings(SystemTime::now())
+    }
+
+    /// What tells it to others, for as long as they want.
+    #[must_use]
+    pub fn observer(&self) -> Observer {
+        Observer(Arc::clone(&self.board))
     }
 
     /// Tells all nodes that the manager stops, and writes down how they stood.

@@ -139,6 +139,8 @@ pub fn tree(row: &TreeRow) -> Object {
     if let Some(target) = &row.target {
         put_bytes(&mut object, "target", target);
     }
+    let content = row.content.map(|content| content.to_string());
+    put(&mut object, "content", content);
     let state = match row.state {
         TreeState::Present => "present",
         TreeState::Pending => "pending",

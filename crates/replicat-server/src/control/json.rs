@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use replicat_core::entry::Timestamp;
 use replicat_core::path::RelPath;
-use replicat_engine::live::{FolderState, FolderStatus};
+use replicat_engine::live::{FolderState, FolderStatus, Uploaded};
 use replicat_engine::report::Brake;
 use replicat_net::{NodeName, Role};
 use serde_json::{Map, Value, json};
@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::server::{
     FolderEventRecord, FolderReport, Node, NodeStatus, ServerReport, ServerStatus,
 };
-use crate::settings::FolderName;
+use crate::settings::{FolderName, FolderSettings, NodeSettings, Settings};
 use crate::workers::WorkerStatus;
 
 /// A JSON object.
@@ -36,18 +36,21 @@ pub fn from_hexadecimal(digits: &str) -> Option<Vec<u8>> {
     }
 }
 
-pub(super) fn object(kind: &str) -> Object {
+/// An object of a type.
+#[must_use]
+pub fn object(kind: &str) -> Object {
     let mut object = Object::new();
     put(&mut object, "type", kind);
     object
 }
 
-pub(crate) fn put(object: &mut Object, key: &str, value: impl Into<Value>) {
+/// Puts a member in.
+pub fn put(object: &mut Object, key: &str, value: impl Into<Value>) {
     object.insert(key.to_owned(), value.into());
 }
 
-/// Bytes that are mostly text; whole in hexadecimal beside it if they are not.
-pub(crate) fn put_bytes(object: &mut Object, key: &str, bytes: &[u8]) {
+/// Puts bytes in that are mostly text; whole in hexadecimal beside it if they are not.
+pub fn put_bytes(object: &mut Object, key: &str, bytes: &[u8]) {
     put(object, key, String::from_utf8_lossy(bytes).into_owned());
     if std::str::from_utf8(bytes).is_err() {
         put(object, &format!("{key}_hex"), hexadecimal(bytes));
@@ -68,7 +71,7 @@ pub fn path(object: &Object, key: &str) -> Option<RelPath> {
     RelPath::new(&bytes).ok()
 }
 
-fn time(time: SystemTime) -> Value {
+pub(super) fn time(time: SystemTime) -> Value {
     match jiff::Timestamp::try_from(time) {
         Ok(time) => time.to_string().into(),
         Err(_) => Value::Null,
@@ -99,7 +102,7 @@ pub(crate) fn node(report: &ServerReport) -> Object {
     object
 }
 
-fn list<T>(rows: &[T], object: impl Fn(&T) -> Object) -> Value {
+pub(super) fn list<T>(rows: &[T], object: impl Fn(&T) -> Object) -> Value {
     let untyped = rows.iter().map(|row| {
         let mut object = object(row);
         object.shift_remove("type");
@@ -214,11 +217,91 @@ pub fn event(record: &FolderEventRecord) -> Object {
     object
 }
 
+/// The settings of a node. Of secrets it is told whether there is one.
+pub(crate) fn configuration(settings: &Settings) -> Object {
+    let mut object = object("configuration");
+    let place = |path: &Option<std::path::PathBuf>| {
+        let path = path.as_ref();
+        path.map(|path| path.to_string_lossy().into_owned())
+    };
+    put(&mut object, "name", settings.node_name().as_str());
+    put(&mut object, "address", settings.address.clone());
+    put(&mut object, "advertise", settings.advertise.clone());
+    put(&mut object, "cluster_key", settings.cluster_key.is_some());
+    let key_file = place(&settings.cluster_key_file);
+    put(&mut object, "cluster_key_file", key_file);
+    let manager = settings.manager_address.clone();
+    put(&mut object, "manager_address", manager);
+    let has_credentials = settings.manager_credentials.is_some();
+    put(&mut object, "manager_credentials", has_credentials);
+    put(&mut object, "node_state", place(&settings.node_state));
+    let directory = place(&settings.folders_directory);
+    put(&mut object, "folders_directory", directory);
+    put(&mut object, "nodes", list(&settings.nodes, dialled));
+    put(&mut object, "folders", list(&settings.folders, kept));
+    put(&mut object, "bwlimit", settings.bwlimit.clone());
+    let durability = match settings.durability {
+        replicat_engine::options::Durability::Group => "group",
+        replicat_engine::options::Durability::None => "none",
+    };
+    put(&mut object, "durability", durability);
+    let socket = place(&settings.control_socket);
+    put(&mut object, "control_socket", socket);
+    put(&mut object, "http", settings.http.clone());
+    let certificate = place(&settings.http_certificate);
+    put(&mut object, "http_certificate", certificate);
+    put(&mut object, "http_key", place(&settings.http_key));
+    put(&mut object, "http_hosts", settings.http_hosts.clone());
+    object
+}
+
+fn dialled(node: &NodeSettings) -> Object {
+    let mut object = object("peer");
+    let name = node.name.as_ref().map(NodeName::as_str);
+    put(&mut object, "name", name);
+    put(&mut object, "address", node.address.as_str());
+    object
+}
+
+fn kept(folder: &FolderSettings) -> Object {
+    let mut object = object("folder");
+    put(&mut object, "name", folder.name.as_str());
+    let directory = folder.directory.as_os_str().as_encoded_bytes();
+    put_bytes(&mut object, "directory", directory);
+    put(&mut object, "mode", folder.mode.name());
+    put(&mut object, "exclude", folder.exclude.clone());
+    let state = folder.state_dir.as_ref();
+    let state = state.map(|path| path.to_string_lossy().into_owned());
+    put(&mut object, "state_dir", state);
+    put(&mut object, "create", folder.create);
+    put(&mut object, "join", folder.join);
+    object
+}
+
 /// Which folders something was done to.
 pub(crate) fn done_to(kind: &str, folders: &[FolderName]) -> Object {
     let mut object = object(kind);
     let names = folders.iter().map(ToString::to_string);
     put(&mut object, "folders", names.collect::<Vec<_>>());
+    object
+}
+
+/// What was brought to a path.
+#[must_use]
+pub fn uploaded(uploaded: &Uploaded) -> Object {
+    let mut object = object("uploaded");
+    put_bytes(&mut object, "path", uploaded.path.as_bytes());
+    put(&mut object, "size", uploaded.size);
+    put(&mut object, "content", uploaded.content.to_string());
+    put(&mut object, "created", uploaded.created);
+    object
+}
+
+/// What was moved to the trash.
+#[must_use]
+pub fn removed(path: &RelPath) -> Object {
+    let mut object = object("removed");
+    put_bytes(&mut object, "path", path.as_bytes());
     object
 }
 

@@ -4,10 +4,15 @@
 //! the command prints with `--json`, so that there is one format; nobody but the user of the node may connect.
 //! Non-goals: other hosts.
 
+mod answering;
 pub mod client;
 pub mod inspection;
 pub mod json;
+pub mod management;
 pub(crate) mod service;
+
+pub use answering::{Refusal, answer, read, remove, upload};
+pub use replicat_engine::live::{FileReader, Precondition, Upload, Uploaded};
 
 use replicat_core::path::RelPath;
 use serde::{Deserialize, Serialize};
@@ -27,6 +32,8 @@ pub enum Command {
         /// Whether to go on with what happens from now on.
         follow: bool,
     },
+    /// The settings that it goes by, without secrets: a `configuration`.
+    Configuration,
     /// Pauses a folder, or all.
     Pause {
         /// Its name.
@@ -75,6 +82,17 @@ pub enum Command {
         /// The path; empty is the root.
         path: PathText,
     },
+    /// What a directory holds itself: a `path` for each, in the order of names.
+    List {
+        /// The name of the folder.
+        folder: String,
+        /// The directory; empty is the root.
+        path: PathText,
+        /// Only names behind this one.
+        after: Option<PathText>,
+        /// How many at most.
+        limit: usize,
+    },
     /// Settles a conflict, or gives up what is missing: a `resolution`.
     Resolve {
         /// The name of the folder.
@@ -120,17 +138,35 @@ impl From<&RelPath> for PathText {
 }
 
 impl PathText {
+    /// Bytes as text, if they are.
+    #[must_use]
+    pub fn of(bytes: Vec<u8>) -> Self {
+        String::from_utf8(bytes).map_or_else(
+            |error| Self::Bytes {
+                hex: json::hexadecimal(error.as_bytes()),
+            },
+            Self::Text,
+        )
+    }
+
+    /// The bytes that it stands for.
+    ///
+    /// # Errors
+    /// If they are no hexadecimal digits.
+    pub fn bytes(&self) -> Result<Vec<u8>, String> {
+        match self {
+            Self::Text(text) => Ok(text.clone().into_bytes()),
+            Self::Bytes { hex } => json::from_hexadecimal(hex)
+                .ok_or_else(|| format!("{hex:?} is no text of hexadecimal digits")),
+        }
+    }
+
     /// The path that it stands for, if it can be one.
     ///
     /// # Errors
     /// What is wrong with it.
     pub fn path(&self) -> Result<RelPath, String> {
-        let bytes = match self {
-            Self::Text(text) => text.clone().into_bytes(),
-            Self::Bytes { hex } => json::from_hexadecimal(hex)
-                .ok_or_else(|| format!("{hex:?} is no text of hexadecimal digits"))?,
-        };
-        RelPath::new(&bytes).map_err(|error| error.to_string())
+        RelPath::new(&self.bytes()?).map_err(|error| error.to_string())
     }
 }
 

@@ -10,12 +10,8 @@ use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
-use replicat_engine::SyncError;
-use replicat_engine::engine::inspect::Question;
-use replicat_engine::inspection::{Keep, Revision};
-
+use super::answering::{Answer, FOLLOW_INTERVAL, Refusal, carry_out};
 use super::json::{self, Object};
-use super::{Command, PathText, inspection};
 use crate::server::{Inner, ReplicatServer, ServerError};
 use crate::workers::{Worker, Workers};
 
@@ -25,40 +21,11 @@ const COMMAND_BYTES_MAX: u64 = 1 << 20;
 const CONNECTIONS_MAX: usize = 64;
 /// How long a command may take to be said, and an answer to be taken.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How often a follower is looked after though nothing happens.
-const FOLLOW_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The socket, as long as it is there.
 pub(crate) struct Service {
     path: PathBuf,
     stopping: Arc<AtomicBool>,
-}
-
-/// Why a command was not carried out.
-enum Problem {
-    Server(Box<ServerError>),
-    Sync(Box<SyncError>),
-    Usage(String),
-    /// Whoever asked is gone.
-    Gone,
-}
-
-impl From<ServerError> for Problem {
-    fn from(error: ServerError) -> Self {
-        Self::Server(Box::new(error))
-    }
-}
-
-impl From<SyncError> for Problem {
-    fn from(error: SyncError) -> Self {
-        Self::Sync(Box::new(error))
-    }
-}
-
-impl From<io::Error> for Problem {
-    fn from(_: io::Error) -> Self {
-        Self::Gone
-    }
 }
 
 /// Listens at `path`, for the user of this process alone. A socket that nobody answers at is replaced.
@@ -166,163 +133,33 @@ fn serve(stream: &UnixStream, server: &Weak<Inner>) -> io::Result<()> {
     let Some(inner) = server.upgrade() else {
         return Ok(());
     };
-    let mut answer = Answer(stream);
+    let mut answer = SocketAnswer(stream);
     let carried_out = match serde_json::from_str(&line) {
         Ok(command) => carry_out(&ReplicatServer::from_inner(inner), command, &mut answer),
-        Err(error) => Err(Problem::Usage(format!(
+        Err(error) => Err(Refusal::Usage(format!(
             "the command is not understood: {error}"
         ))),
     };
     match carried_out {
-        Ok(()) => answer.put(&json::done()),
-        Err(Problem::Gone) => Ok(()),
-        Err(problem) => answer.put(&problem.object()),
+        Ok(()) => answer.put(json::done()),
+        Err(Refusal::Gone) => Ok(()),
+        Err(refusal) => answer.put(refusal.object()),
     }
 }
 
 /// Where the answer goes.
-struct Answer<'a>(&'a UnixStream);
+struct SocketAnswer<'a>(&'a UnixStream);
 
-impl Answer<'_> {
-    fn put(&mut self, object: &Object) -> io::Result<()> {
-        let mut line = serde_json::to_string(object)?;
+impl Answer for SocketAnswer<'_> {
+    fn put(&mut self, object: Object) -> io::Result<()> {
+        let mut line = serde_json::to_string(&object)?;
         line.push('\n');
         self.0.write_all(line.as_bytes())
     }
-}
 
-impl Problem {
-    fn object(&self) -> Object {
-        match self {
-            Self::Server(error) => json::error(
-                error.kind(),
-                &error.to_string(),
-                error.hint(),
-                error.exit_code() as u8,
-            ),
-            Self::Sync(error) => json::error(
-                error.kind(),
-                &error.to_string(),
-                error.hint(),
-                error.exit_code() as u8,
-            ),
-            Self::Usage(message) => {
-                let usage = replicat_engine::ExitCode::Usage as u8;
-                json::error("usage", message, None, usage)
-            }
-            Self::Gone => Object::new(),
-        }
+    fn is_gone(&self) -> bool {
+        is_gone(self.0)
     }
-}
-
-fn carry_out(
-    server: &ReplicatServer,
-    command: Command,
-    answer: &mut Answer<'_>,
-) -> Result<(), Problem> {
-    match command {
-        Command::Status => answer.put(&json::node(&server.report()))?,
-        Command::Nodes => {
-            for node in server.nodes() {
-                answer.put(&json::peer(&node))?;
-            }
-        }
-        Command::Folders => {
-            for folder in server.folders() {
-                answer.put(&json::folder(&folder))?;
-            }
-        }
-        Command::Events { follow } => events(server, follow, answer)?,
-        Command::Pause { folder } => {
-            let paused = server.pause(folder.as_deref())?;
-            answer.put(&json::done_to("paused", &paused))?;
-        }
-        Command::Resume { folder } => {
-            let resumed = server.resume(folder.as_deref())?;
-            answer.put(&json::done_to("resumed", &resumed))?;
-        }
-        Command::Rescan { folder, paths } => {
-            let paths = paths.iter().map(path_of).collect::<Result<Vec<_>, _>>()?;
-            let rescanned = server.rescan(folder.as_deref(), &paths)?;
-            answer.put(&json::done_to("rescanning", &rescanned))?;
-        }
-        Command::Approve { folder } => {
-            let approved = server.approve(folder.as_deref())?;
-            answer.put(&json::done_to("approved", &approved))?;
-        }
-        Command::Conflicts { folder } => inspect(server, &folder, Question::Conflicts, answer)?,
-        Command::History { folder, path } => {
-            inspect(server, &folder, Question::History(path_of(&path)?), answer)?;
-        }
-        Command::Why { folder, path } => {
-            inspect(server, &folder, Question::Why(path_of(&path)?), answer)?;
-        }
-        Command::Tree { folder, path } => {
-            inspect(server, &folder, Question::Tree(path_of(&path)?), answer)?;
-        }
-        Command::Resolve { folder, path, keep } => {
-            let resolution = server
-                .live(&folder)?
-                .resolve(path_of(&path)?, keep_of(&keep)?)?;
-            answer.put(&inspection::resolution(&resolution))?;
-        }
-        Command::Restore {
-            folder,
-            path,
-            revision,
-        } => {
-            let revision = revision.map(Revision);
-            let restoration = server.live(&folder)?.restore(path_of(&path)?, revision)?;
-            answer.put(&inspection::restoration(&restoration))?;
-        }
-    }
-    Ok(())
-}
-
-fn inspect(
-    server: &ReplicatServer,
-    folder: &str,
-    question: Question,
-    answer: &mut Answer<'_>,
-) -> Result<(), Problem> {
-    let found = server.live(folder)?.inspect(question)?;
-    for row in inspection::rows(&found) {
-        answer.put(&row)?;
-    }
-    Ok(())
-}
-
-fn path_of(path: &PathText) -> Result<replicat_core::path::RelPath, Problem> {
-    path.path().map_err(Problem::Usage)
-}
-
-fn keep_of(word: &str) -> Result<Keep, Problem> {
-    match word {
-        "winner" => Ok(Keep::Winner),
-        "copy" => Ok(Keep::Copy),
-        "both" => Ok(Keep::Both),
-        "local" => Ok(Keep::Local),
-        other => Err(Problem::Usage(format!(
-            "{other:?} is none of winner, copy, both, local"
-        ))),
-    }
-}
-
-/// Tells of the events that are kept; with `follow` of those that come, until whoever follows is gone.
-fn events(server: &ReplicatServer, follow: bool, answer: &mut Answer<'_>) -> Result<(), Problem> {
-    let mut next = 0;
-    let mut patience = Duration::ZERO;
-    while let Some((records, after)) = server.events_since(next, patience) {
-        for record in &records {
-            answer.put(&json::event(record))?;
-        }
-        if !follow || is_gone(answer.0) {
-            return Ok(());
-        }
-        next = after;
-        patience = FOLLOW_INTERVAL;
-    }
-    Ok(())
 }
 
 /// Whether the other side of a socket has closed it.

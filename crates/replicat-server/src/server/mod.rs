@@ -250,6 +250,12 @@ impl ReplicatServer {
         workers
     }
 
+    /// The settings that it goes by.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        self.inner.settings()
+    }
+
     /// How it stands, as a whole.
     #[must_use]
     pub fn report(&self) -> ServerReport {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::error::SettingsError;
 
 /// Fields of [`Settings`](super::Settings).
-const SETTINGS: [&str; 16] = [
+const SETTINGS: [&str; 20] = [
     "name",
     "address",
     "advertise",
@@ -22,6 +22,10 @@ const SETTINGS: [&str; 16] = [
     "notify",
     "node_lost_after",
     "control_socket",
+    "http",
+    "http_certificate",
+    "http_key",
+    "http_hosts",
 ];
 /// Fields of [`NodeSettings`](super::NodeSettings).
 const NODE: [&str; 2] = ["name", "address"];

@@ -52,6 +52,8 @@ impl Settings {
             &mut self.control_socket,
             &mut self.node_state,
             &mut self.folders_directory,
+            &mut self.http_certificate,
+            &mut self.http_key,
         ];
         let states = self.folders.iter_mut().map(|folder| &mut folder.state_dir);
         for path in own.into_iter().chain(states).flatten() {

@@ -117,6 +117,18 @@ pub struct Settings {
     /// The local socket that commands reach the node by.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub control_socket: Option<PathBuf>,
+    /// Where the HTTP API and the dashboard are served, `host:port`, if they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http: Option<String>,
+    /// The chain of certificates that encrypts HTTP, PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http_certificate: Option<PathBuf>,
+    /// The key of that certificate, PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http_key: Option<PathBuf>,
+    /// The names by which browsers may call the node, beside `localhost` and IP addresses.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub http_hosts: Vec<String>,
 }
 
 /// A node to dial.

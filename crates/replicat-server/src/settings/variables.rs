@@ -10,7 +10,8 @@ impl Settings {
     /// Takes what variables say, in place of what was set before. They are named as the fields are:
     /// `REPLICAT_NAME`, `REPLICAT_ADDRESS`, `REPLICAT_ADVERTISE`, `REPLICAT_CLUSTER_KEY`, `REPLICAT_CLUSTER_KEY_FILE`,
     /// `REPLICAT_MANAGER`, `REPLICAT_MANAGER_CREDENTIALS`, `REPLICAT_BWLIMIT`, `REPLICAT_DURABILITY`,
-    /// `REPLICAT_SOCKET`, `REPLICAT_NODE_STATE`, `REPLICAT_FOLDERS_DIRECTORY`; `REPLICAT_NODE` (`NAME=ADDRESS`, by white space), `REPLICAT_DIRECTORY` (`[NAME=]DIRECTORY`, one a
+    /// `REPLICAT_SOCKET`, `REPLICAT_NODE_STATE`, `REPLICAT_FOLDERS_DIRECTORY`, `REPLICAT_HTTP`,
+    /// `REPLICAT_HTTP_CERTIFICATE`, `REPLICAT_HTTP_KEY`; `REPLICAT_HTTP_HOST` (names, by white space), `REPLICAT_NODE` (`NAME=ADDRESS`, by white space), `REPLICAT_DIRECTORY` (`[NAME=]DIRECTORY`, one a
     /// line) and `REPLICAT_MODE` (of all folders of `REPLICAT_DIRECTORY`). Empty ones count as not set.
     ///
     /// ```
@@ -60,6 +61,7 @@ impl Settings {
                 &mut self.manager_credentials,
             ),
             ("REPLICAT_BWLIMIT", &mut self.bwlimit),
+            ("REPLICAT_HTTP", &mut self.http),
         ];
         for (name, field) in texts {
             *field = value(name).or(field.take());
@@ -69,9 +71,14 @@ impl Settings {
             ("REPLICAT_SOCKET", &mut self.control_socket),
             ("REPLICAT_NODE_STATE", &mut self.node_state),
             ("REPLICAT_FOLDERS_DIRECTORY", &mut self.folders_directory),
+            ("REPLICAT_HTTP_CERTIFICATE", &mut self.http_certificate),
+            ("REPLICAT_HTTP_KEY", &mut self.http_key),
         ];
         for (name, field) in paths {
             *field = value(name).map(PathBuf::from).or(field.take());
+        }
+        if let Some(hosts) = value("REPLICAT_HTTP_HOST") {
+            self.http_hosts = hosts.split_whitespace().map(str::to_owned).collect();
         }
         for node in value("REPLICAT_NODE")
             .unwrap_or_default()

@@ -4,6 +4,7 @@
 
 mod cluster;
 mod events;
+mod files;
 mod hostile;
 mod memory;
 mod modes;

@@ -7,7 +7,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 use crate::repository;
 
 /// For each crate, those of our own that it may depend on, tests aside.
-const ALLOWED: [(&str, &[&str]); 13] = [
+const ALLOWED: [(&str, &[&str]); 14] = [
     ("replicat-core", &[]),
     ("replicat-index", &["replicat-core"]),
     ("replicat-content", &["replicat-core"]),
@@ -40,11 +40,22 @@ const ALLOWED: [(&str, &[&str]); 13] = [
         ],
     ),
     (
+        "replicat-http",
+        &[
+            "replicat-core",
+            "replicat-engine",
+            "replicat-net",
+            "replicat-manager",
+            "replicat-server",
+        ],
+    ),
+    (
         "replicat",
         &[
             "replicat-core",
             "replicat-fs",
             "replicat-engine",
+            "replicat-http",
             "replicat-server",
             "replicat-manager",
         ],

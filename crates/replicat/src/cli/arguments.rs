@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use replicat::inspection::Keep;
 
+use super::api_arguments::ApiArguments;
 use super::help;
 use super::live_arguments::{
     AskArguments, DemoArguments, EventsArguments, KeyArguments, KeygenArguments,
@@ -39,6 +40,8 @@ pub(crate) enum Command {
     Serve(Box<ServeArguments>),
     /// Enrol nodes, remove them, and say which of them keeps which folder
     Manager(ManagerArguments),
+    /// Make, list and take back the tokens of the HTTP API
+    Api(ApiArguments),
     /// Make the secret that all nodes of a cluster share
     Keygen(KeygenArguments),
     /// Show three nodes at work, in a temporary place

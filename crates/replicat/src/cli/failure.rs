@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use replicat::control::client::ClientError;
 use replicat::error::{ExitCode, SyncError};
+use replicat::http::HttpError;
+use replicat::http::tokens::TokenStoreError;
 use replicat::manager::ManagerError;
 use replicat::options::PatternError;
 use replicat::{ClusterKeyError, ServerError, SettingsError};
@@ -39,6 +41,8 @@ pub(crate) enum Failure {
     ManyNodes(Vec<PathBuf>),
     /// A manager could not do what it was asked.
     Manager(Box<ManagerError>),
+    /// The HTTP API is not served, or its tokens are not changed.
+    Http(Box<HttpError>),
     /// There is no manager's state where it should be.
     NoManager(PathBuf),
     /// There is no place for state of which nobody said where it is.
@@ -81,6 +85,12 @@ impl From<ServerError> for Failure {
     }
 }
 
+impl From<HttpError> for Failure {
+    fn from(error: HttpError) -> Self {
+        Self::Http(Box::new(error))
+    }
+}
+
 impl From<ManagerError> for Failure {
     fn from(error: ManagerError) -> Self {
         Self::Manager(Box::new(error))
@@ -110,6 +120,7 @@ impl Failure {
             Self::ManyNodes(_) => "many-nodes",
             Self::Key(_) | Self::KeyFile { .. } => "key",
             Self::Manager(_) => "manager",
+            Self::Http(_) => "http",
             Self::NoManager(_) => "no-manager",
             Self::NoStatePlace(_) => "no-state-place",
             Self::Demo(_) => "demo",
@@ -138,6 +149,7 @@ impl Failure {
                 format!("several nodes run here: {}", names.join(", "))
             }
             Self::Manager(error) => sentence(&error.to_string()),
+            Self::Http(error) => sentence(&error.to_string()),
             Self::NoManager(place) => format!("there is no manager in {}", root_text(place)),
             Self::NoStatePlace(_) => {
                 "neither XDG_STATE_HOME nor HOME says where state is kept".to_owned()
@@ -194,6 +206,7 @@ impl Failure {
             Self::NoStatePlace(option) => Some(format!("name a directory with {option}")),
             Self::Client(_)
             | Self::Manager(_)
+            | Self::Http(_)
             | Self::Key(_)
             | Self::KeyFile { .. }
             | Self::Demo(_)
@@ -215,6 +228,12 @@ impl Failure {
             Self::Client(ClientError::Refused { exit_code, .. }) => exit_code_of(*exit_code),
             Self::NoNode | Self::ManyNodes(_) | Self::Remote { .. } => ExitCode::Usage,
             Self::NoManager(_) | Self::NoStatePlace(_) => ExitCode::Usage,
+            Self::Http(error) => match **error {
+                HttpError::Listen { .. } | HttpError::Tokens(TokenStoreError::Io { .. }) => {
+                    ExitCode::Fatal
+                }
+                _ => ExitCode::Usage,
+            },
             Self::Manager(error) => match **error {
                 ManagerError::Refused(_) => ExitCode::Usage,
                 _ => ExitCode::Fatal,

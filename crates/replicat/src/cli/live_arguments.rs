@@ -21,6 +21,8 @@ pub(crate) struct ServeArguments {
     #[command(flatten)]
     pub(crate) folders: FolderArguments,
     #[command(flatten)]
+    pub(crate) http: HttpArguments,
+    #[command(flatten)]
     pub(crate) notify: NotifyArguments,
     #[command(flatten)]
     pub(crate) with_manager: WithManagerArguments,
@@ -123,6 +125,9 @@ pub(crate) struct WithManagerArguments {
         env = "REPLICAT_MANAGER_LISTEN"
     )]
     pub(crate) manager_listen: String,
+    /// Serve the HTTP API and the dashboard of that manager there, as `--http` does those of the node
+    #[arg(long, value_name = "HOST:PORT", env = "REPLICAT_MANAGER_HTTP")]
+    pub(crate) manager_http: Option<String>,
     /// Where that manager keeps its state
     #[arg(long, value_name = "DIR", env = "REPLICAT_MANAGER_STATE")]
     pub(crate) manager_state: Option<PathBuf>,
@@ -171,6 +176,25 @@ pub(crate) struct FolderArguments {
     /// Keep the state of each directory below DIR instead of in `.replicat` inside it
     #[arg(long, value_name = "DIR", env = "REPLICAT_STATE_DIR")]
     pub(crate) state_dir: Option<PathBuf>,
+}
+
+/// The HTTP API and the dashboard. Their variables are read where the other settings are.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "HTTP")]
+pub(crate) struct HttpArguments {
+    /// Serve the HTTP API and the dashboard there, to those with a token of `replicat api token create`; only at a loopback
+    /// address without a certificate [env: REPLICAT_HTTP]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) http: Option<String>,
+    /// Encrypt HTTP with the chain of certificates in FILE, PEM [env: REPLICAT_HTTP_CERTIFICATE]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) http_certificate: Option<PathBuf>,
+    /// The key of the certificate, PEM [env: REPLICAT_HTTP_KEY]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) http_key: Option<PathBuf>,
+    /// A name that browsers call it by, beside localhost; any number of them [env: REPLICAT_HTTP_HOST, by white space]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) http_host: Vec<String>,
 }
 
 /// Which node is meant.

@@ -304,6 +304,7 @@ mod tests {
             mode,
             mtime: Some(WHEN),
             target: target.map(<[u8]>::to_vec),
+            content: None,
             state: TreeState::Present,
         };
         [
@@ -350,7 +351,7 @@ mod tests {
         insta::assert_snapshot!(lines.join("\n"), @r#"
         {"type":"status","root":"office","folder":"00000000000000000000000000000007","replica":"0000000000000009","name":"office","last_sync":"2026-11-23T00:30:12Z","files":50000,"directories":1,"symlinks":3,"bytes":2147483648,"pending":0,"conflicts":2,"brake":{"kind":"mass-deletion","gone":600,"recorded":1000},"skipped":[],"members":[{"replica":"000000000000000a","name":"laptop","up_to_date":false}],"trash_versions":12,"trash_bytes":4096,"index_bytes":1048576}
         {"type":"version","revision":1,"when":"2026-11-23T00:30:12Z","node":"office","change":"moved-from","other":"b","size":2048,"content":null,"keeping":"current"}
-        {"type":"path","path":"link�","path_hex":"6c696e6bff","kind":"symlink","size":0,"mode":null,"mtime":"2026-11-23T00:30:12Z","target":"a\nb","state":"present"}
+        {"type":"path","path":"link�","path_hex":"6c696e6bff","kind":"symlink","size":0,"mode":null,"mtime":"2026-11-23T00:30:12Z","target":"a\nb","content":null,"state":"present"}
         "#);
     }
 

@@ -1,9 +1,10 @@
 //! `replicat manager`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use replicat::http::{HttpListener, ManagerSubject, Subject};
 use replicat::manager::{Manager, Service, TokenOrder};
 use replicat::notify::{Notifier, Pace};
 use replicat::settings::NODE_LOST_AFTER;
@@ -18,7 +19,7 @@ use super::manager_arguments::{
 };
 use super::manager_text::{self, Said};
 use super::output::{Format, Output};
-use super::{serve, state};
+use super::{api, serve, state};
 
 /// Does what is asked of the manager on this host.
 pub(crate) fn run(arguments: &ManagerArguments, output: Output) -> Result<(), Failure> {
@@ -64,12 +65,18 @@ async fn be(
     let manager = manager.with_certificate_lifetime(arguments.certificate_lifetime);
     let mut service = Service::start(Arc::new(manager), &arguments.address).await?;
     notify(&mut service, &arguments.notify)?;
-    speaker.say(&manager_text::started(&service))?;
+    let http = http(&arguments.http, &place).await?;
+    let http_address = http.as_ref().map(HttpListener::address);
+    let http = http.map(|http| http.serve(Subject::Manager(ManagerSubject::of(&service))));
+    speaker.say(&manager_text::started(&service, http_address))?;
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
     tracing::info!("the manager stops");
+    if let Some(http) = http {
+        http.stop().await;
+    }
     service.stop().await;
     Ok(())
 }
@@ -87,6 +94,20 @@ fn notify(service: &mut Service, arguments: &NotifyArguments) -> Result<(), Fail
         service.notify(notifier, after);
     }
     Ok(())
+}
+
+/// Listens for HTTP, if that is wanted. The tokens lie with the state of the manager.
+pub(super) async fn http(
+    arguments: &HttpArguments,
+    place: &Path,
+) -> Result<Option<HttpListener>, Failure> {
+    let mut settings = Settings::default();
+    settings.apply_variables(|name| match name.starts_with("REPLICAT_HTTP") {
+        true => std::env::var(name).ok(),
+        false => None,
+    })?;
+    api::apply_flags(&mut settings, arguments);
+    api::listen(&settings, place).await
 }
 
 fn caught(kind: SignalKind) -> Result<Signal, Failure> {

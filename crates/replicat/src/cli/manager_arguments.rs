@@ -10,7 +10,7 @@ use replicat::manager::{PlacementMode, TokenId};
 use replicat::{FolderName, NodeName, Role};
 
 use super::help;
-use super::live_arguments::{KeyArguments, NotifyArguments};
+use super::live_arguments::{HttpArguments, KeyArguments, NotifyArguments};
 
 /// Of `replicat manager`.
 #[derive(Debug, Args)]
@@ -79,6 +79,8 @@ pub(crate) struct ManagerServeArguments {
     /// For a cluster that began without a manager
     #[command(flatten)]
     pub(crate) key: KeyArguments,
+    #[command(flatten)]
+    pub(crate) http: HttpArguments,
 }
 
 /// Of `replicat manager token`.
@@ -163,7 +165,7 @@ pub(crate) enum FolderCommand {
 }
 
 /// A time as people write it. Days have 24 hours.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let span: jiff::Span = text
         .parse()
         .map_err(|_| "write a number with a unit, as in 30m, 1h or 7d".to_owned())?;

@@ -4,6 +4,8 @@
 //! error is rendered here, once.
 //! Non-goals: deciding anything about files.
 
+mod api;
+mod api_arguments;
 mod arguments;
 mod ask;
 mod demo;
@@ -73,9 +75,9 @@ pub(crate) fn run() -> process::ExitCode {
 fn show_diagnostics(command: &Command) {
     let wanted = EnvFilter::try_from_env("REPLICAT_LOG");
     let usual = match command {
-        Command::Serve(_) => "warn,replicat_server=info,replicat_net=info",
+        Command::Serve(_) => "warn,replicat_server=info,replicat_net=info,replicat_http=info",
         Command::Manager(arguments) if arguments.serves() => {
-            "warn,replicat_manager=info,replicat_net=info"
+            "warn,replicat_manager=info,replicat_net=info,replicat_http=info"
         }
         // What goes wrong is what the command itself tells.
         Command::Demo(_) => "error",
@@ -102,6 +104,7 @@ fn format(command: &Command) -> Format {
         Command::Serve(arguments) => arguments.json,
         Command::Keygen(arguments) => arguments.json,
         Command::Manager(arguments) => arguments.json,
+        Command::Api(arguments) => arguments.json,
         Command::Demo(arguments) => arguments.json,
         Command::Nodes(arguments) | Command::Folders(arguments) => arguments.json,
         Command::Events(arguments) => arguments.ask.json,
@@ -127,6 +130,7 @@ fn dispatch(command: &Command, matches: &ArgMatches, output: Output) -> Result<E
         Command::Demo(arguments) => return demo::run(arguments, output),
         Command::Keygen(arguments) => serve::keygen(arguments, output)?,
         Command::Manager(arguments) => manager::run(arguments, output)?,
+        Command::Api(arguments) => api::run(arguments, output)?,
         Command::Nodes(arguments) => ask::nodes(arguments, output)?,
         Command::Folders(arguments) => ask::folders(arguments, output)?,
         Command::Events(arguments) => ask::events(arguments, output)?,

@@ -3,21 +3,25 @@
 use std::env;
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use clap::ArgMatches;
 use replicat::error::ExitCode;
+use replicat::http::{HttpListener, Subject};
 use replicat::{
     ClusterKey, FolderSettings, NodeSettings, ReplicatServer, ServeOptions, Settings, SettingsError,
 };
+use tokio::sync::oneshot;
 
 use super::failure::Failure;
 use super::live_arguments::{KeyArguments, KeygenArguments, ServeArguments};
 use super::manager::Speaker;
 use super::output::{Format, Output};
 use super::terminal::{count_text, sentence};
-use super::{filters, json, manager_text, socket, state, with_manager};
+use super::with_manager::OwnManager;
+use super::{api, filters, json, socket, state};
 
 /// Serves until it is told to stop.
 pub(crate) fn run(
@@ -39,20 +43,32 @@ async fn serve(mut flags: Flags, output: Output) -> Result<(), Failure> {
     let mut settings = flags.settings()?;
     let mut manager = None;
     if flags.given.with_manager.with_manager {
-        let service = with_manager::start(&mut flags.given, &settings).await?;
-        Speaker { format, output }.say(&manager_text::started(&service))?;
+        let started = OwnManager::start(&mut flags.given, &settings).await?;
+        Speaker { format, output }.say(&started.said())?;
         settings = flags.settings()?;
-        manager = Some(service);
+        manager = Some(started);
     }
+    let listener = match settings.http {
+        Some(_) => api::listen(&settings, &api::of_node(&settings)?).await?,
+        None => None,
+    };
+    let (serving, service) = oneshot::channel();
     let options = ServeOptions {
         notify_socket: env::var_os("NOTIFY_SOCKET").map(Into::into),
         reload: Some(Box::new(move || flags.settings())),
         started: Some(Box::new(move |server| {
+            let address = listener.as_ref().map(HttpListener::address);
+            // Whoever waits for it is there as long as the node is.
+            let service = listener.map(|listener| listener.serve(Subject::Node(server.clone())));
+            let _ = serving.send(service);
             // A reader that has gone does not stop a node.
-            let _ = started(server, format, output);
+            let _ = started(server, address, format, output);
         })),
     };
     let served = replicat::serve(settings, options).await;
+    if let Ok(Some(service)) = service.await {
+        service.stop().await;
+    }
     if let Some(manager) = manager {
         manager.stop().await;
     }
@@ -66,7 +82,12 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 }
 
 /// Tells that a node has started.
-fn started(server: &ReplicatServer, format: Format, output: Output) -> std::io::Result<()> {
+fn started(
+    server: &ReplicatServer,
+    http: Option<SocketAddr>,
+    format: Format,
+    output: Output,
+) -> std::io::Result<()> {
     let address = server.address().map(|address| address.to_string());
     let name = server.name().as_str();
     match format {
@@ -75,6 +96,7 @@ fn started(server: &ReplicatServer, format: Format, output: Output) -> std::io::
             json::put(&mut object, "name", name);
             json::put(&mut object, "address", address);
             json::put(&mut object, "cluster", server.cluster_id().to_string());
+            json::put(&mut object, "http", http.map(|http| http.to_string()));
             output.object(&object)
         }
         Format::Text => {
@@ -83,7 +105,12 @@ fn started(server: &ReplicatServer, format: Format, output: Output) -> std::io::
                 None => "only dials".to_owned(),
             };
             let folders = count_text(server.folders().len() as u64, "folder");
-            output.line(&format!("node {}: {folders}, {place}", sentence(name)))
+            let http = http.map(|http| format!(", HTTP at {http}"));
+            let http = http.unwrap_or_default();
+            output.line(&format!(
+                "node {}: {folders}, {place}{http}",
+                sentence(name)
+            ))
         }
     }
 }
@@ -138,6 +165,7 @@ impl Flags {
         for node in &node.node {
             settings.set_node(NodeSettings::parse(node)?);
         }
+        api::apply_flags(&mut settings, &given.http);
         self.apply_folders(&mut settings)?;
         self.apply_socket(&mut settings);
         if settings.manager_address.is_some() && settings.node_state.is_none() {

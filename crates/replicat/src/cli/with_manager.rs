@@ -1,36 +1,79 @@
 //! A manager in the process of a node, which it is the first to let in.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use replicat::http::{HttpService, ManagerSubject, Subject};
 use replicat::manager::{Manager, Service, TokenOrder};
 use replicat::{Role, Settings};
 
 use super::failure::Failure;
-use super::live_arguments::{ServeArguments, WithManagerArguments};
-use super::state;
+use super::live_arguments::{HttpArguments, ServeArguments};
+use super::manager_text::{self, Said};
+use super::{manager, state};
 
 /// How long the token lasts that the own node is let in with.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(3600);
 
-/// Starts the manager, and has the node of these arguments, which make these settings, be one of its nodes.
-pub(crate) async fn start(
-    given: &mut ServeArguments,
-    settings: &Settings,
-) -> Result<Service, Failure> {
-    let WithManagerArguments {
-        manager_listen,
-        manager_state,
-        ..
-    } = &given.with_manager;
-    let place = manager_state.clone().or_else(state::of_manager);
-    let place = place.ok_or(Failure::NoStatePlace("--manager-state"))?;
+/// The manager, and what shows it.
+pub(crate) struct OwnManager {
+    service: Service,
+    http: Option<(SocketAddr, HttpService)>,
+}
+
+impl OwnManager {
+    /// Starts the manager, and has the node of these arguments, which make these settings, be one of its nodes.
+    pub(crate) async fn start(
+        given: &mut ServeArguments,
+        settings: &Settings,
+    ) -> Result<Self, Failure> {
+        let service = start(given, settings).await?;
+        let arguments = HttpArguments {
+            http: given.with_manager.manager_http.clone(),
+            ..given.http.clone()
+        };
+        let listener = match arguments.http {
+            Some(_) => manager::http(&arguments, &place(given)?).await?,
+            None => None,
+        };
+        let subject = ManagerSubject::of(&service);
+        let http = listener.map(|listener| {
+            let address = listener.address();
+            (address, listener.serve(Subject::Manager(subject)))
+        });
+        Ok(Self { service, http })
+    }
+
+    /// That it has started.
+    pub(crate) fn said(&self) -> Said {
+        let http = self.http.as_ref().map(|(address, _)| *address);
+        manager_text::started(&self.service, http)
+    }
+
+    /// Stops it, in good order.
+    pub(crate) async fn stop(self) {
+        if let Some((_, http)) = self.http {
+            http.stop().await;
+        }
+        self.service.stop().await;
+    }
+}
+
+fn place(given: &ServeArguments) -> Result<PathBuf, Failure> {
+    let place = given.with_manager.manager_state.clone();
+    let place = place.or_else(state::of_manager);
+    place.ok_or(Failure::NoStatePlace("--manager-state"))
+}
+
+async fn start(given: &mut ServeArguments, settings: &Settings) -> Result<Service, Failure> {
+    let place = place(given)?;
     // A cluster that began with a key goes on with it, and the manager holds it from now on.
     let has_key = settings.cluster_key.is_some() || settings.cluster_key_file.is_some();
     let key = has_key.then(|| settings.load_cluster_key()).transpose()?;
     let manager = Arc::new(Manager::open_directory(&place, key).await?);
-    let service = Service::start(Arc::clone(&manager), manager_listen).await?;
+    let service = Service::start(Arc::clone(&manager), &given.with_manager.manager_listen).await?;
     let name = settings.node_name();
     if !manager.snapshot().state.roster.members.contains_key(&name) {
         let order = TokenOrder {

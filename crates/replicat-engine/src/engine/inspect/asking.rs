@@ -3,7 +3,7 @@
 use replicat_core::path::RelPath;
 
 use super::open::Looked;
-use super::tree::Tree;
+use super::tree::{Tree, level};
 use super::why;
 use crate::engine::local::LocalReplica;
 use crate::error::SyncError;
@@ -21,6 +21,15 @@ pub enum Question {
     Why(RelPath),
     /// See [`tree`](super::tree()).
     Tree(RelPath),
+    /// What a directory holds itself.
+    Level {
+        /// The directory.
+        directory: RelPath,
+        /// Only names behind this one.
+        after: Option<Vec<u8>>,
+        /// How many paths at most.
+        limit: usize,
+    },
 }
 
 /// The answer to a [`Question`] of the same name.
@@ -32,7 +41,7 @@ pub enum Answer {
     History(Vec<HistoryRow>),
     /// Why a path is as it is.
     Why(Explanation),
-    /// The paths at and below one.
+    /// The paths at and below one, or one level of them.
     Tree(Vec<TreeRow>),
 }
 
@@ -56,6 +65,14 @@ pub(in crate::engine) fn answer_in(
             (looked, found)
         }
         Question::Tree(path) => tree(looked, path),
+        Question::Level {
+            directory,
+            after,
+            limit,
+        } => {
+            let found = level(&looked, directory, after.as_deref(), *limit).map(Answer::Tree);
+            (looked, found)
+        }
     };
     (looked.into_local(), answer)
 }

@@ -6,6 +6,7 @@ mod restore;
 mod settle;
 mod tree;
 mod why;
+mod writing;
 
 use replicat_core::entry::Payload;
 use replicat_core::path::RelPath;
@@ -29,6 +30,8 @@ pub(super) use settle::resolve_in;
 pub use settle::{approve, resolve};
 pub use tree::{Tree, tree};
 pub use why::why;
+pub use writing::Precondition;
+pub(super) use writing::{is_reserved, put_in, remove_in};
 
 /// How a root stands.
 ///

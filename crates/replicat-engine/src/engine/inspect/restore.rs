@@ -80,7 +80,7 @@ impl Looked {
     }
 
     /// Makes the directories above `path` that are not there.
-    fn make_directories(&mut self, path: &RelPath) -> Result<(), SyncError> {
+    pub(super) fn make_directories(&mut self, path: &RelPath) -> Result<(), SyncError> {
         let above: Vec<RelPath> = std::iter::successors(path.parent(), RelPath::parent).collect();
         for directory in above
             .into_iter()
@@ -135,14 +135,14 @@ impl Looked {
         done.map(drop).map_err(|error| self.local.failed(error))
     }
 
-    fn fingerprint(&self, path: &RelPath) -> Result<Option<Fingerprint>, SyncError> {
+    pub(super) fn fingerprint(&self, path: &RelPath) -> Result<Option<Fingerprint>, SyncError> {
         let found = self.local.root.observe(path, self.local.tracking);
         let found = found.map_err(|error| self.local.fs_failed(error))?;
         Ok(found.map(|found| found.fingerprint))
     }
 
     /// Makes one change, durable when this returns. The next sync observes it as a user's.
-    fn change(
+    pub(super) fn change(
         &mut self,
         path: &RelPath,
         expected: Option<Fingerprint>,
@@ -173,7 +173,7 @@ impl Looked {
         hands.applier.flush_directories(&touched).map_err(refused)
     }
 
-    fn content_at(
+    pub(super) fn content_at(
         &self,
         path: &RelPath,
     ) -> Result<Option<replicat_core::id::ContentHash>, SyncError> {

@@ -130,9 +130,46 @@ impl Iterator for Tree {
     }
 }
 
+/// What a directory holds itself, in the order of names, from the first name behind `after` on: `limit` rows at most.
+pub(super) fn level(
+    looked: &Looked,
+    directory: &RelPath,
+    after: Option<&[u8]>,
+    limit: usize,
+) -> Result<Vec<TreeRow>, SyncError> {
+    let local = &looked.local;
+    let record = local.replica.record(directory);
+    let record = record.map_err(|error| local.failed(error))?;
+    let is_there = record.entry.shown().is_some_and(|shown| shown.is_live());
+    if !is_there && !directory.is_root() {
+        return Err(SyncError::UnknownPath {
+            root: local.given.clone(),
+            path: directory.clone(),
+        });
+    }
+    let mut rows = Vec::new();
+    let mut after = after.map(<[u8]>::to_vec);
+    while rows.len() < limit {
+        let page = local
+            .replica
+            .store()
+            .children(directory, after.as_deref(), PAGE_ROWS);
+        let page = page.map_err(|error| local.failed(error))?;
+        let Some((last, _)) = page.last() else { break };
+        after = Some(last.clone());
+        let live = page.into_iter().filter_map(|(name, record)| {
+            let path = directory.join(&name).ok()?;
+            row(path, &record)
+        });
+        rows.extend(live.take(limit - rows.len()));
+    }
+    Ok(rows)
+}
+
 fn row(path: RelPath, record: &Record) -> Option<TreeRow> {
     let shown = record.entry.shown().filter(Shown::is_live)?;
-    let (kind, size, target) = match shown.payload() {
+    let payload = shown.payload();
+    let (kind, size, target) = match payload {
         Payload::File { size, .. } => (ItemKind::File, *size, None),
         Payload::Symlink { target } => (ItemKind::Symlink, 0, Some(target.clone())),
         Payload::Directory | Payload::Tombstone { .. } => (ItemKind::Directory, 0, None),
@@ -151,6 +188,7 @@ fn row(path: RelPath, record: &Record) -> Option<TreeRow> {
         kind,
         size,
         target,
+        content: payload.content(),
         mode: metadata.mode,
         mtime: metadata.mtime,
         state,

@@ -112,7 +112,7 @@ impl LiveFolder {
         self.held()?.manifest(content)
     }
 
-    fn held(&self) -> Option<Arc<Held>> {
+    pub(super) fn held(&self) -> Option<Arc<Held>> {
         let held = self.shared.held.read();
         held.unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -169,14 +169,14 @@ impl LiveFolder {
         asked.unwrap_or_else(|| Err(self.stopped()))
     }
 
-    fn stopped(&self) -> SyncError {
+    pub(super) fn stopped(&self) -> SyncError {
         SyncError::NotReplica {
             root: self.status().root,
         }
     }
 
     /// Asks the owner, and waits for the answer; `None` if it has ended.
-    fn ask<T>(&self, order: impl FnOnce(Sender<T>) -> Order) -> Option<T> {
+    pub(super) fn ask<T>(&self, order: impl FnOnce(Sender<T>) -> Order) -> Option<T> {
         let (reply, answer) = bounded(1);
         self.tell(Input::Order(order(reply)));
         answer.recv().ok()

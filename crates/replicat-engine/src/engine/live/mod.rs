@@ -9,6 +9,7 @@
 
 mod bringing;
 mod carrying;
+mod files;
 mod handle;
 mod observing;
 mod owner;
@@ -20,6 +21,8 @@ mod talking;
 mod telling;
 mod verifying;
 
+pub use super::inspect::Precondition;
+pub use files::{FileReader, Upload, Uploaded};
 pub use handle::LiveFolder;
 pub use peer::{
     CARRIED_BYTES_MAX, CARRIED_CONTENT_BYTES_MAX, CARRIED_MAX, Connection, Parcel, PeerNumber,

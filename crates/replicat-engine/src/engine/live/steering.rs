@@ -2,11 +2,13 @@
 
 use crossbeam_channel::Sender;
 use replicat_core::path::RelPath;
+use replicat_fs::stage::Staged;
 
 use super::owner::Owner;
+use super::settings::FolderMode;
 use super::status::{FolderEvent, FolderState, FolderStatus};
 use crate::engine::brakes::{SETTING_APPROVED, SETTING_BRAKE};
-use crate::engine::inspect::{self, Answer, Question};
+use crate::engine::inspect::{self, Answer, Precondition, Question};
 use crate::engine::local::LocalReplica;
 use crate::error::SyncError;
 use crate::inspection::{Keep, Resolution, Restoration, Revision};
@@ -25,6 +27,15 @@ pub(super) enum Order {
         Option<Revision>,
         Sender<Result<Restoration, SyncError>>,
     ),
+    Put(
+        RelPath,
+        Box<Staged>,
+        Precondition,
+        Sender<Result<bool, SyncError>>,
+    ),
+    Remove(RelPath, Precondition, Sender<Result<(), SyncError>>),
+    /// Lets others read what is known by now.
+    Publish(Sender<Result<(), SyncError>>),
 }
 
 impl Owner {
@@ -50,6 +61,21 @@ impl Owner {
             }
             Order::Restore(path, revision, reply) => {
                 let done = self.with_local(|local| inspect::restore_in(local, &path, revision));
+                let _ = reply.send(done);
+            }
+            Order::Put(path, staged, precondition, reply) => {
+                let done = self.with_path(&path, |local| {
+                    inspect::put_in(local, &path, *staged, precondition)
+                });
+                let _ = reply.send(done);
+            }
+            Order::Publish(reply) => {
+                let _ = reply.send(self.await_committed().and_then(|()| self.publish()));
+            }
+            Order::Remove(path, precondition, reply) => {
+                let done = self.with_path(&path, |local| {
+                    inspect::remove_in(local, &path, precondition)
+                });
                 let _ = reply.send(done);
             }
         }
@@ -106,8 +132,39 @@ impl Owner {
         answer
     }
 
-    /// Lends the replica to a function that works on the files of users.
+    /// Lends the replica to a function that works on any files of users.
     fn with_local<T>(
+        &mut self,
+        work: impl FnOnce(LocalReplica) -> (LocalReplica, Result<T, SyncError>),
+    ) -> Result<T, SyncError> {
+        let done = self.lend(work);
+        if let Some(open) = &mut self.open {
+            open.hints.add_everything();
+        }
+        done
+    }
+
+    /// Lends the replica to a function that changes one path, where others take changes from.
+    fn with_path<T>(
+        &mut self,
+        path: &RelPath,
+        work: impl FnOnce(LocalReplica) -> (LocalReplica, Result<T, SyncError>),
+    ) -> Result<T, SyncError> {
+        if self.settings.mode == FolderMode::ReceiveOnly {
+            let root = self.settings.root.clone();
+            return Err(SyncError::ReceiveOnly { root });
+        }
+        let done = self.lend(work);
+        if let Some(open) = &mut self.open {
+            // The directories above may have been made for it.
+            let made = path.ancestors().filter(|above| !above.is_root());
+            let touched = made.chain([path.clone()]).collect();
+            open.hints.add(touched, std::time::Instant::now());
+        }
+        done
+    }
+
+    fn lend<T>(
         &mut self,
         work: impl FnOnce(LocalReplica) -> (LocalReplica, Result<T, SyncError>),
     ) -> Result<T, SyncError> {
@@ -119,7 +176,6 @@ impl Owner {
         };
         let (local, done) = work(open.local);
         open.local = local;
-        open.hints.add_everything();
         self.open = Some(open);
         done
     }

@@ -1,0 +1,131 @@
+//! Files that a program puts into a root, or takes out of it, on a user's behalf.
+
+use replicat_core::id::ContentHash;
+use replicat_core::path::RelPath;
+use replicat_core::record::Fingerprint;
+use replicat_fs::apply::Action;
+use replicat_fs::observe::Kind;
+use replicat_fs::stage::Staged;
+use replicat_fs::state::STATE_DIRECTORY;
+
+use super::open::Looked;
+use crate::engine::local::LocalReplica;
+use crate::error::SyncError;
+
+/// What a path must hold before it is changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precondition {
+    /// Whatever it holds.
+    Anything,
+    /// Nothing.
+    Nothing,
+    /// A file of this content.
+    Content(ContentHash),
+    /// A file of some content.
+    Something,
+}
+
+/// Puts a file that was staged at `path`, and makes the directories above it. What the path holds goes to the trash. Tells
+/// whether there was nothing.
+pub(in crate::engine) fn put_in(
+    local: LocalReplica,
+    path: &RelPath,
+    staged: Staged,
+    precondition: Precondition,
+) -> (LocalReplica, Result<bool, SyncError>) {
+    let mut looked = Looked::lent(local);
+    let done = looked.put(path, staged, precondition);
+    (looked.into_local(), done)
+}
+
+/// Moves the file or symbolic link at `path` to the trash.
+pub(in crate::engine) fn remove_in(
+    local: LocalReplica,
+    path: &RelPath,
+    precondition: Precondition,
+) -> (LocalReplica, Result<(), SyncError>) {
+    let mut looked = Looked::lent(local);
+    let done = looked.take_out(path, precondition);
+    (looked.into_local(), done)
+}
+
+impl Looked {
+    fn put(
+        &mut self,
+        path: &RelPath,
+        staged: Staged,
+        precondition: Precondition,
+    ) -> Result<bool, SyncError> {
+        let expected = self.met(path, precondition)?;
+        self.make_directories(path)?;
+        self.change(path, expected, Action::Put(Box::new(staged)))?;
+        self.local.commit()?;
+        Ok(expected.is_none())
+    }
+
+    fn take_out(&mut self, path: &RelPath, precondition: Precondition) -> Result<(), SyncError> {
+        let expected = self.met(path, precondition)?;
+        if expected.is_none() {
+            return Err(SyncError::UnknownPath {
+                root: self.local.given.clone(),
+                path: path.clone(),
+            });
+        }
+        self.change(path, expected, Action::Remove)?;
+        self.local.commit()
+    }
+
+    /// What the path holds, if it is what is expected. Nobody changes it between that and the commit: the commit asks for
+    /// the same.
+    fn met(
+        &self,
+        path: &RelPath,
+        precondition: Precondition,
+    ) -> Result<Option<Fingerprint>, SyncError> {
+        let root = || self.local.given.clone();
+        if is_reserved(path) {
+            let path = path.clone();
+            return Err(SyncError::Reserved { root: root(), path });
+        }
+        let found = self.root().observe(path, self.local.tracking);
+        let found = found.map_err(|error| self.local.fs_failed(error))?;
+        let is_met = match (precondition, &found) {
+            (Precondition::Anything, _) | (Precondition::Nothing, None) => true,
+            (Precondition::Something, found) => found.is_some(),
+            (Precondition::Content(content), Some(found)) => {
+                self.known_content(path, &found.fingerprint)? == Some(content)
+            }
+            (Precondition::Nothing, Some(_)) | (Precondition::Content(_), None) => false,
+        };
+        if !is_met {
+            let path = path.clone();
+            return Err(SyncError::Unexpected { root: root(), path });
+        }
+        match found {
+            Some(found) if !matches!(found.kind, Kind::File | Kind::Symlink) => {
+                let path = path.clone();
+                Err(SyncError::NotFile { root: root(), path })
+            }
+            found => Ok(found.map(|found| found.fingerprint)),
+        }
+    }
+
+    /// What is known to be the content of what the path holds now.
+    fn known_content(
+        &self,
+        path: &RelPath,
+        now: &Fingerprint,
+    ) -> Result<Option<ContentHash>, SyncError> {
+        let record = self.local.replica.record(path);
+        let record = record.map_err(|error| self.local.failed(error))?;
+        let is_known = (record.local.as_ref()).is_some_and(|local| local.fingerprint == *now);
+        let content = record.held_payload().and_then(|held| held.content());
+        Ok(content.filter(|_| is_known))
+    }
+}
+
+/// Whether a path is the root, or belongs to the state in it.
+pub(in crate::engine) fn is_reserved(path: &RelPath) -> bool {
+    let first = path.as_bytes().split(|&byte| byte == b'/').next();
+    path.is_root() || first == Some(STATE_DIRECTORY.as_bytes())
+}

@@ -1,0 +1,12 @@
+//! The API over real sockets.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // The helpers of a test may panic as the test itself may.
+
+mod client;
+mod entry;
+mod events;
+mod files;
+mod limits;
+mod managing;
+mod node;
+mod place;
