@@ -1,0 +1,147 @@
+// The stream of events, and what is known from it. A stream that breaks off is taken up again, later each time.
+
+import { ApiError, events, request } from "./api.js";
+
+const EVENTS_MAX = 500;
+const SAMPLES_MAX = 120;
+/** The server says something every 15 s; after this long without a word the connection is lost, whatever TCP thinks. */
+const SILENCE_MS = 40_000;
+
+export const state = {
+  session: null,
+  /** The latest `node` or `manager`. */
+  now: null,
+  events: [],
+  samples: [],
+  /** `connecting`, `live`, or `lost` with `retryAt`. */
+  connection: { status: "connecting" },
+  gaps: 0,
+};
+
+let changed = () => {};
+let running = null;
+
+/** Begins; `onChange` is called with what came: `node`, `manager`, `event`, `connection`, `signed-out`. */
+export function start(onChange) {
+  stop();
+  changed = onChange;
+  running = new AbortController();
+  void run(running.signal);
+}
+
+export function stop() {
+  running?.abort();
+  Object.assign(state, { now: null, events: [], samples: [], connection: { status: "connecting" } });
+}
+
+/** Does not wait for the next attempt. */
+export let retryNow = () => {};
+
+async function run(signal) {
+  let failures = 0;
+  let last = null;
+  await loadEvents();
+  while (!signal.aborted) {
+    try {
+      await follow(signal, last, () => { failures = 0; }, (id) => { last = id; });
+      failures += 1;
+    } catch (error) {
+      if (signal.aborted) return;
+      if (error instanceof ApiError && error.status === 401) return changed("signed-out");
+      failures += 1;
+    }
+    if (signal.aborted) return;
+    // With a share of chance: a hundred pages must not come back in step.
+    const delay = Math.min(30_000, 500 * 2 ** Math.min(failures, 6)) * (0.75 + Math.random() / 2);
+    state.connection = { status: "lost", retryAt: Date.now() + delay };
+    changed("connection");
+    await new Promise((done) => {
+      const timer = setTimeout(done, delay);
+      retryNow = () => { clearTimeout(timer); done(); };
+    });
+  }
+}
+
+async function loadEvents() {
+  if (state.session?.server !== "node") return;
+  try {
+    let answer = await events();
+    // The oldest comes first; only the latest are of interest.
+    while (answer.next) {
+      state.events = answer.items;
+      answer = await events(answer.next);
+    }
+    state.events = [...state.events, ...answer.items].slice(-EVENTS_MAX);
+    changed("event");
+  } catch {
+    // The stream says that nothing answers.
+  }
+}
+
+async function follow(signal, last, onWord, onId) {
+  const own = new AbortController();
+  const end = () => own.abort();
+  signal.addEventListener("abort", end);
+  let watchdog = setTimeout(end, SILENCE_MS);
+  try {
+    const response = await request("GET", "/events/stream", { signal: own.signal, headers: last ? { "Last-Event-ID": last } : {} });
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    let rest = "";
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      clearTimeout(watchdog);
+      watchdog = setTimeout(end, SILENCE_MS);
+      rest += value;
+      const blocks = rest.split(/\r?\n\r?\n/);
+      rest = blocks.pop();
+      for (const block of blocks) take(block, onId);
+      onWord();
+    }
+  } finally {
+    clearTimeout(watchdog);
+    signal.removeEventListener("abort", end);
+    own.abort();
+  }
+}
+
+function take(block, onId) {
+  const field = {};
+  for (const line of block.split(/\r?\n/)) {
+    const [, name, value] = /^([^:]*):? ?(.*)$/.exec(line);
+    if (name) field[name] = name === "data" && field.data !== undefined ? `${field.data}\n${value}` : value;
+  }
+  if (field.data === undefined) return;
+  if (field.id) onId(field.id);
+  const data = JSON.parse(field.data);
+  if (data.type === "node" || data.type === "manager") {
+    state.now = data;
+    if (state.connection.status !== "live") state.connection = { status: "live" };
+    sample(data);
+  } else if (data.type === "event") {
+    if (!state.events.some((event) => event.id === data.id)) state.events = [...state.events, data].slice(-EVENTS_MAX);
+  } else if (data.type === "gap") {
+    state.gaps += 1;
+    void loadEvents();
+  }
+  changed(data.type);
+}
+
+// Throughput is the difference of two readings of the counters.
+function sample(data) {
+  const rows = data.type === "node" ? data.nodes : data.members.flatMap((member) => member.folders);
+  const sum = (key) => rows.reduce((total, row) => total + (row[key] ?? 0), 0);
+  const trips = (data.nodes ?? []).map((node) => node.round_trip_ms).filter((trip) => trip !== null && trip !== undefined);
+  const reading = { at: Date.now(), sent: sum("bytes_sent"), received: sum("bytes_received"), trip: trips.length ? Math.max(...trips) : null };
+  const before = state.samples[state.samples.length - 1];
+  const seconds = before ? Math.max(0.25, (reading.at - before.at) / 1000) : 0;
+  // A counter that fell belongs to a link that began anew.
+  const speed = (key) => (before && reading[key] >= before[key] ? (reading[key] - before[key]) / seconds : 0);
+  state.samples = [...state.samples, { ...reading, up: speed("sent"), down: speed("received") }].slice(-SAMPLES_MAX);
+}
+
+/** Whether the token may do what needs `scope`. */
+export function may(scope) {
+  const order = ["read", "operate", "admin"];
+  return order.indexOf(state.session?.token?.scope) >= order.indexOf(scope);
+}
