@@ -1,5 +1,7 @@
 // Calls to the server that served this page, and to no other. One function for each thing that can be asked.
 
+import { encode, isRoot } from "./path.js";
+
 const KEY = "replicat-token";
 const BASE = "/api/v1";
 
@@ -73,17 +75,12 @@ const json = async (...all) => (await request(...all)).json();
 const get = (path) => json("GET", path);
 const segment = encodeURIComponent;
 
-/** A path of an answer as the server takes it in a query: percent-encoded, byte for byte. */
-export function pathQuery(path) {
-  return path.hex ? path.hex.replace(/../g, "%$&") : segment(path.text);
-}
-
 const pathBody = (path) => (path.hex ? { hex: path.hex } : path.text);
 
 /** The path under `key` of an answer. */
 export const pathOf = (row, key = "path") => ({ text: row[key] ?? "", hex: row[`${key}_hex`] });
 
-const below = (folder, what, path) => `/folders/${segment(folder)}/${what}${path ? `?path=${pathQuery(path)}` : ""}`;
+const below = (folder, what, path) => `/folders/${segment(folder)}/${what}${path && !isRoot(path) ? `?path=${encode(path)}` : ""}`;
 const page = (path, after, limit) => `${path}${path.includes("?") ? "&" : "?"}limit=${limit}${after ? `&after=${segment(after)}` : ""}`;
 
 export const session = () => get("/session");
@@ -101,4 +98,28 @@ export const createToken = (order) => json("POST", "/tokens", { body: order });
 export const removeToken = (id) => json("DELETE", `/tokens/${segment(id)}`);
 export const place = (folder, node, mode) => json("PUT", `/placements/${segment(folder)}/${segment(node)}`, { body: { mode } });
 export const withdraw = (folder, node) => json("DELETE", `/placements/${segment(folder)}/${segment(node)}`);
-export const content = (folder, path) => request("GET", below(folder, "file", path));
+export const configuration = () => get("/configuration");
+export const actOnAll = (action) => json("POST", `/${action}`, { body: {} });
+export const content = (folder, path, { headers, signal } = {}) => request("GET", below(folder, "file", path), { headers, signal });
+export const removeFile = (folder, path, known) => json("DELETE", below(folder, "file", path), { headers: known ? { "If-Match": `"${known}"` } : {} });
+export const rescan = (folder, path) => json("POST", below(folder, "rescan"), { body: path && !isRoot(path) ? { paths: [pathBody(path)] } : {} });
+
+/** Puts a file in place. It goes through XMLHttpRequest, the one way to be told how far it is. */
+export function upload(folder, path, file, { headers = {}, onProgress, signal }) {
+  return new Promise((done, failed) => {
+    const call = new XMLHttpRequest();
+    call.open("PUT", BASE + below(folder, "file", path));
+    const all = { Authorization: `Bearer ${token}`, "X-Replicat-Request": "1", "Content-Type": "application/octet-stream", ...headers };
+    for (const [name, value] of Object.entries(all)) call.setRequestHeader(name, value);
+    call.upload.onprogress = (event) => onProgress(event.loaded, event.total);
+    call.onload = async () => {
+      const answer = new Response(call.response, { status: call.status });
+      if (answer.ok) done(await answer.json());
+      else failed(await failure(answer));
+    };
+    call.onerror = () => failed(new ApiError(0, "unreachable", "The upload broke off; nothing was changed.", ADVICE[0]));
+    call.onabort = () => failed(new DOMException("given up", "AbortError"));
+    signal.addEventListener("abort", () => call.abort());
+    call.send(file);
+  });
+}

@@ -31,6 +31,13 @@ export function patch(parent, children) {
   for (const node of parent.childNodes) {
     if (node.vnode?.key !== undefined) keyed.set(node.vnode.key, node);
   }
+  // What is not wanted any more goes first: then what stays need not be moved, and whatever is moved loses the focus.
+  const keys = new Set(wanted.map((vnode) => vnode.key));
+  for (const [key, node] of keyed) {
+    if (keys.has(key)) continue;
+    node.remove();
+    keyed.delete(key);
+  }
   let here = parent.firstChild;
   for (const vnode of wanted) {
     let node = match(vnode, here, keyed);

@@ -12,10 +12,12 @@ export const state = {
   /** The latest `node` or `manager`. */
   now: null,
   events: [],
-  samples: [],
+  /** Readings by what they are of: `total`, `folder:NAME`, `peer:NAME`. */
+  series: new Map(),
   /** `connecting`, `live`, or `lost` with `retryAt`. */
   connection: { status: "connecting" },
-  gaps: 0,
+  /** Why the server ended the stream, if it said so. */
+  ended: null,
 };
 
 let changed = () => {};
@@ -31,7 +33,7 @@ export function start(onChange) {
 
 export function stop() {
   running?.abort();
-  Object.assign(state, { now: null, events: [], samples: [], connection: { status: "connecting" } });
+  Object.assign(state, { now: null, events: [], series: new Map(), connection: { status: "connecting" } });
 }
 
 /** Does not wait for the next attempt. */
@@ -53,7 +55,7 @@ async function run(signal) {
     if (signal.aborted) return;
     // With a share of chance: a hundred pages must not come back in step.
     const delay = Math.min(30_000, 500 * 2 ** Math.min(failures, 6)) * (0.75 + Math.random() / 2);
-    state.connection = { status: "lost", retryAt: Date.now() + delay };
+    state.connection = { status: "lost", retryAt: Date.now() + delay, reason: state.ended };
     changed("connection");
     await new Promise((done) => {
       const timer = setTimeout(done, delay);
@@ -116,28 +118,69 @@ function take(block, onId) {
   const data = JSON.parse(field.data);
   if (data.type === "node" || data.type === "manager") {
     state.now = data;
+    state.ended = null;
     if (state.connection.status !== "live") state.connection = { status: "live" };
     sample(data);
   } else if (data.type === "event") {
     if (!state.events.some((event) => event.id === data.id)) state.events = [...state.events, data].slice(-EVENTS_MAX);
   } else if (data.type === "gap") {
-    state.gaps += 1;
     void loadEvents();
+  } else if (data.type === "end") {
+    state.ended = data.reason;
   }
   changed(data.type);
 }
 
-// Throughput is the difference of two readings of the counters.
+// Throughput is the difference of two readings of the counters: in all, of each folder, and of each other node.
 function sample(data) {
-  const rows = data.type === "node" ? data.nodes : data.members.flatMap((member) => member.folders);
-  const sum = (key) => rows.reduce((total, row) => total + (row[key] ?? 0), 0);
-  const trips = (data.nodes ?? []).map((node) => node.round_trip_ms).filter((trip) => trip !== null && trip !== undefined);
-  const reading = { at: Date.now(), sent: sum("bytes_sent"), received: sum("bytes_received"), trip: trips.length ? Math.max(...trips) : null };
-  const before = state.samples[state.samples.length - 1];
-  const seconds = before ? Math.max(0.25, (reading.at - before.at) / 1000) : 0;
+  const at = Date.now();
+  for (const [key, reading] of readings(data)) {
+    const series = state.series.get(key) ?? [];
+    state.series.set(key, [...series, measured(series.at(-1), { at, ...reading })].slice(-SAMPLES_MAX));
+  }
+}
+
+function readings(data) {
+  const all = new Map();
+  const add = (key, row, more = {}) => {
+    const sum = all.get(key) ?? { sent: 0, received: 0 };
+    all.set(key, { ...sum, ...more, sent: sum.sent + (row.bytes_sent ?? 0), received: sum.received + (row.bytes_received ?? 0) });
+  };
+  if (data.type === "node") {
+    for (const node of data.nodes) {
+      add("total", node);
+      add(`peer:${node.name}`, node, { trip: node.round_trip_ms ?? null });
+    }
+    for (const folder of data.folders) add(`folder:${folder.name}`, folder, { done: folder.progress?.bytes_done ?? 0 });
+  } else {
+    for (const member of data.members) {
+      for (const folder of member.folders ?? []) {
+        add("total", folder);
+        add(`folder:${folder.name}`, folder);
+        add(`peer:${member.name}`, folder);
+      }
+    }
+  }
+  return all;
+}
+
+// A reading comes when something changed, at most once a second: what it counts more than the one before came about within
+// about that time, however long it was quiet before.
+const CHANGE_SECONDS_MAX = 1.5;
+
+function measured(before, reading) {
+  const seconds = before ? Math.min(CHANGE_SECONDS_MAX, Math.max(0.25, (reading.at - before.at) / 1000)) : 1;
   // A counter that fell belongs to a link that began anew.
   const speed = (key) => (before && reading[key] >= before[key] ? (reading[key] - before[key]) / seconds : 0);
-  state.samples = [...state.samples, { ...reading, up: speed("sent"), down: speed("received") }].slice(-SAMPLES_MAX);
+  return { ...reading, from: reading.at - seconds * 1000, up: speed("sent"), down: speed("received") };
+}
+
+/** Bytes a second that a folder's transfer makes, over the last quarter of a minute; 0 if it stands still. */
+export function paceOf(folder) {
+  const recent = (state.series.get(`folder:${folder}`) ?? []).filter((reading) => reading.at > Date.now() - 15_000);
+  const [first, last] = [recent[0], recent.at(-1)];
+  if (!first || last.at - first.at < 900 || last.done <= first.done) return 0;
+  return (last.done - first.done) / ((last.at - first.at) / 1000);
 }
 
 /** Whether the token may do what needs `scope`. */

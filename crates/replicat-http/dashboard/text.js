@@ -73,6 +73,22 @@ export function name(value, hex) {
   return h("bdi.name", { dir: "ltr" }, runs.map((run) => (run.isEscape ? h("span.esc", {}, run.text) : run.text)));
 }
 
+// Lines of a file keep their tabs, blanks and backslashes; only what would mislead is escaped.
+const MISLEADING = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cn}\p{Cs}]/u;
+
+/** A line of a file to be shown. */
+export function line(value) {
+  const runs = [];
+  for (const character of value) {
+    const isEscape = character !== "\t" && MISLEADING.test(character);
+    const last = runs[runs.length - 1];
+    const text = isEscape ? escaped(character) : character;
+    if (last && last.isEscape === isEscape) last.text += text;
+    else runs.push({ text, isEscape });
+  }
+  return h("bdi.line", { dir: "ltr" }, runs.map((run) => (run.isEscape ? h("span.esc", {}, run.text) : run.text)));
+}
+
 const UNITS = ["B", "KB", "MB", "GB", "TB", "PB"];
 
 /** A size for people, with three digits at most. */
