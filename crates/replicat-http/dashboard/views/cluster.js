@@ -1,0 +1,132 @@
+// The cluster at a glance: a map of its nodes and their connections, the same as a table, and what needs attention.
+
+import { h } from "../dom.js";
+import { state } from "../live.js";
+import { empty, figure, mark, pill, table, toneOf } from "../parts.js";
+import { plot, rateNow, rateSteps } from "../plot.js";
+import { to } from "../route.js";
+import { ago, count, name, number, plain, rate, size, time } from "../text.js";
+import { drawMap } from "../map.js";
+import { statusOf } from "./nodes.js";
+
+export const label = "Cluster";
+export const title = () => "Cluster";
+
+export function draw(route) {
+  if (!state.now) return [h("div.head", {}, h("h1", { tabindex: -1 }, "Cluster")), h("p.loading", {}, "Loading…")];
+  return state.now.type === "manager" ? ofManager(route) : ofNode(route);
+}
+
+const toggle = (select) => (chosen) => { location.hash = to.node(chosen === select ? null : chosen); };
+
+function page({ figures, map, rows, columns, select, attention }) {
+  return [
+    h("div.head", {}, h("h1", { tabindex: -1 }, "Cluster"), state.now.cluster ? h("span.muted", {}, "cluster ", h("span.hash", { title: plain(state.now.cluster) }, plain(state.now.cluster.slice(0, 12)))) : null),
+    h("dl.figures", {}, figures),
+    attention?.length ? h("section.panel", { key: "attention", "aria-label": "Needs attention" }, h("header", {}, h("h2", {}, "Needs attention")), h("ul.inner", {}, attention.map((row) => h("li.head", { key: row.key }, row.content)))) : null,
+    h("div.split", { key: "split" },
+      h("section.panel", { "aria-label": "Map" }, h("header", {}, h("h2", {}, "Map"), h("div.end", {}, legend())), map),
+      h("section.panel", { "aria-label": "Nodes" }, h("header", {}, h("h2", {}, "Nodes"), h("span.muted", {}, select ? ["chosen: ", name(select)] : null), select ? h("div.end", {}, h("a.button", { href: to.node(null) }, "Show all")) : null),
+        rows.length ? h("div", { class: rows.length > 14 ? "tall" : undefined, tabindex: rows.length > 14 ? 0 : undefined, role: rows.length > 14 ? "region" : undefined, "aria-label": rows.length > 14 ? "Nodes, scrollable" : undefined },
+          table({ label: "Nodes", rows, columns, key: (row) => row.name, rowClass: (row) => (row.name === select ? "chosen" : undefined) })) : empty("No other node is known."))),
+    h("section.panel", { key: "rates", "aria-label": "Throughput" }, throughput("total", "Throughput")),
+  ];
+}
+
+const legend = () => h("div.legend-status", {}, [["good", "online"], ["busy", "on its way"], ["warn", "paused"], ["bad", "trouble"], ["off", "offline"]].map(([tone, text]) => h("span", {}, h("span", { class: tone }, mark(tone)), text)));
+
+export function throughput(key, text) {
+  const series = state.series.get(key);
+  return plot({ label: text, format: rate, lines: [
+    { label: "in", tone: "down", points: rateSteps(series, "down"), now: rate(rateNow(series, "down")) },
+    { label: "out", tone: "up", points: rateSteps(series, "up"), now: rate(rateNow(series, "up")) }] });
+}
+
+const chooser = (select) => (row) => h("button.link", { type: "button", "aria-pressed": row.name === select ? "true" : "false", title: "Show on the map", onclick: () => toggle(select)(row.name) }, name(row.name));
+
+function ofNode({ select }) {
+  const { now } = state;
+  const peers = now.nodes ?? [];
+  const folders = now.folders ?? [];
+  const inSync = folders.filter((folder) => folder.in_sync).length;
+  const pending = folders.reduce((sum, folder) => sum + (folder.pending ?? 0), 0);
+  const connected = peers.filter((peer) => peer.status === "connected").length;
+  const nodes = [{ name: now.name, tone: toneOf(now.status), status: now.status, isSelf: true }, ...peers.map((peer) => ({ name: peer.name, tone: toneOf(peer.status), status: peer.status, note: peer.round_trip_ms == null ? "" : `${peer.round_trip_ms} ms` }))];
+  const edges = peers.map((peer) => ({ from: now.name, to: peer.name, tone: peer.status === "connected" ? "good" : peer.status === "connecting" ? "busy" : "missing" }));
+  return page({
+    figures: [
+      figure("Nodes connected", `${number(connected)} / ${number(peers.length)}`, null, connected < peers.length ? "warn" : ""),
+      figure("Folders in sync", `${number(inSync)} / ${number(folders.length)}`, null, inSync < folders.length ? "warn" : ""),
+      figure("Pending", number(pending), pending ? "paths" : null),
+      figure("In", rate(rateNow(state.series.get("total"), "down"))),
+      figure("Out", rate(rateNow(state.series.get("total"), "up"))),
+      figure("Running for", ago(now.started).replace(" ago", "")),
+    ],
+    map: drawMap({ nodes, edges, select, onChoose: toggle(select) }), rows: peers, select,
+    attention: peers.filter((peer) => peer.reason).map((peer) => ({ key: peer.name, content: [pill(peer.status), h("span", {}, h("b", {}, name(peer.name)), ": ", plain(peer.reason))] })),
+    columns: [
+      { label: "Name", cell: chooser(select) },
+      { label: "Status", class: "nowrap", cell: (peer) => pill(peer.status) },
+      { label: "Round trip", class: "num", cell: (peer) => (peer.round_trip_ms == null ? "–" : `${peer.round_trip_ms} ms`) },
+      { label: "Received", class: "num", cell: (peer) => size(peer.bytes_received) },
+      { label: "Sent", class: "num", cell: (peer) => size(peer.bytes_sent) },
+      { label: "Since", class: "nowrap", cell: (peer) => (peer.since ? time(peer.since) : "–") },
+      { label: "Address", cell: (peer) => (peer.address ? name(peer.address) : h("span.muted", {}, "only dials")) },
+    ],
+  });
+}
+
+/** Each pair of nodes that has a link, and each that should have one. */
+export function links(members) {
+  const known = new Map(members.map((member) => [member.name, new Set(member.connected_to ?? [])]));
+  const edges = [];
+  members.forEach((one, at) => {
+    for (const other of members.slice(at + 1)) {
+      const isLinked = known.get(one.name).has(other.name) || known.get(other.name).has(one.name);
+      const isMissing = one.connected && other.connected && (one.address || other.address);
+      if (isLinked) edges.push({ from: one.name, to: other.name, tone: "good" });
+      else if (isMissing) edges.push({ from: one.name, to: other.name, tone: "missing" });
+    }
+  });
+  return edges;
+}
+
+const ATTENTION_MAX = 6;
+
+function attentionOf(members, edges) {
+  const halted = members.flatMap((member) => (member.folders ?? []).filter((folder) => folder.status === "Halted").map((folder) => ({
+    key: `${member.name} ${folder.name}`, content: [pill("Halted"), h("span", {}, h("b", {}, name(folder.name)), " on ", h("b", {}, name(member.name)), folder.reason ? `: ${plain(folder.reason)}` : "")] })));
+  const away = members.filter((member) => !member.connected).map((member) => ({ key: member.name, content: [pill("Offline"), h("span", {}, h("b", {}, name(member.name)), ", last seen ", time(member.last_seen))] }));
+  const missing = edges.filter((edge) => edge.tone === "missing").map((edge) => ({ key: `${edge.from} ${edge.to}`, content: [pill("no link", "bad"), h("span", {}, h("b", {}, name(edge.from)), " and ", h("b", {}, name(edge.to)), " do not reach each other")] }));
+  const all = [...halted, ...away, ...missing];
+  if (all.length <= ATTENTION_MAX) return all;
+  return [...all.slice(0, ATTENTION_MAX), { key: "more", content: h("span.muted", {}, `and ${number(all.length - ATTENTION_MAX)} more`) }];
+}
+
+function ofManager({ select }) {
+  const { now } = state;
+  const members = now.members ?? [];
+  const edges = links(members);
+  const copies = members.flatMap((member) => member.folders ?? []);
+  const connected = members.filter((member) => member.connected).length;
+  const inSync = copies.filter((folder) => folder.in_sync).length;
+  const nodes = members.map((member) => ({ name: member.name, status: statusOf(member), tone: toneOf(statusOf(member)), note: count(member.folders?.length ?? 0, "folder") }));
+  return page({
+    figures: [
+      figure("Nodes connected", `${number(connected)} / ${number(members.length)}`, null, connected < members.length ? "warn" : ""),
+      figure("Copies in sync", `${number(inSync)} / ${number(copies.length)}`, null, inSync < copies.length ? "warn" : ""),
+      figure("Pending", number(copies.reduce((sum, folder) => sum + (folder.pending ?? 0), 0))),
+      figure("Placements", number(now.placements)),
+      figure("Generation", number(now.generation)),
+    ],
+    map: drawMap({ nodes, edges, select, onChoose: toggle(select) }), rows: members, select, attention: attentionOf(members, edges),
+    columns: [
+      { label: "Name", cell: chooser(select) },
+      { label: "Status", class: "nowrap", cell: (member) => pill(statusOf(member)) },
+      { label: "Links", class: "num", cell: (member) => number(member.connected_to?.length ?? 0) },
+      { label: "In sync", class: "num", cell: (member) => `${number((member.folders ?? []).filter((folder) => folder.in_sync).length)} / ${number(member.folders?.length ?? 0)}` },
+      { label: "Pending", class: "num", cell: (member) => number((member.folders ?? []).reduce((sum, folder) => sum + (folder.pending ?? 0), 0)) },
+      { label: "Role", class: "nowrap", cell: (member) => plain(member.role) },
+    ],
+  });
+}
