@@ -137,7 +137,7 @@ function onChange(what) {
   }
   wasLost = state.connection.status === "lost";
   if (state.session?.server === "node") {
-    if (what === "event") conflicts.noticed(state.events.at(-1));
+    if (what === "event" || what === "node") conflicts.noticed(what === "event" ? state.events.at(-1) : null);
     if (what === "node") brakes.noticed(say);
   }
   schedule();
@@ -170,7 +170,6 @@ async function enter() {
   }
   state.connection = { status: "connecting" };
   start(onChange);
-  if (state.session?.server === "node") conflicts.count();
   schedule();
 }
 
