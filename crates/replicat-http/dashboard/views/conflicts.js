@@ -45,7 +45,7 @@ export function noticed(event) {
   if (isCounted && !event?.path?.includes(".conflict-")) return;
   isCounted = Boolean(state.now);
   clearTimeout(timer);
-  timer = setTimeout(() => { void count(); reload("page:conflicts"); }, 700);
+  timer = setTimeout(() => { void count(); reload("page:conflicts "); }, 700);
 }
 
 export function badge() {
@@ -122,7 +122,7 @@ function choices(folder, path, id) {
 
 async function settle(folder, path, keep) {
   await resolve(folder, path, keep);
-  reload("page:conflicts");
+  reload("page:conflicts ");
   forget("page:tree");
   void count();
 }
