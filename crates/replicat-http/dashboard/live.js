@@ -169,7 +169,7 @@ function readings(data) {
 const CHANGE_SECONDS_MAX = 1.5;
 
 function measured(before, reading) {
-  const seconds = before ? Math.min(CHANGE_SECONDS_MAX, Math.max(0.25, (reading.at - before.at) / 1000)) : 1;
+  const seconds = before ? Math.min(CHANGE_SECONDS_MAX, Math.max(0.9, (reading.at - before.at) / 1000)) : 1;
   // A counter that fell belongs to a link that began anew.
   const speed = (key) => (before && reading[key] >= before[key] ? (reading[key] - before[key]) / seconds : 0);
   return { ...reading, from: reading.at - seconds * 1000, up: speed("sent"), down: speed("received") };

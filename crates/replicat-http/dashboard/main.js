@@ -82,7 +82,7 @@ function bar() {
       h("svg", { viewBox: "0 0 20 20", width: 20, height: 20, "aria-hidden": "true" },
         h("path.ring", { d: "M10 3 17 15H3Z" }), h("circle", { cx: 10, cy: 3.6, r: 3 }), h("circle", { cx: 3.6, cy: 15.4, r: 3 }), h("circle", { cx: 16.4, cy: 15.4, r: 3 })),
       "replicat"),
-    h("div.who", {}, h("span.muted", {}, isManager ? "manager" : "node"), h("b", {}, plain(state.session.name ?? "")),
+    h("div.who", {}, h("span.muted", {}, isManager ? "manager" : "node"), isManager && state.session.name === "manager" ? null : h("b", {}, plain(state.session.name ?? "")),
       state.now?.status ? pill(state.now.status) : null),
     h("div.end", {}, connection(), themeButton(),
       h("button.quiet", { type: "button", onclick: () => leave(null), title: `Signed in with the token ${plain(state.session.token.name)} (${state.session.token.scope})` }, "Sign out")));

@@ -34,7 +34,7 @@ function layout(nodes) {
   const others = nodes.filter((node) => !node.isSelf);
   const isRing = others.length > FEW;
   const height = isRing ? Math.min(width, 700) : Math.min(Math.max(260, width * 0.62), 420);
-  const margin = isRing ? Math.min(110, width * 0.16) : 70;
+  const margin = isRing ? Math.min(92, width * 0.16) : 70;
   const [rx, ry] = [Math.max(60, width / 2 - margin), Math.max(60, height / 2 - (isRing ? margin : 52))];
   const radius = isRing ? Math.min(rx, ry) : 0;
   const places = new Map();
@@ -67,7 +67,7 @@ export function drawMap({ nodes, edges, select, onChoose }) {
     h("path.edge", { class: many, d: path(ofTone("good")) }),
     h("path.edge.busy", { d: path(ofTone("busy")) }),
     h("path.edge.missing", { d: path(missing) }),
-    h("path.edge.lit", { d: path(lit) }),
+    h("path.edge.lit", { class: many, d: path(lit) }),
     nodes.map((node) => spot(node, all, node.name === select, onChoose))));
 }
 
@@ -93,9 +93,11 @@ const short = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}â
 
 function caption(node, place, r, all, isChosen) {
   if (!all.isRing) {
+    // Above what is in the upper half: the links go down from there.
+    const isAbove = !node.isSelf && Math.sin(place.angle) < -0.3;
     return [
-      h("text", { y: r + 16, "text-anchor": "middle" }, short(plain(node.name), 18)),
-      node.note ? h("text.under", { y: r + 30, "text-anchor": "middle" }, node.note) : null];
+      h("text", { y: isAbove ? -r - (node.note ? 20 : 7) : r + 16, "text-anchor": "middle" }, short(plain(node.name), 18)),
+      node.note ? h("text.under", { y: isAbove ? -r - 7 : r + 30, "text-anchor": "middle" }, node.note) : null];
   }
   const isTrouble = node.tone === "bad" || node.tone === "off";
   const isLegible = all.spacing >= 11.5;

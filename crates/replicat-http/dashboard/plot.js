@@ -50,7 +50,7 @@ export function plot({ label, lines, format, compact = false }) {
       within.map((line) => (line.shown.length
         ? [h("path.area", { class: line.tone, d: `${shape(line.shown)}V${HEIGHT - 2}H${x(line.shown[0][0])}Z` }), h("path.curve", { class: line.tone, d: shape(line.shown) })]
         : null))),
-    compact ? null : h("div.legend", {}, lines.map((line) => h("span", { class: line.tone }, h("i.key", {}), line.label, h("b", {}, line.now))), h("span.muted.ends", {}, "2 min")));
+    compact ? null : h("div.legend", {}, lines.map((line) => h("span", { class: line.tone }, h("i.key", {}), line.label, h("b", {}, line.now))), h("span.muted.ends", {}, "last 2 min")));
 }
 
 function clip(points, start, end) {

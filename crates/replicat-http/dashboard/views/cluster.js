@@ -19,16 +19,16 @@ export function draw(route) {
 
 const toggle = (select) => (chosen) => { location.hash = to.node(chosen === select ? null : chosen); };
 
-function page({ figures, map, rows, columns, select, attention }) {
+function page({ figures, map, rows, columns, select, attention, chosen }) {
   return [
     h("div.head", {}, h("h1", { tabindex: -1 }, "Cluster"), state.now.cluster ? h("span.muted", {}, "cluster ", h("span.hash", { title: plain(state.now.cluster) }, plain(state.now.cluster.slice(0, 12)))) : null),
     h("dl.figures", {}, figures),
-    attention?.length ? h("section.panel", { key: "attention", "aria-label": "Needs attention" }, h("header", {}, h("h2", {}, "Needs attention")), h("ul.inner", {}, attention.map((row) => h("li.head", { key: row.key }, row.content)))) : null,
-    h("div.split", { key: "split" },
+    attention?.length ? h("section.panel", { key: "attention", "aria-label": "Needs attention" }, h("header", {}, h("h2", {}, "Needs attention")), h("ul.attention", {}, attention.map((row) => h("li", { key: row.key }, row.content)))) : null,
+    h("div.split", { key: "split", class: rows.length > 24 ? "of-many" : undefined },
       h("section.panel", { "aria-label": "Map" }, h("header", {}, h("h2", {}, "Map"), h("div.end", {}, legend())), map),
-      h("section.panel", { "aria-label": "Nodes" }, h("header", {}, h("h2", {}, "Nodes"), h("span.muted", {}, select ? ["chosen: ", name(select)] : null), select ? h("div.end", {}, h("a.button", { href: to.node(null) }, "Show all")) : null),
+      h("div.beside", {}, chosen, h("section.panel", { "aria-label": "Nodes" }, h("header", {}, h("h2", {}, "Nodes"), h("span.muted", {}, number(rows.length))),
         rows.length ? h("div", { class: rows.length > 14 ? "tall" : undefined, tabindex: rows.length > 14 ? 0 : undefined, role: rows.length > 14 ? "region" : undefined, "aria-label": rows.length > 14 ? "Nodes, scrollable" : undefined },
-          table({ label: "Nodes", rows, columns, key: (row) => row.name, rowClass: (row) => (row.name === select ? "chosen" : undefined) })) : empty("No other node is known."))),
+          table({ label: "Nodes", rows, columns, key: (row) => row.name, rowClass: (row) => (row.name === select ? "chosen" : undefined) })) : empty("No other node is known.")))),
     h("section.panel", { key: "rates", "aria-label": "Throughput" }, throughput("total", "Throughput")),
   ];
 }
@@ -62,7 +62,7 @@ function ofNode({ select }) {
       figure("Out", rate(rateNow(state.series.get("total"), "up"))),
       figure("Running for", ago(now.started).replace(" ago", "")),
     ],
-    map: drawMap({ nodes, edges, select, onChoose: toggle(select) }), rows: peers, select,
+    map: drawMap({ nodes, edges, select, onChoose: toggle(select) }), rows: peers, select, chosen: chosenPeer(peers.find((peer) => peer.name === select)),
     attention: peers.filter((peer) => peer.reason).map((peer) => ({ key: peer.name, content: [pill(peer.status), h("span", {}, h("b", {}, name(peer.name)), ": ", plain(peer.reason))] })),
     columns: [
       { label: "Name", cell: chooser(select) },
@@ -70,10 +70,33 @@ function ofNode({ select }) {
       { label: "Round trip", class: "num", cell: (peer) => (peer.round_trip_ms == null ? "–" : `${peer.round_trip_ms} ms`) },
       { label: "Received", class: "num", cell: (peer) => size(peer.bytes_received) },
       { label: "Sent", class: "num", cell: (peer) => size(peer.bytes_sent) },
-      { label: "Since", class: "nowrap", cell: (peer) => (peer.since ? time(peer.since) : "–") },
-      { label: "Address", cell: (peer) => (peer.address ? name(peer.address) : h("span.muted", {}, "only dials")) },
     ],
   });
+}
+
+function chosenOne(node, facts, ...more) {
+  return h("section.panel", { key: "chosen", "aria-label": plain(node.name) }, h("header", {}, h("h2", {}, name(node.name)), h("div.end", {}, h("a.button", { href: to.node(null) }, "Close"))),
+    h("div.inner", {}, h("dl.facts", {}, facts.map(([text, value]) => [h("dt", {}, text), h("dd", {}, value)]))), ...more);
+}
+
+const addressOf = (node) => (node.address ? name(node.address) : h("span.muted", {}, "none: it only dials"));
+
+function chosenPeer(peer) {
+  if (!peer) return null;
+  const series = state.series.get(`peer:${peer.name}`);
+  return chosenOne(peer, [["Address", addressOf(peer)], ["Role", plain(peer.role ?? "")],
+    ...(peer.reason ? [["Reason", plain(peer.reason)]] : []), ...(peer.since ? [["Connected", time(peer.since)], ["Software", plain(peer.software ?? "")]] : []),
+    ...(peer.folders ? [["Folders", h("span.chips", {}, peer.folders.map((folder) => h("a.chip", { href: to.folder(folder) }, name(folder))))]] : [])],
+  series ? throughput(`peer:${peer.name}`, "Throughput") : null);
+}
+
+function chosenMember(member) {
+  if (!member) return null;
+  return chosenOne(member, [["Address", addressOf(member)], ["Role", plain(member.role)], ["Last seen", member.connected ? "now" : time(member.last_seen)], ["Links", number(member.connected_to?.length ?? 0)]],
+    member.folders?.length ? table({ label: `Folders of ${plain(member.name)}`, rows: member.folders, key: (folder) => folder.name, columns: [
+      { label: "Folder", cell: (folder) => name(folder.name) },
+      { label: "Status", class: "nowrap", cell: (folder) => (folder.status === "Online" && folder.in_sync ? pill("in sync") : pill(folder.status)) },
+      { label: "Pending", class: "num", cell: (folder) => number(folder.pending) }] }) : null);
 }
 
 /** Each pair of nodes that has a link, and each that should have one. */
@@ -119,14 +142,13 @@ function ofManager({ select }) {
       figure("Placements", number(now.placements)),
       figure("Generation", number(now.generation)),
     ],
-    map: drawMap({ nodes, edges, select, onChoose: toggle(select) }), rows: members, select, attention: attentionOf(members, edges),
+    map: drawMap({ nodes, edges, select, onChoose: toggle(select) }), rows: members, select, chosen: chosenMember(members.find((member) => member.name === select)), attention: attentionOf(members, edges),
     columns: [
       { label: "Name", cell: chooser(select) },
       { label: "Status", class: "nowrap", cell: (member) => pill(statusOf(member)) },
       { label: "Links", class: "num", cell: (member) => number(member.connected_to?.length ?? 0) },
       { label: "In sync", class: "num", cell: (member) => `${number((member.folders ?? []).filter((folder) => folder.in_sync).length)} / ${number(member.folders?.length ?? 0)}` },
       { label: "Pending", class: "num", cell: (member) => number((member.folders ?? []).reduce((sum, folder) => sum + (folder.pending ?? 0), 0)) },
-      { label: "Role", class: "nowrap", cell: (member) => plain(member.role) },
     ],
   });
 }

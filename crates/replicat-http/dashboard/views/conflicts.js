@@ -89,7 +89,7 @@ function card(folder, conflict) {
     h("header", {}, h("h3", {}, h("a", { href: to.file(folder, path) }, name(path.text, path.hex))), h("span.muted", {}, "since ", moment(conflict.when))),
     h("div.sides", {}, side("Winner, at the path", conflict.winner, folder, path), side("Copy, beside it", conflict.loser, folder, copy)),
     difference(folder, conflict, path, copy, id),
-    may("operate") ? h("div.inner", {}, choices(folder, path, id), outcome(`resolve ${id}`)) : null);
+    may("operate") ? h("div.inner", {}, choices(folder, path, id, conflict), outcome(`resolve ${id}`)) : null);
 }
 
 function side(label, version, folder, path) {
@@ -108,14 +108,13 @@ function what(version) {
   return version.kind === "deleted" ? "deleted" : `a ${plain(version.kind)}`;
 }
 
-const CHOICES = [
-  ["winner", "Keep the winner", "The copy goes to the trash."],
-  ["copy", "Keep the copy", "The copy takes the path; the winner goes to the trash."],
-  ["both", "Keep both", "Both files stay; the conflict is settled."],
-];
-
-function choices(folder, path, id) {
-  return h("div.actions", {}, CHOICES.map(([keep, text, explained]) => button(text, {
+function choices(folder, path, id, { winner, loser }) {
+  const all = [
+    ["winner", `Keep the winner (${plain(winner.node)})`, "The copy goes to the trash."],
+    ["copy", `Keep the copy (${plain(loser.node)})`, "The copy takes the path; the winner goes to the trash."],
+    ["both", "Keep both", "Both stay; the conflict is settled."],
+  ];
+  return h("div.actions", {}, all.map(([keep, text, explained]) => button(text, {
     key: `resolve ${id}`, title: `${text} of ${plain(path.text, path.hex)}. ${explained}`, run: () => settle(folder, path, keep), done: () => `${plain(path.text, path.hex)}: resolved.`,
   })));
 }
@@ -135,9 +134,9 @@ function difference(folder, { winner, loser }, path, copy, id) {
   const resource = use(key, async () => rowsOf(await textOf(folder, path, TEXT_MAX), await textOf(folder, copy, TEXT_MAX)));
   if (resource.status === "loading") return h("p.pager.muted", {}, "Comparing…");
   if (resource.status === "failed") return h("div.inner", {}, problem(resource.error, () => forget(key)));
-  if (resource.data === null) return h("p.pager.muted", {}, `These are no texts: ${size(winner.size)} and ${size(loser.size)}, with different content.`);
+  if (resource.data === null) return h("p.pager.muted", {}, `Not text: ${size(winner.size)} and ${size(loser.size)}, with different content.`);
   return h("div.diff", { tabindex: 0, role: "region", "aria-label": `Differences at ${plain(path.text, path.hex)}` }, h("table", { "aria-label": "Differences" },
-    h("thead.unseen", {}, h("tr", {}, ["Line", "Winner", "Line", "Copy"].map((text) => h("th", { scope: "col" }, text)))),
+    h("colgroup", {}, h("col.at", {}), h("col", {}), h("col.at", {}), h("col", {})),
     h("tbody", {}, resource.data.map(diffRow))));
 }
 

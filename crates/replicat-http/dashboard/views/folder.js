@@ -94,7 +94,7 @@ function opener(route) {
     const wanted = draft(key, "").replace(/^\/+|\/+$/g, "");
     if (wanted) location.hash = to.file(route.folder, fromBytes(new TextEncoder().encode(wanted)));
   };
-  return h("form.actions", { onsubmit: go, role: "search" }, h("input", { type: "text", "aria-label": "Path in this folder, also of a deleted file", placeholder: "Path, also of a deleted file", value: draft(key, ""), oninput: (event) => setDraft(key, event.target.value) }), h("button", { type: "submit" }, "Open"));
+  return h("form.actions.opener", { onsubmit: go, role: "search" }, h("input", { type: "text", "aria-label": "Path in this folder, also of a deleted file", placeholder: "Path, also of a deleted file", value: draft(key, ""), oninput: (event) => setDraft(key, event.target.value) }), h("button", { type: "submit" }, "Open"));
 }
 
 function uploader(route) {
