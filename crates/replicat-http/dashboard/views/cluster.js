@@ -68,8 +68,7 @@ function ofNode({ select }) {
       { label: "Name", cell: chooser(select) },
       { label: "Status", class: "nowrap", cell: (peer) => pill(peer.status) },
       { label: "Round trip", class: "num", cell: (peer) => (peer.round_trip_ms == null ? "–" : `${peer.round_trip_ms} ms`) },
-      { label: "Received", class: "num", cell: (peer) => size(peer.bytes_received) },
-      { label: "Sent", class: "num", cell: (peer) => size(peer.bytes_sent) },
+      { label: "Since", class: "nowrap", cell: (peer) => (peer.since ? time(peer.since) : "–") },
     ],
   });
 }
@@ -85,7 +84,7 @@ function chosenPeer(peer) {
   if (!peer) return null;
   const series = state.series.get(`peer:${peer.name}`);
   return chosenOne(peer, [["Address", addressOf(peer)], ["Role", plain(peer.role ?? "")],
-    ...(peer.reason ? [["Reason", plain(peer.reason)]] : []), ...(peer.since ? [["Connected", time(peer.since)], ["Software", plain(peer.software ?? "")]] : []),
+    ...(peer.reason ? [["Reason", plain(peer.reason)]] : []), ...(peer.since ? [["Connected", time(peer.since)], ["Software", plain(peer.software ?? "")], ["Received", size(peer.bytes_received)], ["Sent", size(peer.bytes_sent)]] : []),
     ...(peer.folders ? [["Folders", h("span.chips", {}, peer.folders.map((folder) => h("a.chip", { href: to.folder(folder) }, name(folder))))]] : [])],
   series ? throughput(`peer:${peer.name}`, "Throughput") : null);
 }
@@ -95,7 +94,7 @@ function chosenMember(member) {
   return chosenOne(member, [["Address", addressOf(member)], ["Role", plain(member.role)], ["Last seen", member.connected ? "now" : time(member.last_seen)], ["Links", number(member.connected_to?.length ?? 0)]],
     member.folders?.length ? table({ label: `Folders of ${plain(member.name)}`, rows: member.folders, key: (folder) => folder.name, columns: [
       { label: "Folder", cell: (folder) => name(folder.name) },
-      { label: "Status", class: "nowrap", cell: (folder) => (folder.status === "Online" && folder.in_sync ? pill("in sync") : pill(folder.status)) },
+      { label: "Status", class: "nowrap", cell: (folder) => (folder.status === "Online" && folder.in_sync ? pill("in sync") : pill(folder.status === "Online" ? "syncing" : folder.status)) },
       { label: "Pending", class: "num", cell: (folder) => number(folder.pending) }] }) : null);
 }
 
@@ -148,7 +147,7 @@ function ofManager({ select }) {
       { label: "Status", class: "nowrap", cell: (member) => pill(statusOf(member)) },
       { label: "Links", class: "num", cell: (member) => number(member.connected_to?.length ?? 0) },
       { label: "In sync", class: "num", cell: (member) => `${number((member.folders ?? []).filter((folder) => folder.in_sync).length)} / ${number(member.folders?.length ?? 0)}` },
-      { label: "Pending", class: "num", cell: (member) => number((member.folders ?? []).reduce((sum, folder) => sum + (folder.pending ?? 0), 0)) },
+      ...(members.length > 24 ? [] : [{ label: "Pending", class: "num", cell: (member) => number((member.folders ?? []).reduce((sum, folder) => sum + (folder.pending ?? 0), 0)) }]),
     ],
   });
 }

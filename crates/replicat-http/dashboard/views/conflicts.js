@@ -110,8 +110,8 @@ function what(version) {
 
 function choices(folder, path, id, { winner, loser }) {
   const all = [
-    ["winner", `Keep the winner (${plain(winner.node)})`, "The copy goes to the trash."],
-    ["copy", `Keep the copy (${plain(loser.node)})`, "The copy takes the path; the winner goes to the trash."],
+    ["winner", `Keep the winner (${short(plain(winner.node))})`, "The copy goes to the trash."],
+    ["copy", `Keep the copy (${short(plain(loser.node))})`, "The copy takes the path; the winner goes to the trash."],
     ["both", "Keep both", "Both stay; the conflict is settled."],
   ];
   return h("div.actions", {}, all.map(([keep, text, explained]) => button(text, {
@@ -140,10 +140,12 @@ function difference(folder, { winner, loser }, path, copy, id) {
     h("tbody", {}, resource.data.map(diffRow))));
 }
 
+const short = (text) => (text.length > 24 ? `${text.slice(0, 23)}…` : text);
+
 const rowsOf = (left, right) => (left === null || right === null ? null : compare(left, right).slice(0, 2000));
 
 function diffRow(row) {
   if (row.kind === "skipped") return h("tr", {}, h("td.skip-lines", { colspan: 4 }, `${number(row.count)} equal ${row.count === 1 ? "line" : "lines"}`));
   const half = (text, at, kind) => [h("td.at", {}, at === undefined ? "" : String(at)), h("td", { class: text === undefined || row.kind === "same" ? undefined : kind }, text === undefined ? "" : [h("span.unseen", {}, row.kind === "same" ? "" : kind === "taken" ? "winner only: " : "copy only: "), line(text)])];
-  return h("tr", {}, half(row.left, row.leftAt, "taken"), half(row.right, row.rightAt, "added"));
+  return h("tr", { class: row.kind }, half(row.left, row.leftAt, "taken"), half(row.right, row.rightAt, "added"));
 }

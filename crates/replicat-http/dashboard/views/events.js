@@ -64,7 +64,7 @@ function filters() {
 }
 
 const list = (rows) => table({
-  label: "Events, the latest first", rows, key: (event) => event.id,
+  label: "Events, the latest first", isCompact: true, rows, key: (event) => event.id,
   columns: [
     { label: "Time", class: "nowrap", cell: (event) => h("time", { datetime: event.time }, moment(event.time)) },
     { label: "What", class: "nowrap", cell: (event) => h("span", { title: plain(event.name) }, wordOf(event)) },

@@ -126,7 +126,7 @@ function listing(route, data) {
   if (!data.items.length) return empty(route.after ? "There is nothing more." : "This directory is empty.", above);
   return [
     data.items.map((row) => outcome(`delete ${route.folder} ${encode(pathOf(row))}`)),
-    table({ label: "Files", rows: data.items, key: (row) => row.path_hex ?? row.path, columns: columnsOf(route) }),
+    table({ label: "Files", isCompact: true, rows: data.items, key: (row) => row.path_hex ?? row.path, columns: columnsOf(route) }),
     pager({ first: route.after ? to.folder(route.folder, route.path) : null, previous: previous ? to.folder(route.folder, route.path, previous.after) : null, next: data.next ? to.folder(route.folder, route.path, data.next) : null,
       shown: `${previous ? `Page ${number(previous.number)}: ` : ""}${count(data.items.length, "entry", "entries")}${data.next ? ", and there are more" : ""}` })];
 }

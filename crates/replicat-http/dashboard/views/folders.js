@@ -96,7 +96,8 @@ function sparkline(folder) {
 function actions(folder) {
   const isPaused = folder.status === "Paused";
   const shown = plain(folder.name);
-  if (folder.status === "Halted" && !folder.brake) return null;
+  if (folder.brake) return h("div.actions", {}, h("a.button", { href: to.view("brakes"), "aria-label": `Review the brake of ${shown}` }, "Review"));
+  if (folder.status === "Halted") return null;
   return h("div.actions", {}, isPaused
     ? button("Resume", { key: `act ${folder.name}`, title: `Resume ${shown}`, run: () => act(folder.name, "resume"), done: `${shown} goes on.` })
     : button("Pause", { key: `act ${folder.name}`, title: `Pause ${shown}`, run: () => act(folder.name, "pause"), done: `${shown} is paused.` }));

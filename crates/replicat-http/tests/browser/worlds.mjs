@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 
 /** Names that mean harm: markup, scripts, links, marks that reorder, controls, bytes that are no text. */
 export const HOSTILE = [
-  "<img src=x onerror=alert(1)>", "<script>alert(2)</script>", "\"><svg onload=alert(3)>", "javascript:alert(4)", "photo\u202Egpj.exe", "zero\u200Bwidth", "line\nbreak",
+  "<img src=x onerror=alert(1)>", "<script>alert(2)", "\"><svg onload=alert(3)>", "javascript:alert(4)", "photo\u202Egpj.exe", "zero\u200Bwidth", "line\nbreak",
   "tab\there", " blanks ", "bell\u0007", "\u001b[31mred", "back\\slash", "a".repeat(180), "{{constructor.constructor('alert(5)')()}}", "__proto__", "constructor", "%3Cscript%3E", "#fragment?query&after=1", "اسم-الملف.txt", "🙂 ☃.txt",
 ];
 const NO_TEXT = { path: "caf\uFFFD", path_hex: "636166e9" };
