@@ -177,6 +177,7 @@ function focusPage(before) {
   const list = isSameList(before, route) ? page.querySelector("[data-list]") : null;
   (list ?? page.querySelector("h1"))?.focus();
   if (!list) scrollTo(0, 0);
+  page.querySelector(".rail [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 }
 
 window.addEventListener("hashchange", () => {
@@ -187,6 +188,7 @@ window.addEventListener("hashchange", () => {
   if (!isSelection) {
     forget("page:");
     forgetActions();
+    if (state.session) views()[before.view]?.left?.();
   }
   draw();
   if (!isSelection && state.session) focusPage(before);

@@ -43,8 +43,16 @@ function layout(nodes) {
     const angle = (2 * Math.PI * at) / others.length - Math.PI / 2;
     places.set(node.name, { x: width / 2 + Math.cos(angle) * (radius || rx), y: height / 2 + Math.sin(angle) * (radius || ry), angle });
   });
+  if (!isRing) centre(places, height);
   if (others.length === 1 && !places.has(nodes[0].name)) places.set(nodes[0].name, { x: width / 2, y: height / 2, angle: 0 });
   return { places, height, isRing, spacing: radius ? (2 * Math.PI * radius) / others.length : 100 };
+}
+
+// Three nodes are no full circle: what is drawn is moved to the middle.
+function centre(places, height) {
+  const all = [...places.values()].map((place) => place.y);
+  const shift = height / 2 - (Math.min(...all) + Math.max(...all)) / 2;
+  for (const place of places.values()) place.y += shift;
 }
 
 const line = (edge, places) => {

@@ -38,7 +38,9 @@ export function table({ label, columns, rows, key, rowClass, isBusy, isCompact }
 }
 
 function cell(column, row, at) {
-  const content = column.cell(row);
+  const given = column.cell(row);
+  // One box for each cell: on a narrow screen the label stands beside it.
+  const content = Array.isArray(given) ? h("div.cell", {}, given) : given;
   const attrs = { "data-label": column.label, class: column.class };
   if (at === 0) return h("th", { ...attrs, role: "rowheader", scope: "row" }, content);
   return h("td", { ...attrs, role: "cell" }, content);
@@ -92,8 +94,8 @@ export function progress(label, { bytes_done, bytes_total, files_done, files_tot
 }
 
 /** One page of a list, with the way to the others. */
-export function pager({ first, previous, next, shown }) {
+export function pager({ first, previous, next, shown, label = "Pages" }) {
   if (!first && !next) return null;
   const link = (href, label, rel) => (href ? h("a.button", { href, rel }, label) : h("span.button", { "aria-disabled": "true" }, label));
-  return h("nav.pager", { "aria-label": "Pages" }, link(first, "First page"), link(previous, "Previous", "prev"), link(next, "Next", "next"), shown ? h("span.muted", {}, shown) : null);
+  return h("nav.pager", { "aria-label": label }, link(first, "First page"), link(previous, "Previous", "prev"), link(next, "Next", "next"), shown ? h("span.muted", {}, shown) : null);
 }

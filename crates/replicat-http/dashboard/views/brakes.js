@@ -64,7 +64,7 @@ function card(folder) {
       h("p", {}, explained),
       h("dl.facts", {}, h("dt", {}, "Directory"), h("dd", {}, name(folder.root, folder.root_hex)), h("dt", {}, "Paths known"), h("dd", {}, count(folder.paths ?? 0, "path")),
         folder.reason ? [h("dt", {}, "Reason"), h("dd", {}, plain(folder.reason))] : null),
-      h("p.muted", {}, "If it was no accident, approve. If it was, put the files back (mount the disk, restore a backup) and rescan: the brake lets go by itself when they are there again."),
+      h("p.muted", {}, "If it was no accident, approve. If it was, put the files back (mount the disk, restore a backup) and rescan."),
       may("operate") ? h("div.actions", {},
         button("Approve…", {
           key, kind: "danger", run: () => act(folder.name, "approve"), done: `Approved: ${plain(folder.name)} goes on.`,

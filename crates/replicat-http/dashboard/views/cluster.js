@@ -28,7 +28,7 @@ function page({ figures, map, rows, columns, select, attention, chosen }) {
       h("section.panel", { "aria-label": "Map" }, h("header", {}, h("h2", {}, "Map"), h("div.end", {}, legend())), map),
       h("div.beside", {}, chosen, h("section.panel", { "aria-label": "Nodes" }, h("header", {}, h("h2", {}, "Nodes"), h("span.muted", {}, number(rows.length))),
         rows.length ? h("div", { class: rows.length > 14 ? "tall" : undefined, tabindex: rows.length > 14 ? 0 : undefined, role: rows.length > 14 ? "region" : undefined, "aria-label": rows.length > 14 ? "Nodes, scrollable" : undefined },
-          table({ label: "Nodes", rows, columns, key: (row) => row.name, rowClass: (row) => (row.name === select ? "chosen" : undefined) })) : empty("No other node is known.")))),
+          table({ label: "Nodes", isCompact: rows.length > 14, rows, columns, key: (row) => row.name, rowClass: (row) => (row.name === select ? "chosen" : undefined) })) : empty("No other node is known.")))),
     h("section.panel", { key: "rates", "aria-label": "Throughput" }, throughput("total", "Throughput")),
   ];
 }

@@ -124,11 +124,13 @@ function listing(route, data) {
   const previous = previousOf(route);
   const above = isRoot(route.path) ? null : h("a", { href: to.folder(route.folder, parentOf(route.path)) }, "Up one level");
   if (!data.items.length) return empty(route.after ? "There is nothing more." : "This directory is empty.", above);
+  const pages = (label) => pager({ label, first: route.after ? to.folder(route.folder, route.path) : null, previous: previous ? to.folder(route.folder, route.path, previous.after) : null, next: data.next ? to.folder(route.folder, route.path, data.next) : null,
+    shown: `${previous ? `Page ${number(previous.number)}: ` : ""}${count(data.items.length, "entry", "entries")}${data.next ? ", and there are more" : ""}` });
   return [
+    h("div", { key: "above" }, pages("Pages")),
     data.items.map((row) => outcome(`delete ${route.folder} ${encode(pathOf(row))}`)),
     table({ label: "Files", isCompact: true, rows: data.items, key: (row) => row.path_hex ?? row.path, columns: columnsOf(route) }),
-    pager({ first: route.after ? to.folder(route.folder, route.path) : null, previous: previous ? to.folder(route.folder, route.path, previous.after) : null, next: data.next ? to.folder(route.folder, route.path, data.next) : null,
-      shown: `${previous ? `Page ${number(previous.number)}: ` : ""}${count(data.items.length, "entry", "entries")}${data.next ? ", and there are more" : ""}` })];
+    h("div", { key: "below" }, pages("Pages, below the list"))];
 }
 
 const ICONS = {
@@ -142,7 +144,7 @@ const icon = (kind) => h("svg.kind", { class: kind, viewBox: "0 0 16 16", "aria-
 function columnsOf(route) {
   return [
     { label: "Name", cell: (row) => nameCell(route, row) },
-    { label: "State", class: "nowrap", cell: (row) => (row.state === "present" ? h("span.muted", {}, "present") : pill(row.state)) },
+    { label: "State", class: "nowrap", cell: (row) => (row.state === "present" ? h("span.muted.usual", {}, "present") : pill(row.state)) },
     { label: "Size", class: "num", cell: (row) => (row.kind === "file" ? size(row.size) : "") },
     { label: "Changed", class: "nowrap", cell: (row) => (row.mtime ? time(row.mtime) : "") },
     { label: "Mode", class: "nowrap mono", cell: (row) => plain(row.mode ?? "") },

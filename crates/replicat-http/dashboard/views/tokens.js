@@ -23,6 +23,12 @@ export function draw() {
   ];
 }
 
+/** A secret is not left standing. */
+export function left() {
+  made = null;
+  copied = "";
+}
+
 const ENDS = [[900, "15 minutes"], [3600, "1 hour"], [86400, "1 day"], [604800, "7 days"]];
 
 function form() {
