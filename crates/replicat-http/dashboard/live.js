@@ -44,6 +44,7 @@ async function run(signal) {
   let last = null;
   await loadEvents();
   while (!signal.aborted) {
+    await untilSeen(signal);
     try {
       await follow(signal, last, () => { failures = 0; }, (id) => { last = id; });
       failures += 1;
@@ -53,6 +54,10 @@ async function run(signal) {
       failures += 1;
     }
     if (signal.aborted) return;
+    if (document.hidden) {
+      failures = 0;
+      continue;
+    }
     // With a share of chance: a hundred pages must not come back in step.
     const delay = Math.min(30_000, 500 * 2 ** Math.min(failures, 6)) * (0.75 + Math.random() / 2);
     state.connection = { status: "lost", retryAt: Date.now() + delay, reason: state.ended };
@@ -80,10 +85,33 @@ async function loadEvents() {
   }
 }
 
+// A browser opens six connections to one server at most, over all its tabs: a tab that nobody sees gives its stream back, and takes
+// it up again, with what was missed, when it is seen.
+const UNSEEN_MS = 30_000;
+
+async function untilSeen(signal) {
+  while (document.hidden && !signal.aborted) await new Promise((done) => document.addEventListener("visibilitychange", done, { once: true }));
+}
+
+function whenUnseen(end) {
+  let timer = null;
+  const look = () => {
+    clearTimeout(timer);
+    if (document.hidden) timer = setTimeout(end, UNSEEN_MS);
+  };
+  look();
+  document.addEventListener("visibilitychange", look);
+  return () => {
+    clearTimeout(timer);
+    document.removeEventListener("visibilitychange", look);
+  };
+}
+
 async function follow(signal, last, onWord, onId) {
   const own = new AbortController();
   const end = () => own.abort();
   signal.addEventListener("abort", end);
+  const seen = whenUnseen(end);
   let watchdog = setTimeout(end, SILENCE_MS);
   try {
     const response = await request("GET", "/events/stream", { signal: own.signal, headers: last ? { "Last-Event-ID": last } : {} });
@@ -102,6 +130,7 @@ async function follow(signal, last, onWord, onId) {
     }
   } finally {
     clearTimeout(watchdog);
+    seen();
     signal.removeEventListener("abort", end);
     own.abort();
   }

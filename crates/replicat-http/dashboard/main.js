@@ -137,6 +137,7 @@ function onChange(what) {
   }
   wasLost = state.connection.status === "lost";
   if (state.session?.server === "node") {
+    if (what === "event") views()[route.view]?.changed?.(state.events.at(-1), route);
     if (what === "event" || what === "node") conflicts.noticed(what === "event" ? state.events.at(-1) : null);
     if (what === "node") brakes.noticed(say);
   }

@@ -1,6 +1,6 @@
 // One path: what it is, its versions, and why it is as it is. Also of what was deleted.
 
-import { removeFile, restore, versions, why } from "../api.js";
+import { pathOf, removeFile, restore, versions, why } from "../api.js";
 import { h } from "../dom.js";
 import { may } from "../live.js";
 import { button, empty, loaded, outcome, pill, table } from "../parts.js";
@@ -31,6 +31,15 @@ export function draw(route) {
     h("section.panel", { key: "history", "aria-label": "History" }, h("header", {}, h("h2", {}, "History"), h("span.muted", {}, "the latest first")), outcome(`restore ${folder} ${encode(path)}`), loaded(history, (data) => list(route, data.items), () => reload(keys.history))),
     h("section.panel", { key: "why", "aria-label": "Why it is as it is" }, h("header", {}, h("h2", {}, "Why it is as it is")), loaded(use(keys.why, () => why(folder, path)), (data) => h("ul.inner.explained", {}, data.facts.map((fact) => h("li", {}, plain(fact)))), () => reload(keys.why))),
   ];
+}
+
+let later = null;
+
+/** A new version of the path that is shown. */
+export function changed(event, { folder, path }) {
+  const isThis = [pathOf(event ?? {}), pathOf(event ?? {}, "source_path")].some((one) => encode(one) === encode(path));
+  if (event?.folder !== folder || later || !isThis) return;
+  later = setTimeout(() => { later = null; reload("page:history"); reload("page:why"); }, 800);
 }
 
 function crumbs(folder, path) {

@@ -79,6 +79,16 @@ function treePanel(route) {
     h("div", { "data-list": true, tabindex: -1, role: "group", "aria-label": "Files in this directory" }, loaded(resource, (data) => listing(route, data), () => reload(key))));
 }
 
+const LATER_MS = 800;
+let later = null;
+
+/** What happens in the directory that is shown is shown, though not more than about once a second. */
+export function changed(event, route) {
+  const isHere = (path) => path && encode(parentOf(path)) === encode(route.path);
+  if (event?.folder !== route.folder || later || !(isHere(pathOf(event)) || isHere(pathOf(event, "source_path")))) return;
+  later = setTimeout(() => { later = null; reload("page:tree"); }, LATER_MS);
+}
+
 function crumbs(route) {
   const all = steps(route.path);
   return h("nav", { "aria-label": "Directory" }, h("ol.crumbs", {},

@@ -63,6 +63,35 @@ await test("axe is at work: it finds a button without a name", over("node", asyn
   holds(found.length === 1 && found[0].startsWith("button-name"), `it found ${found}`);
 }));
 
+await test("differences, paths and addresses hold for random ones", over("node", async (page) => {
+  const wrong = await page.evaluate(async () => {
+    const { compare } = await import("/diff.js");
+    const { decode, encode, fromBytes, bytesOf, steps } = await import("/path.js");
+    const { parse, to } = await import("/route.js");
+    let seed = 7;
+    const random = (below) => { seed = (seed * 1103515245 + 12345) % 2147483648; return Math.floor((seed / 2147483648) * below); };
+    const found = [];
+    for (let round = 0; round < 2000; round += 1) {
+      const lines = () => Array.from({ length: random(9) }, () => "abc"[random(3)]);
+      const [left, right] = [lines(), lines()];
+      const rows = compare(left.map((one) => `${one}\n`).join(""), right.map((one) => `${one}\n`).join(""));
+      const skipped = rows.reduce((sum, row) => sum + (row.count ?? 0), 0);
+      const isWhole = (key, all) => { const shown = rows.filter((row) => row[key] !== undefined); return shown.length + skipped === all.length && shown.every((row) => all[row[`${key}At`] - 1] === row[key]); };
+      if (!isWhole("left", left) || !isWhole("right", right) || rows.some((row) => row.kind === "same" && row.left !== row.right)) found.push(["diff", left, right]);
+      const bytes = Uint8Array.from({ length: 1 + random(12) }, () => [random(256), 0x2f, 0x25, 0x26][random(4)]);
+      const path = fromBytes(bytes);
+      const again = decode(encode(path));
+      if (String(bytesOf(again)) !== String(bytes) || again.hex !== path.hex) found.push(["path", [...bytes]]);
+      const route = parse(to.file("a/b?c&d#e%", path));
+      if (route.folder !== "a/b?c&d#e%" || String(bytesOf(route.path)) !== String(bytes)) found.push(["route", [...bytes]]);
+      const last = steps(path).at(-1);
+      if (last && bytes.at(-1) !== 0x2f && String(bytesOf(last.path)) !== String(bytes)) found.push(["steps", [...bytes]]);
+    }
+    return found.slice(0, 3);
+  });
+  equal(wrong, [], "what does not hold");
+}));
+
 await test("signing in: by the form, with a wrong token, and out again", async () => {
   const mock = await startMock();
   const page = await open(browser);
@@ -245,6 +274,13 @@ await test("events come live, are filtered, and pause", over("node", async (page
   await page.getByRole("button", { name: "Go on" }).click();
   await page.getByText("live/one.txt.later").waitFor();
   equal(await page.getByLabel("Path or node holds").inputValue(), "one.txt", "the filter");
+}));
+
+await test("a file that comes into the directory that is shown is listed by itself", over("node", async (page, mock) => {
+  await go(page, "#/folder/site");
+  mock.world.put("site", "came.txt", Buffer.from("here"));
+  mock.event(anEvent({ folder: "site", path: "came.txt", name: "notify.Create" }));
+  await page.getByRole("link", { name: "came.txt" }).waitFor();
 }));
 
 await test("a lost connection is shown, and taken up again where it was", over("node", async (page, mock) => {
