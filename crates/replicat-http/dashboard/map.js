@@ -5,7 +5,7 @@ import { h } from "./dom.js";
 import { redraw } from "./store.js";
 import { plain } from "./text.js";
 
-const FEW = 16;
+const FEW = 9;
 const MANY_EDGES = 150;
 /** More links missing than this say that something else is wrong; they would cover the map. */
 const MISSING_MAX = 80;
@@ -34,7 +34,7 @@ function layout(nodes) {
   const others = nodes.filter((node) => !node.isSelf);
   const isRing = others.length > FEW;
   const height = isRing ? Math.min(width, 700) : Math.min(Math.max(260, width * 0.62), 420);
-  const margin = isRing ? Math.min(92, width * 0.16) : 70;
+  const margin = isRing ? Math.max(72, Math.min(92, width * 0.16)) : 70;
   const [rx, ry] = [Math.max(60, width / 2 - margin), Math.max(60, height / 2 - (isRing ? margin : 52))];
   const radius = isRing ? Math.min(rx, ry) : 0;
   const places = new Map();

@@ -154,7 +154,7 @@ const icon = (kind) => h("svg.kind", { class: kind, viewBox: "0 0 16 16", "aria-
 function columnsOf(route) {
   return [
     { label: "Name", cell: (row) => nameCell(route, row) },
-    { label: "State", class: "nowrap", cell: (row) => (row.state === "present" ? h("span.muted.usual", {}, "present") : pill(row.state)) },
+    { label: "State", class: "nowrap", cell: (row) => (row.state === "present" ? "" : pill(row.state)) },
     { label: "Size", class: "num", cell: (row) => (row.kind === "file" ? size(row.size) : "") },
     { label: "Changed", class: "nowrap", cell: (row) => (row.mtime ? time(row.mtime) : "") },
     { label: "Mode", class: "nowrap mono", cell: (row) => plain(row.mode ?? "") },

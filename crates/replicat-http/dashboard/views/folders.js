@@ -71,14 +71,13 @@ const transfers = (rows) => table({
 const list = (rows) => table({
   label: "Folders", rows, key: (folder) => folder.name,
   columns: [
-    { label: "Folder", cell: (folder) => h("a", { href: to.folder(folder.name) }, name(folder.name)) },
+    { label: "Folder", cell: (folder) => [h("a", { href: to.folder(folder.name) }, name(folder.name)), folder.mode === "read-write" ? null : h("small.muted", {}, ` ${plain(folder.mode)}`)] },
     { label: "Status", class: "nowrap", cell: standing },
     { label: "In sync as of", class: "nowrap", cell: (folder) => time(folder.in_sync_at) },
     { label: "Pending", class: "num", cell: (folder) => number(folder.pending) },
     { label: "Paths", class: "num", cell: (folder) => number(folder.paths) },
     { label: "Throughput", cell: sparkline },
     { label: "Peers", class: "nowrap", cell: peersOf },
-    { label: "Mode", class: "nowrap", cell: (folder) => plain(folder.mode) },
     ...(may("operate") ? [{ label: "", cell: actions }] : []),
   ],
 });
