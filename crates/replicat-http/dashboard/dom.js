@@ -104,7 +104,7 @@ function set(node, name, value) {
   else node.setAttribute(name, value === true ? "" : String(value));
 }
 
-// The last line of defence against a `javascript:` link: links here lead to hash routes, or to what this server serves.
+// The last line of defence against a `javascript:` link: links here lead to hash routes.
 function isSafe(href) {
-  return href.startsWith("#") || (href.startsWith("/") && !href.startsWith("//")) || href.startsWith("blob:");
+  return href.startsWith("#");
 }

@@ -3,10 +3,10 @@
 import { hasToken, session, signOut } from "./api.js";
 import { h, patch } from "./dom.js";
 import { may, retryNow, start, state, stop } from "./live.js";
-import { mark, pill } from "./parts.js";
+import { mark, pill, problem } from "./parts.js";
 import { isSameList, parse, to } from "./route.js";
 import { connect, forget, forgetActions, redraw, reload } from "./store.js";
-import { plain, span } from "./text.js";
+import { own, plain, span } from "./text.js";
 import * as brakes from "./views/brakes.js";
 import * as cluster from "./views/cluster.js";
 import * as conflicts from "./views/conflicts.js";
@@ -58,15 +58,28 @@ function views() {
   return state.session.server === "manager" ? MANAGER : NODE;
 }
 
+const viewOf = ({ view }) => own(views(), view);
+
+// What cannot be drawn must not take the rest of the page with it.
+function content(view) {
+  if (!view) return h("div.head", {}, h("h1", { tabindex: -1 }, "There is no such page"));
+  try {
+    return view.draw(route);
+  } catch (error) {
+    console.error("replicat:", error);
+    return [h("div.head", {}, h("h1", { tabindex: -1 }, view.title(route))), problem({ message: "This page cannot be shown.", hint: `Reload it; if that does not help, report this: ${error.message}` })];
+  }
+}
+
 function frame() {
-  const view = views()[route.view];
+  const view = viewOf(route);
   document.title = `${view ? view.title(route) : "Not found"} – ${plain(state.session.name ?? "manager")} – replicat`;
   return h("div.shell", { key: "shell" },
     h("a.skip", { href: "#main", onclick: skip }, "Skip to the content"),
     bar(), rail(),
     h("main", { id: "main", key: `${route.view} ${route.folder}`, tabindex: -1 },
       banners(),
-      view ? view.draw(route) : h("div.head", {}, h("h1", { tabindex: -1 }, "There is no such page")),
+      content(view),
     ));
 }
 
@@ -106,7 +119,7 @@ function themeButton() {
 
 function rail() {
   const all = IN_RAIL.filter((name) => views()[name] && (views()[name].scope ? may(views()[name].scope) : true));
-  const here = { folder: "folders", file: "folders" }[route.view] ?? route.view;
+  const here = ["folder", "file"].includes(route.view) ? "folders" : route.view;
   return h("nav.rail", { "aria-label": "Pages of the dashboard" }, h("ul", {}, all.map((name) => {
     const badge = views()[name].badge?.();
     return h("li", { key: name }, h("a", { href: to.view(name), "aria-current": name === here ? "page" : undefined }, views()[name].label,
@@ -137,7 +150,7 @@ function onChange(what) {
   }
   wasLost = state.connection.status === "lost";
   if (state.session?.server === "node") {
-    if (what === "event") views()[route.view]?.changed?.(state.events.at(-1), route);
+    if (what === "event") viewOf(route)?.changed?.(state.events.at(-1), route);
     if (what === "event" || what === "node") conflicts.noticed(what === "event" ? state.events.at(-1) : null);
     if (what === "node") brakes.noticed(say);
   }
@@ -189,7 +202,7 @@ window.addEventListener("hashchange", () => {
   if (!isSelection) {
     forget("page:");
     forgetActions();
-    if (state.session) views()[before.view]?.left?.();
+    if (state.session) viewOf(before)?.left?.();
   }
   draw();
   if (!isSelection && state.session) focusPage(before);

@@ -6,6 +6,7 @@ import { redraw } from "./store.js";
 import { plain } from "./text.js";
 
 const FEW = 9;
+const SOME_EDGES = 40;
 const MANY_EDGES = 150;
 /** More links missing than this say that something else is wrong; they would cover the map. */
 const MISSING_MAX = 80;
@@ -64,7 +65,7 @@ const line = (edge, places) => {
 export function drawMap({ nodes, edges, select, onChoose }) {
   watch();
   const all = layout(nodes);
-  const many = edges.length > MANY_EDGES ? "many" : "";
+  const many = edges.length > MANY_EDGES ? "many" : edges.length > SOME_EDGES ? "some" : "";
   const ofTone = (tone) => edges.filter((edge) => edge.tone === tone);
   const path = (some) => some.map((edge) => line(edge, all.places)).join("");
   const missing = ofTone("missing").slice(0, MISSING_MAX);

@@ -1,8 +1,8 @@
 // The pieces that all pages are made of.
 
 import { h } from "./dom.js";
-import { number, plain, size } from "./text.js";
-import { perform, wentHow } from "./store.js";
+import { number, own, plain, size } from "./text.js";
+import { draft, perform, setDraft, wentHow } from "./store.js";
 import { ask } from "./ask.js";
 
 const TONES = {
@@ -12,7 +12,7 @@ const TONES = {
   "Halted": "bad", "Offline": "off", "unreachable": "bad", "lost": "bad", "gone": "off", "trash": "busy", "used": "off", "expired": "off", "open": "good",
 };
 
-export const toneOf = (status) => TONES[status] ?? "off";
+export const toneOf = (status) => own(TONES, status) ?? "off";
 
 /** A status: a mark whose shape tells it as well as its colour, and the word. */
 export const pill = (status, tone = toneOf(status)) => h("span.pill", { class: tone }, mark(tone), plain(status));
@@ -91,6 +91,15 @@ export function progress(label, { bytes_done, bytes_total, files_done, files_tot
   const percent = total > 0 ? Math.min(100, Math.floor((100 * done) / total)) : 0;
   const text = bytes_total > 0 ? `${size(bytes_done)} of ${size(bytes_total)}` : `${number(files_done)} of ${number(files_total)} files`;
   return h("div.progress", {}, h("progress", { max: 100, value: percent, "aria-label": label }), h("span", {}, `${percent} %`), h("span.muted", {}, text));
+}
+
+const FEW = 50;
+
+/** The first rows of a long list, and a button for more of them. */
+export function few(key, rows) {
+  const most = draft(key, FEW);
+  const more = rows.length > most ? h("p.pager", {}, h("button", { type: "button", onclick: () => setDraft(key, most + FEW) }, `Show ${FEW} more`), h("span.muted", {}, `${number(most)} of ${number(rows.length)} are shown`)) : null;
+  return { shown: rows.slice(0, most), more };
 }
 
 /** One page of a list, with the way to the others. */

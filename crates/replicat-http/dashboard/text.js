@@ -89,6 +89,9 @@ export function line(value) {
   return h("bdi.line", { dir: "ltr" }, runs.map((run) => (run.isEscape ? h("span.esc", {}, run.text) : run.text)));
 }
 
+/** What a table of words says of `key`; words come from others, and "constructor" must not find what every object has. */
+export const own = (table, key) => (Object.hasOwn(table, key) ? table[key] : undefined);
+
 const UNITS = ["B", "KB", "MB", "GB", "TB", "PB"];
 
 /** A size for people, with three digits at most. */

@@ -5,7 +5,7 @@ import { h } from "../dom.js";
 import { may, state } from "../live.js";
 import { button, empty, mark, outcome, pill } from "../parts.js";
 import { to } from "../route.js";
-import { count, name, plain } from "../text.js";
+import { count, name, own, plain } from "../text.js";
 
 export const label = "Approvals";
 export const title = () => "Approvals";
@@ -56,7 +56,7 @@ export function draw() {
 }
 
 function card(folder) {
-  const [what, explained] = WHAT[folder.brake] ?? [folder.brake, "A safety brake stopped the folder."];
+  const [what, explained] = own(WHAT, folder.brake) ?? [folder.brake, "A safety brake stopped the folder."];
   const key = `approve ${folder.name}`;
   return h("section.panel", { key: `brake ${folder.name}`, "aria-label": plain(folder.name) },
     h("header", {}, h("h2", {}, h("a", { href: to.folder(folder.name) }, name(folder.name))), pill("waits for approval"), h("span.muted", {}, plain(what))),

@@ -6,7 +6,7 @@ import { state } from "../live.js";
 import { empty, table } from "../parts.js";
 import { to } from "../route.js";
 import { draft, setDraft } from "../store.js";
-import { count, moment, name, plain } from "../text.js";
+import { count, moment, name, own, plain } from "../text.js";
 
 export const label = "Events";
 export const title = () => "Events";
@@ -18,7 +18,7 @@ const WORDS = {
   "replicat.Rename": "renamed (elsewhere)", "replicat.Catalog": "compared", "replicat.FileRequest": "content asked for",
 };
 
-const wordOf = (event) => WORDS[event.name] ?? plain(event.name);
+const wordOf = (event) => own(WORDS, event.name) ?? plain(event.name);
 
 let frozen = null;
 

@@ -7,7 +7,7 @@ import { button, empty, loaded, outcome, pill, table } from "../parts.js";
 import { encode, lastName, steps } from "../path.js";
 import { to } from "../route.js";
 import { forget, redraw, reload, use } from "../store.js";
-import { line, moment, name, number, plain, size } from "../text.js";
+import { line, moment, name, number, own, plain, size } from "../text.js";
 import { download, textOf } from "../transfer.js";
 import { deletion } from "./folder.js";
 import { panel as transfersPanel } from "./transfers.js";
@@ -87,7 +87,7 @@ function list(route, rows) {
       { label: "Revision", cell: (version) => number(version.revision) },
       { label: "When", class: "nowrap", cell: (version) => h("time", { datetime: String(version.when) }, moment(version.when)) },
       { label: "Node", cell: (version) => name(version.node) },
-      { label: "Change", cell: (version) => [CHANGES[version.change] ?? plain(version.change), version.other ? [" ", h("a", { href: to.file(route.folder, { text: version.other, hex: version.other_hex }) }, name(version.other, version.other_hex))] : null] },
+      { label: "Change", cell: (version) => [own(CHANGES, version.change) ?? plain(version.change), version.other ? [" ", h("a", { href: to.file(route.folder, { text: version.other, hex: version.other_hex }) }, name(version.other, version.other_hex))] : null] },
       { label: "Size", class: "num", cell: (version) => (version.size === null || version.size === undefined ? "" : size(version.size)) },
       { label: "Content", class: "hash", cell: (version) => (version.content ? h("span", { title: plain(version.content) }, plain(version.content.slice(0, 10))) : "") },
       { label: "Kept", class: "nowrap", cell: (version) => pill(version.keeping) },

@@ -7,7 +7,7 @@ import { button, empty, figure, loaded, mark, outcome, pager, pill, problem, pro
 import { encode, fromBytes, isRoot, join, lastName, parentOf, steps } from "../path.js";
 import { to } from "../route.js";
 import { draft, redraw, reload, setDraft, use } from "../store.js";
-import { count, name, number, plain, size, time } from "../text.js";
+import { count, name, number, own, plain, size, time } from "../text.js";
 import { download, put } from "../transfer.js";
 import { ask } from "../ask.js";
 import { throughput } from "./cluster.js";
@@ -149,7 +149,7 @@ const ICONS = {
   symlink: "M6.5 9.5 9.5 6.5M7 4.8l1.6-1.6a2.9 2.9 0 0 1 4.2 4.2L11.2 9M9 11.2l-1.6 1.6a2.9 2.9 0 0 1-4.2-4.2L4.8 7",
 };
 
-const icon = (kind) => h("svg.kind", { class: kind, viewBox: "0 0 16 16", "aria-hidden": "true" }, h("path", { d: ICONS[kind] ?? ICONS.file }));
+const icon = (kind) => h("svg.kind", { class: kind, viewBox: "0 0 16 16", "aria-hidden": "true" }, h("path", { d: own(ICONS, kind) ?? ICONS.file }));
 
 function columnsOf(route) {
   return [

@@ -3,7 +3,7 @@
 import { removeNode } from "../api.js";
 import { h } from "../dom.js";
 import { may, state } from "../live.js";
-import { button, empty, outcome, pill, table } from "../parts.js";
+import { button, empty, few, outcome, pill, table } from "../parts.js";
 import { to } from "../route.js";
 import { draft, setDraft } from "../store.js";
 import { count, moment, name, number, plain, time } from "../text.js";
@@ -22,13 +22,14 @@ export function draw() {
   const members = state.now?.members ?? [];
   const text = draft("nodes text", "").toLowerCase();
   const rows = members.filter((member) => !text || member.name.toLowerCase().includes(text) || member.address?.toLowerCase().includes(text));
+  const { shown, more } = few("nodes few", rows);
   return [
     h("div.head", {}, h("h1", { tabindex: -1 }, "Nodes"), h("span.muted", {}, `${number(members.filter((member) => member.connected).length)} of ${number(members.length)} connected`)),
     members.map((member) => outcome(`remove ${member.name}`)), outcome("removed"),
     h("section.panel", { "aria-label": "Roster" },
       h("header", {}, h("label.field", {}, h("span", {}, "Name or address holds"), h("input", { type: "search", placeholder: "any", value: draft("nodes text", ""), oninput: (event) => setDraft("nodes text", event.target.value) })),
         may("admin") ? h("div.end", {}, h("a.button", { href: to.view("tokens") }, "Enrol a node")) : null),
-      rows.length ? roster(rows) : empty(members.length ? "No node fits." : "No node is enrolled yet. Make a token, and start a node with it.")),
+      rows.length ? [roster(shown), more] : empty(members.length ? "No node fits." : "No node is enrolled yet. Make a token, and start a node with it.")),
   ];
 }
 

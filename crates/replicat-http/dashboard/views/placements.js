@@ -3,7 +3,7 @@
 import { place, withdraw } from "../api.js";
 import { h } from "../dom.js";
 import { may, state } from "../live.js";
-import { button, empty, outcome, pill, table } from "../parts.js";
+import { button, empty, few, outcome, pill, table } from "../parts.js";
 import { draft, perform, setDraft } from "../store.js";
 import { name, number, plain } from "../text.js";
 import { statusOf } from "./nodes.js";
@@ -16,13 +16,16 @@ const keyOf = (placement) => `${placement.folder}\u0000${placement.node}`;
 
 export function draw() {
   const all = state.now?.placement_list ?? [];
+  const text = draft("placements text", "").toLowerCase();
+  const sorted = all.filter((placement) => `${placement.folder}\n${placement.node}`.toLowerCase().includes(text)).sort((one, other) => one.folder.localeCompare(other.folder) || one.node.localeCompare(other.node));
+  const { shown, more } = few("placements few", sorted);
   return [
     h("div.head", {}, h("h1", { tabindex: -1 }, "Placements"), h("span.muted", {}, `${number(all.length)} in all`)),
     h("p.lead", {}, "Which node keeps which folder, and how. A node follows as soon as it is connected."),
     may("admin") ? h("section.panel", { "aria-label": "New placement" }, h("header", {}, h("h2", {}, "Place a folder")), h("div.inner", {}, form(), outcome("place"))) : null,
-    h("section.panel", { "aria-label": "Placements" }, h("header", {}, h("h2", {}, "Placed")),
+    h("section.panel", { "aria-label": "Placements" }, h("header", {}, h("h2", {}, "Placed"), h("div.end", {}, h("input", { type: "search", "aria-label": "Folder or node holds", placeholder: "Folder or node", value: draft("placements text", ""), oninput: (event) => setDraft("placements text", event.target.value) }))),
       all.map((placement) => [outcome(`mode ${keyOf(placement)}`), outcome(`withdraw ${keyOf(placement)}`)]),
-      all.length ? list(all) : empty("No folder is placed yet.")),
+      shown.length ? [list(shown), more] : empty(all.length ? "No placement fits." : "No folder is placed yet.")),
   ];
 }
 
@@ -45,9 +48,8 @@ function form() {
 
 function list(rows) {
   const members = new Map((state.now?.members ?? []).map((member) => [member.name, member]));
-  const sorted = [...rows].sort((one, other) => one.folder.localeCompare(other.folder) || one.node.localeCompare(other.node));
   return table({
-    label: "Placements", rows: sorted, key: keyOf,
+    label: "Placements", rows, key: keyOf,
     columns: [
       { label: "Folder", cell: (placement) => name(placement.folder) },
       { label: "Node", cell: (placement) => name(placement.node) },

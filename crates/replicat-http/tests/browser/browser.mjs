@@ -33,7 +33,7 @@ export async function open(browser, { scheme = "light", width = 1280, height = 8
   page.wrong = [];
   page.on("pageerror", (error) => page.wrong.push(`error: ${error.stack}`));
   page.on("dialog", (dialog) => { page.wrong.push(`dialog: ${dialog.message()}`); void dialog.dismiss(); });
-  page.on("console", (message) => { if (/Content.Security.Policy|Refused to/i.test(message.text())) page.wrong.push(`policy: ${message.text()}`); });
+  page.on("console", (message) => { if (/Content.Security.Policy|Refused to|^replicat:/i.test(message.text())) page.wrong.push(`policy: ${message.text()}`); });
   return page;
 }
 

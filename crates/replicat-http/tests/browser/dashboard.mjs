@@ -10,7 +10,7 @@ const HOSTILE_FOLDER = encodeURIComponent(HOSTILE[0]);
 const PAGES = {
   node: { "cluster": "#/cluster", "cluster-chosen": "#/cluster?select=nas", "folders": "#/folders", "folder": "#/folder/site", "million": "#/folder/media?path=2026", "hostile": `#/folder/${HOSTILE_FOLDER}`, "file": "#/file/site?path=notes.md", "file-bytes": "#/file/site?path=caf%E9", "conflicts": "#/conflicts", "events": "#/events", "brakes": "#/brakes", "settings": "#/settings", "lost-way": "#/nowhere" },
   manager: { "cluster": "#/cluster", "folders": "#/folders", "nodes": "#/nodes", "tokens": "#/tokens", "placements": "#/placements" },
-  hundred: { "cluster": "#/cluster?select=node-020", "folders": "#/folders", "nodes": "#/nodes" },
+  hundred: { "cluster": "#/cluster?select=node-020", "folders": "#/folders", "nodes": "#/nodes", "placements": "#/placements" },
 };
 
 const KINDS = { node: { server: "node" }, manager: { server: "manager", nodes: 3 }, hundred: { server: "manager", nodes: 100 } };
@@ -131,6 +131,41 @@ await test("hostile names are text: nothing runs, nothing is reordered", over("n
   await go(page, `#/folder/${encodeURIComponent(HOSTILE[2])}?path=${encodeURIComponent(HOSTILE[0])}`);
   equal(await page.evaluate(() => document.querySelectorAll("#page img, #page script, #page iframe, [onerror], [onload], a[href^='javascript' i]").length), 0, "elements out of names");
   equal(await page.evaluate(() => /[\u202a-\u202e\u2066-\u2069\u200b\u0007\u001b]/.test(document.body.innerText + document.title)), false, "a hidden character is shown raw");
+}));
+
+await test("words that every object knows are words like others", over("node", async (page, mock) => {
+  for (const word of ["constructor", "__proto__", "toString"]) {
+    await go(page, `#/${word}`);
+    await page.getByRole("heading", { name: "There is no such page" }).waitFor();
+    mock.world.now.status = word;
+    mock.world.now.nodes[0].status = word;
+    mock.world.now.folders[0].status = word;
+    mock.world.now.folders[3].brake = word;
+    mock.push();
+    for (const hash of ["#/cluster", "#/folders", "#/brakes", "#/folder/site"]) {
+      await go(page, hash);
+      await page.getByText(word).first().waitFor();
+    }
+    mock.event(anEvent({ name: word, path: `${word}.txt` }));
+    await go(page, "#/events");
+    await page.getByText(`${word}.txt`).first().waitFor();
+  }
+}));
+
+await test("a long roster is shown in parts, and found by name", over("hundred", async (page) => {
+  await go(page, "#/nodes");
+  equal(await page.locator("tbody tr").count(), 50, "rows");
+  await page.getByRole("button", { name: "Show 50 more" }).click();
+  await page.waitForFunction(() => document.querySelectorAll("tbody tr").length === 100);
+  await page.getByLabel("Name or address holds").fill("node-09");
+  await page.waitForFunction(() => document.querySelectorAll("tbody tr").length === 10);
+}));
+
+await test("a burst of events leaves the page usable", over("node", async (page, mock) => {
+  await go(page, "#/events");
+  for (let round = 0; round < 3000; round += 1) mock.event(anEvent({ path: `burst/${round}` }));
+  await page.getByText("burst/2999", { exact: true }).waitFor();
+  equal(await page.locator("tbody tr").count(), 200, "rows");
 }));
 
 await test("a folder of a million files: one page at a time, forth and back", over("node", async (page, mock) => {
