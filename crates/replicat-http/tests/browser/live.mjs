@@ -38,11 +38,18 @@ function start(...words) {
 
 const answers = async (url) => (await fetch(`${url}/healthz`).catch(() => null))?.ok;
 
+async function answering(one, url, what) {
+  let hasEnded = false;
+  void one.process.ended.then(() => { hasEnded = true; });
+  await until(async () => hasEnded || (await answers(url)), `${what} answers`).catch((error) => { throw new Error(`${error.message}; it said: ${one.process.output}`); });
+  if (hasEnded) throw new Error(`${what} ended; it said: ${one.process.output}`);
+}
+
 async function startNode(node) {
   const credentials = node.credentials ? ["--manager-credentials", node.credentials] : [];
   node.process = start("serve", "--name", node.name, "--address", `127.0.0.1:${node.port}`, "--manager", `127.0.0.1:${manager.port}`, ...credentials,
     "--node-state", node.state, "--folders-directory", node.folders, "--node-socket", path.join(world, `${node.name}.sock`), "--http", `127.0.0.1:${node.http}`);
-  await until(() => answers(node.url), `${node.name} answers; it said: ${node.process.output}`);
+  await answering(node, node.url, node.name);
 }
 
 async function newNode(name, credentials) {
@@ -77,8 +84,8 @@ const at = (node, name = "") => path.join(node.folders, "site", name);
 
 await test("a manager and a node are up, and the dashboards open", async () => {
   manager.process = start("manager", "serve", "--address", `127.0.0.1:${manager.port}`, "--http", `127.0.0.1:${manager.http}`);
-  await until(() => answers(manager.url), `the manager answers; it said: ${manager.process.output}`);
-  const credentials = JSON.parse(ask("--json", "manager", "token", "create").trim().split("\n").at(-1)).token;
+  await answering(manager, manager.url, "the manager");
+  const credentials = JSON.parse(ask("manager", "token", "create", "--json").trim().split("\n").at(-1)).token;
   office = await newNode("office", credentials);
   managerPage = await signedIn(browser, manager.url, tokenIn(ask("api", "token", "create", "--manager", "--name", "test", "--scope", "admin")));
   await go(managerPage, "#/nodes");
@@ -93,7 +100,7 @@ await test("a second node is enrolled with a token made in the dashboard", async
   const credentials = await managerPage.locator(".secret code").textContent();
   laptop = await newNode("laptop", credentials);
   await go(managerPage, "#/nodes");
-  await managerPage.getByRole("row", { name: /laptop/ }).getByText("Online").waitFor();
+  await managerPage.getByRole("row", { name: /laptop/ }).getByText(/^(Online|Joining Cluster)$/).waitFor();
   await picture(managerPage, "live-nodes");
 });
 
