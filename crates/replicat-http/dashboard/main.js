@@ -49,7 +49,12 @@ function schedule() {
 
 function draw() {
   const children = !hasToken() ? signin.draw({ reason, onSignIn: enter }) : state.session ? frame() : waiting();
+  const before = document.activeElement;
+  const list = before?.closest("[data-list]");
+  const isInside = before !== document.body && page.contains(before);
   patch(page, children);
+  // What had the focus may be gone, as a conflict that was resolved: then it goes to what it was part of, not to the top of the page.
+  if (isInside && !page.contains(before)) (list?.isConnected ? list : page.querySelector("h1"))?.focus({ preventScroll: true });
 }
 
 const waiting = () => h("p.loading", { key: "waiting" }, state.connection.status === "lost" ? lostText() : "Connecting…");
@@ -62,7 +67,7 @@ const viewOf = ({ view }) => own(views(), view);
 
 // What cannot be drawn must not take the rest of the page with it.
 function content(view) {
-  if (!view) return h("div.head", {}, h("h1", { tabindex: -1 }, "There is no such page"));
+  if (!view) return [h("div.head", {}, h("h1", { tabindex: -1 }, "There is no such page")), h("p", {}, h("a", { href: to.view("cluster") }, "Go to the cluster"))];
   try {
     return view.draw(route);
   } catch (error) {

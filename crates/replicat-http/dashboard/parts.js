@@ -31,8 +31,8 @@ export function mark(tone) {
 }
 
 /** A table that becomes a list of cards on a narrow screen; the roles keep it a table for those who hear it. */
-export function table({ label, columns, rows, key, rowClass, isBusy, isCompact }) {
-  return h("div.table-wrap", { class: isCompact ? "compact" : undefined }, h("table", { role: "table", "aria-label": label, "aria-busy": isBusy ? "true" : undefined },
+export function table({ label, columns, rows, key, rowClass, isCompact }) {
+  return h("div.table-wrap", { class: isCompact ? "compact" : undefined }, h("table", { role: "table", "aria-label": label },
     h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, columns.map((column) => h("th", { role: "columnheader", scope: "col", class: column.class?.includes("num") ? "num" : undefined }, column.label)))),
     h("tbody", { role: "rowgroup" }, rows.map((row) => h("tr", { role: "row", key: key(row), class: rowClass?.(row) }, columns.map((column, at) => cell(column, row, at)))))));
 }

@@ -23,5 +23,6 @@ export function draw({ reason, onSignIn }) {
     h("div", { id: "token-how" },
       h("p.muted", {}, "A token is made on the host, as the user of the node or the manager:"),
       h("pre", {}, "replicat api token create --name laptop --scope operate"),
-      h("p.muted", {}, "It is kept for this tab only, and is gone when the tab is closed."))));
+      h("p.muted", {}, "Of a manager with ", h("code", {}, "--manager"), " and, to steer it, ", h("code", {}, "--scope admin"), "."),
+      h("p.muted", {}, "The token is kept for this tab only, and gone when the tab is closed."))));
 }

@@ -241,6 +241,7 @@ await test("delete asks first, by keyboard too, and Escape changes nothing", ove
   checked(request);
   holds(/^"[0-9a-f]{64}"$/.test(request.headers["if-match"]), "If-Match");
   await page.getByRole("link", { name: "docs.txt", exact: true }).first().waitFor({ state: "detached" });
+  equal(await page.evaluate(() => document.activeElement.hasAttribute("data-list")), true, "the focus is on the list after the row is gone");
 }));
 
 await test("a conflict: the difference, and each way to resolve it", over("node", async (page, mock) => {
@@ -252,8 +253,10 @@ await test("a conflict: the difference, and each way to resolve it", over("node"
   checked(request);
   equal(JSON.parse(request.body), { path: "notes.md", keep: "copy" }, "the body");
   await card.waitFor({ state: "detached" });
-  await page.getByRole("article", { name: "Conflict at logo.png" }).getByRole("button", { name: "Keep both" }).click();
+  await page.getByRole("article", { name: "Conflict at logo.png" }).getByRole("button", { name: "Keep both" }).focus();
+  await page.keyboard.press("Enter");
   await page.getByRole("article", { name: "Conflict at logo.png" }).waitFor({ state: "detached" });
+  equal(await page.evaluate(() => document.activeElement.textContent), "Conflicts", "the focus after the conflict is gone");
 }));
 
 await test("restore an old version of a path that is no text", over("node", async (page, mock) => {
