@@ -200,6 +200,14 @@ pub enum SyncError {
         /// The path.
         path: RelPath,
     },
+    /// Something else stands where a path would need a directory.
+    #[error("{path} in {root} is not a directory")]
+    NotDirectory {
+        /// The root.
+        root: PathBuf,
+        /// What would have to be one.
+        path: RelPath,
+    },
     /// A file is not what is known of it, because it changes just now.
     #[error("{path} in {root} is being changed")]
     Changing {
@@ -284,7 +292,7 @@ impl SyncError {
             Self::NoConflict { .. } => "no-conflict",
             Self::NothingMissing { .. } => "nothing-missing",
             Self::NoRevision { .. } => "no-revision",
-            Self::NotFile { .. } => "not-a-file",
+            Self::NotFile { .. } | Self::NotDirectory { .. } => "not-a-file",
             Self::Changing { .. } => "changing",
             Self::Pending { .. } => "pending",
             Self::Unexpected { .. } => "precondition",
@@ -311,6 +319,7 @@ impl SyncError {
             | Self::NothingMissing { .. }
             | Self::NoRevision { .. }
             | Self::NotFile { .. }
+            | Self::NotDirectory { .. }
             | Self::Unexpected { .. }
             | Self::Reserved { .. }
             | Self::ReceiveOnly { .. } => ExitCode::Usage,
@@ -396,7 +405,9 @@ impl SyncError {
             Self::Changing { .. } | Self::Pending { .. } => "try again in a while".into(),
             Self::Unexpected { .. } => "look at it again; nothing was changed".into(),
             Self::ReceiveOnly { .. } => "change it at another node".into(),
-            Self::NotFile { .. } | Self::Reserved { .. } => "name a file".into(),
+            Self::NotFile { .. } | Self::NotDirectory { .. } | Self::Reserved { .. } => {
+                "name a file, by directories".into()
+            }
             Self::Inconsistent { .. } => {
                 "nothing was deleted; please report this with the output of `replicat status`"
                     .into()
