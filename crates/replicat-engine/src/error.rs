@@ -405,14 +405,12 @@ impl SyncError {
             Self::Changing { .. } | Self::Pending { .. } => "try again in a while".into(),
             Self::Unexpected { .. } => "look at it again; nothing was changed".into(),
             Self::ReceiveOnly { .. } => "change it at another node".into(),
-            Self::NotFile { .. } | Self::NotDirectory { .. } | Self::Reserved { .. } => {
-                "name a file, by directories".into()
-            }
+            Self::NotFile { .. } | Self::NotDirectory { .. } => "name a file".into(),
             Self::Inconsistent { .. } => {
                 "nothing was deleted; please report this with the output of `replicat status`"
                     .into()
             }
-            Self::Index { .. } | Self::Io { .. } => return None,
+            Self::Reserved { .. } | Self::Index { .. } | Self::Io { .. } => return None,
         })
     }
 }

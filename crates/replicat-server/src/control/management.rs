@@ -1,5 +1,7 @@
 //! What a manager answers, as JSON objects with a `type`. The format is laid down in `docs/cli.md`.
 
+use std::collections::BTreeMap;
+
 use replicat_core::name::FolderName;
 use replicat_manager::{
     EnrolmentToken, FolderFigures, Manager, ManagerError, Member, PlacementMode, Refusal, Sighting,
@@ -16,7 +18,7 @@ pub fn manager(address: Option<&str>, manager: &Manager, seen: &Sightings) -> Ob
     let snapshot = manager.snapshot();
     let state = &snapshot.state;
     let connected = seen.nodes.values().filter(|seen| seen.is_connected);
-    let placements = state.desired.folders.values().map(|nodes| nodes.len());
+    let placements = state.desired.folders.values().map(BTreeMap::len);
     let mut object = object("manager");
     put(&mut object, "address", address);
     let cluster = manager.authority().cluster_id().to_string();
