@@ -241,7 +241,7 @@ pub enum SyncError {
         path: RelPath,
     },
     /// A change was to be made where changes are not sent from.
-    #[error("{root} only receives")]
+    #[error("{root} only receives: change it at another node")]
     ReceiveOnly {
         /// The root.
         root: PathBuf,
@@ -404,13 +404,11 @@ impl SyncError {
             ),
             Self::Changing { .. } | Self::Pending { .. } => "try again in a while".into(),
             Self::Unexpected { .. } => "look at it again; nothing was changed".into(),
-            Self::ReceiveOnly { .. } => "change it at another node".into(),
-            Self::NotFile { .. } | Self::NotDirectory { .. } => "name a file".into(),
             Self::Inconsistent { .. } => {
                 "nothing was deleted; please report this with the output of `replicat status`"
                     .into()
             }
-            Self::Reserved { .. } | Self::Index { .. } | Self::Io { .. } => return None,
+            _ => return None,
         })
     }
 }
