@@ -200,6 +200,14 @@ pub enum SyncError {
         /// The path.
         path: RelPath,
     },
+    /// Something else stands where a path would need a directory.
+    #[error("{path} in {root} is not a directory")]
+    NotDirectory {
+        /// The root.
+        root: PathBuf,
+        /// What would have to be one.
+        path: RelPath,
+    },
     /// A file is not what is known of it, because it changes just now.
     #[error("{path} in {root} is being changed")]
     Changing {
@@ -233,7 +241,7 @@ pub enum SyncError {
         path: RelPath,
     },
     /// A change was to be made where changes are not sent from.
-    #[error("{root} only receives")]
+    #[error("{root} only receives: change it at another node")]
     ReceiveOnly {
         /// The root.
         root: PathBuf,
@@ -284,7 +292,7 @@ impl SyncError {
             Self::NoConflict { .. } => "no-conflict",
             Self::NothingMissing { .. } => "nothing-missing",
             Self::NoRevision { .. } => "no-revision",
-            Self::NotFile { .. } => "not-a-file",
+            Self::NotFile { .. } | Self::NotDirectory { .. } => "not-a-file",
             Self::Changing { .. } => "changing",
             Self::Pending { .. } => "pending",
             Self::Unexpected { .. } => "precondition",
@@ -311,6 +319,7 @@ impl SyncError {
             | Self::NothingMissing { .. }
             | Self::NoRevision { .. }
             | Self::NotFile { .. }
+            | Self::NotDirectory { .. }
             | Self::Unexpected { .. }
             | Self::Reserved { .. }
             | Self::ReceiveOnly { .. } => ExitCode::Usage,
@@ -395,13 +404,11 @@ impl SyncError {
             ),
             Self::Changing { .. } | Self::Pending { .. } => "try again in a while".into(),
             Self::Unexpected { .. } => "look at it again; nothing was changed".into(),
-            Self::ReceiveOnly { .. } => "change it at another node".into(),
-            Self::NotFile { .. } | Self::Reserved { .. } => "name a file".into(),
             Self::Inconsistent { .. } => {
                 "nothing was deleted; please report this with the output of `replicat status`"
                     .into()
             }
-            Self::Index { .. } | Self::Io { .. } => return None,
+            _ => return None,
         })
     }
 }

@@ -18,6 +18,8 @@ const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// How many headers a request has at most.
 const HEADERS_MAX: usize = 64;
+/// How long they are at most, in bytes, together with the path.
+const HEADERS_BYTES_MAX: usize = 32 << 10;
 
 /// What pages may do.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; \
@@ -74,8 +76,16 @@ pub(crate) async fn admit(State(app): State<App>, request: Request, next: Next) 
 }
 
 fn examine(app: &App, request: &Request) -> Result<(), Problem> {
-    if request.headers().len() > HEADERS_MAX {
-        let detail = format!("a request has at most {HEADERS_MAX} headers");
+    // What is read at once is bounded where it is read; a head that comes in one piece may still be longer.
+    let headers = request.headers();
+    let length = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len());
+    let length = length.sum::<usize>() + request.uri().path().len();
+    if headers.len() > HEADERS_MAX || length > HEADERS_BYTES_MAX {
+        let detail = format!(
+            "a request has at most {HEADERS_MAX} headers of {HEADERS_BYTES_MAX} bytes in all"
+        );
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
         return Err(Problem::new(status, "headers-too-large", detail));
     }

@@ -9,7 +9,7 @@ use axum::Json;
 use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::{delete, get, put};
+use axum::routing::{delete, get, post, put};
 use bytes::Bytes;
 use replicat_core::name::FolderName;
 use replicat_manager::{
@@ -32,6 +32,8 @@ use crate::route::{Answer, Body, Route};
 use crate::stream::{self, channel_body};
 use crate::tokens::Scope;
 
+/// Where a placement is.
+const PLACEMENT: &str = "/placements/{folder}/{node}";
 /// How long a token lasts if nobody says, in seconds.
 const TOKEN_SECONDS: u64 = 3600;
 /// How many pieces of a stream wait for a client.
@@ -87,10 +89,7 @@ impl ManagerSubject {
 
 /// The routes of a manager.
 pub(crate) fn routes() -> Vec<Route> {
-    let admin = |method, path, summary, answer, handler| {
-        Route::change(method, path, summary, answer, handler).scope(Scope::Admin)
-    };
-    vec![
+    let mut routes = vec![
         Route::get(
             "/session",
             "Who asks, and whom",
@@ -106,13 +105,6 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::get("/nodes", "The nodes", Answer::Items("member"), || {
             get(nodes)
         }),
-        admin(
-            "delete",
-            "/nodes/{name}",
-            "Removes a node",
-            Answer::One("node-removed"),
-            || delete(remove_node),
-        ),
         Route::get(
             "/tokens",
             "The enrolment tokens",
@@ -120,12 +112,36 @@ pub(crate) fn routes() -> Vec<Route> {
             || get(tokens),
         )
         .scope(Scope::Admin),
+        Route::get(
+            "/placements",
+            "Who keeps what",
+            Answer::Items("placement"),
+            || get(placements),
+        ),
+        Route::get("/events/stream", "What happens", Answer::Stream, || {
+            get(follow)
+        }),
+    ];
+    routes.extend(changing());
+    routes
+}
+
+fn changing() -> Vec<Route> {
+    let admin = |method, path, summary, answer, handler| {
+        Route::change(method, path, summary, answer, handler).scope(Scope::Admin)
+    };
+    let removed = Answer::One("node-removed");
+    let placed = Answer::One("placement");
+    vec![
+        admin("delete", "/nodes/{name}", "Removes a node", removed, || {
+            delete(remove_node)
+        }),
         admin(
             "post",
             "/tokens",
             "Makes an enrolment token",
             Answer::Made("token"),
-            || axum::routing::post(create_token),
+            || post(create_token),
         )
         .body(Body::Json(&["role", "node", "expires_in"])),
         admin(
@@ -135,30 +151,17 @@ pub(crate) fn routes() -> Vec<Route> {
             Answer::One("token-removed"),
             || delete(remove_token),
         ),
-        Route::get(
-            "/placements",
-            "Who keeps what",
-            Answer::Items("placement"),
-            || get(placements),
-        ),
-        admin(
-            "put",
-            "/placements/{folder}/{node}",
-            "Has a node keep a folder",
-            Answer::One("placement"),
-            || put(place),
-        )
+        admin("put", PLACEMENT, "Has a node keep a folder", placed, || {
+            put(place)
+        })
         .body(Body::Json(&["mode"])),
         admin(
             "delete",
-            "/placements/{folder}/{node}",
+            PLACEMENT,
             "Has a node keep a folder no more",
             Answer::One("withdrawn"),
             || delete(withdraw),
         ),
-        Route::get("/events/stream", "What happens", Answer::Stream, || {
-            get(follow)
-        }),
     ]
 }
 

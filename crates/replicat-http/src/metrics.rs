@@ -1,11 +1,13 @@
 //! What programs that watch over programs ask.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use replicat_engine::live::FolderStatus;
 use replicat_server::{ReplicatServer, ServerStatus};
 
 use crate::app::{App, Subject, blocking};
@@ -79,6 +81,70 @@ fn escaped(text: &str) -> String {
         .replace('\n', "\\n")
 }
 
+/// A figure of each folder.
+struct Figure {
+    name: &'static str,
+    kind: &'static str,
+    help: &'static str,
+    of: fn(&FolderStatus) -> u64,
+}
+
+const fn gauge(name: &'static str, help: &'static str, of: fn(&FolderStatus) -> u64) -> Figure {
+    let kind = "gauge";
+    Figure {
+        name,
+        kind,
+        help,
+        of,
+    }
+}
+
+const fn counter(name: &'static str, help: &'static str, of: fn(&FolderStatus) -> u64) -> Figure {
+    let kind = "counter";
+    Figure {
+        name,
+        kind,
+        help,
+        of,
+    }
+}
+
+const FIGURES: [Figure; 7] = [
+    gauge(
+        "replicat_folder_in_sync",
+        "Whether all connected peers hold the same.",
+        |folder| u64::from(folder.in_sync),
+    ),
+    gauge("replicat_folder_paths", "Paths that are known.", |folder| {
+        folder.paths
+    }),
+    gauge(
+        "replicat_folder_pending",
+        "Paths that are still to be brought here.",
+        |folder| folder.pending,
+    ),
+    gauge(
+        "replicat_folder_skipped",
+        "Paths that are left out.",
+        |folder| folder.skipped.len() as u64,
+    ),
+    gauge(
+        "replicat_folder_braked",
+        "Whether a brake waits for approval.",
+        |folder| u64::from(folder.brake.is_some()),
+    ),
+    counter(
+        "replicat_folder_received_bytes_total",
+        "Content received.",
+        |folder| folder.bytes_received,
+    ),
+    counter(
+        "replicat_folder_sent_bytes_total",
+        "Content sent.",
+        |folder| folder.bytes_sent,
+    ),
+];
+
 fn of_node(server: &ReplicatServer) -> String {
     let report = server.report();
     let mut out = Exposition::default();
@@ -93,76 +159,28 @@ fn of_node(server: &ReplicatServer) -> String {
         "gauge",
         "Peers that are known, by how they stand.",
     );
-    let mut counts = std::collections::BTreeMap::<&str, u64>::new();
+    let mut counts = BTreeMap::<&str, u64>::new();
     for node in &report.nodes {
         *counts.entry(node.status.as_str()).or_default() += 1;
     }
     for (status, count) in counts {
         out.value("replicat_nodes", &[("status", status)], count);
     }
-    let folders: Vec<_> = report.folders.iter().collect();
-    type Figure = fn(&replicat_engine::live::FolderStatus) -> u64;
-    let figures: [(&str, &str, &str, Figure); 7] = [
-        (
-            "replicat_folder_in_sync",
-            "gauge",
-            "Whether all connected peers hold the same.",
-            |d| u64::from(d.in_sync),
-        ),
-        (
-            "replicat_folder_paths",
-            "gauge",
-            "Paths that are known.",
-            |d| d.paths,
-        ),
-        (
-            "replicat_folder_pending",
-            "gauge",
-            "Paths that are still to be brought here.",
-            |d| d.pending,
-        ),
-        (
-            "replicat_folder_skipped",
-            "gauge",
-            "Paths that are left out.",
-            |d| d.skipped.len() as u64,
-        ),
-        (
-            "replicat_folder_braked",
-            "gauge",
-            "Whether a brake waits for approval.",
-            |d| u64::from(d.brake.is_some()),
-        ),
-        (
-            "replicat_folder_received_bytes_total",
-            "counter",
-            "Content received.",
-            |d| d.bytes_received,
-        ),
-        (
-            "replicat_folder_sent_bytes_total",
-            "counter",
-            "Content sent.",
-            |d| d.bytes_sent,
-        ),
-    ];
-    for (name, kind, help, figure) in figures {
-        out.metric(name, kind, help);
-        for folder in &folders {
+    for figure in FIGURES {
+        out.metric(figure.name, figure.kind, figure.help);
+        for folder in &report.folders {
             if let Some(detail) = &folder.detail {
-                out.value(name, &[("folder", folder.name.as_str())], figure(detail));
+                let labels = [("folder", folder.name.as_str())];
+                out.value(figure.name, &labels, (figure.of)(detail));
             }
         }
     }
-    out.metric(
-        "replicat_folder_halted",
-        "gauge",
-        "Whether the folder stopped by itself.",
-    );
-    for folder in folders {
+    let halted = "replicat_folder_halted";
+    out.metric(halted, "gauge", "Whether the folder stopped by itself.");
+    for folder in &report.folders {
         let is_halted = ServerStatus::of_folder(&folder.state) == ServerStatus::Halted;
         let labels = [("folder", folder.name.as_str())];
-        out.value("replicat_folder_halted", &labels, u64::from(is_halted));
+        out.value(halted, &labels, u64::from(is_halted));
     }
     out.0
 }
@@ -176,7 +194,7 @@ fn of_manager(manager: &ManagerSubject) -> String {
         .desired
         .folders
         .values()
-        .map(|nodes| nodes.len())
+        .map(BTreeMap::len)
         .sum();
     let mut out = Exposition::default();
     for (name, help, value) in [

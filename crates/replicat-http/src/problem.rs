@@ -14,7 +14,10 @@ const RETRY_AFTER_S: &str = "1";
 
 /// Why a request is not answered as it was meant.
 #[derive(Debug)]
-pub(crate) struct Problem {
+pub(crate) struct Problem(Box<Details>);
+
+#[derive(Debug)]
+struct Details {
     status: StatusCode,
     kind: Cow<'static, str>,
     detail: String,
@@ -24,24 +27,24 @@ pub(crate) struct Problem {
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, kind: &'static str, detail: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Details {
             status,
             kind: Cow::Borrowed(kind),
             detail: detail.into(),
             hint: None,
             header: None,
-        }
+        }))
     }
 
     #[must_use]
     pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.0.hint = Some(hint.into());
         self
     }
 
     #[must_use]
     pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.header = Some((name, value));
+        self.0.header = Some((name, value));
         self
     }
 
@@ -76,13 +79,13 @@ impl Problem {
     pub(crate) fn of_error(error: &Object) -> Self {
         let text = |key: &str| error.get(key).and_then(Value::as_str);
         let kind = text("kind").unwrap_or("broken");
-        Self {
+        Self(Box::new(Details {
             status: status_of(kind),
             kind: Cow::Owned(kind.to_owned()),
             detail: text("message").unwrap_or_default().to_owned(),
             hint: text("hint").map(str::to_owned),
             header: None,
-        }
+        }))
     }
 }
 
@@ -110,20 +113,21 @@ fn status_of(kind: &str) -> StatusCode {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        let problem = *self.0;
         let body = json!({
-            "type": format!("urn:replicat:problem:{}", self.kind),
-            "title": self.status.canonical_reason(),
-            "status": self.status.as_u16(),
-            "detail": self.detail,
-            "kind": self.kind,
-            "hint": self.hint,
+            "type": format!("urn:replicat:problem:{}", problem.kind),
+            "title": problem.status.canonical_reason(),
+            "status": problem.status.as_u16(),
+            "detail": problem.detail,
+            "kind": problem.kind,
+            "hint": problem.hint,
         });
         let mut response = Response::new(Body::from(body.to_string()));
-        *response.status_mut() = self.status;
+        *response.status_mut() = problem.status;
         let headers = response.headers_mut();
         let media = HeaderValue::from_static("application/problem+json");
         headers.insert(header::CONTENT_TYPE, media);
-        if let Some((name, value)) = self.header {
+        if let Some((name, value)) = problem.header {
             headers.insert(name, value);
         }
         response

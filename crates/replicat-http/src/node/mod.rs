@@ -164,7 +164,10 @@ async fn all(app: &App, command: Command) -> Result<Json<Value>, Problem> {
 
 /// A page of objects, and what the next one is asked for with.
 pub(crate) fn page(items: Vec<Object>, next: Option<String>) -> Json<Value> {
-    Json(json!({"items": items, "next": next}))
+    let mut page = Object::new();
+    put_member(&mut page, "items", items);
+    put_member(&mut page, "next", next);
+    Json(page.into())
 }
 
 /// Nothing can be given to what takes no parameters.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
 
 use replicat_server::settings::parse_mode;
 
@@ -133,6 +134,12 @@ fn an_upload_replaces_only_what_is_expected() {
             & 0o777,
         0o640
     );
+}
+
+#[test]
+fn an_upload_that_cannot_be_is_refused() {
+    let place = Place::node();
+    assert_eq!(place.upload("docs/list", "one").send().status, 201);
     let large = vec![7; 3 << 20];
     assert_eq!(place.upload("large", large.clone()).send().status, 201);
     assert_eq!(place.get(&format!("{FILE}large")).body, large);
@@ -206,15 +213,7 @@ fn what_is_replaced_or_removed_can_be_restored() {
 #[test]
 fn no_path_leads_out_of_the_folder() {
     let place = Place::node();
-    let outside = place.at("../outside");
-    fs::create_dir(&outside).unwrap();
-    fs::write(outside.join("secret"), "secret").unwrap();
-    symlink(&outside, place.at("way")).unwrap();
-    symlink(outside.join("secret"), place.at("link")).unwrap();
-    until("the links", || {
-        let tree = place.get("/api/v1/folders/site/tree").json();
-        tree["items"].as_array().unwrap().len() == 2
-    });
+    let outside = with_links(&place);
     let hostile = [
         "..",
         "../outside/secret",
@@ -244,6 +243,36 @@ fn no_path_leads_out_of_the_folder() {
             refused(&answer, 400, "usage");
         }
     }
+    for folder in ["..", "%2e%2e", "..%2f..", "site%2f..", "%00", "%FF"] {
+        let answer = place.get(&format!("/api/v1/folders/{folder}/tree"));
+        assert!([400, 404].contains(&answer.status), "{folder}: {answer:?}");
+    }
+    assert_untouched(&outside);
+}
+
+/// A directory beside the folder, and links to it and into it.
+fn with_links(place: &Place) -> PathBuf {
+    let outside = place.at("../outside");
+    fs::create_dir(&outside).unwrap();
+    fs::write(outside.join("secret"), "secret").unwrap();
+    symlink(&outside, place.at("way")).unwrap();
+    symlink(outside.join("secret"), place.at("link")).unwrap();
+    until("the links", || {
+        let tree = place.get("/api/v1/folders/site/tree").json();
+        tree["items"].as_array().unwrap().len() == 2
+    });
+    outside
+}
+
+fn assert_untouched(outside: &Path) {
+    assert_eq!(fs::read(outside.join("secret")).unwrap(), b"secret");
+    assert_eq!(fs::read_dir(outside).unwrap().count(), 1);
+}
+
+#[test]
+fn no_body_and_no_link_leads_out_of_the_folder() {
+    let place = Place::node();
+    let outside = with_links(&place);
     for path in ["../x", "/x", "a\\u0000b", "a//b", ".."] {
         for (route, rest) in [("restore", ""), ("resolve", r#","keep":"local""#)] {
             let body = format!(r#"{{"path":"{path}"{rest}}}"#);
@@ -279,12 +308,7 @@ fn no_path_leads_out_of_the_folder() {
             .send();
         assert!((400..500).contains(&answer.status), "{answer:?}");
     }
-    assert_eq!(fs::read(outside.join("secret")).unwrap(), b"secret");
-    assert_eq!(fs::read_dir(&outside).unwrap().count(), 1);
-    for folder in ["..", "%2e%2e", "..%2f..", "site%2f..", "%00", "%FF"] {
-        let answer = place.get(&format!("/api/v1/folders/{folder}/tree"));
-        assert!([400, 404].contains(&answer.status), "{folder}: {answer:?}");
-    }
+    assert_untouched(&outside);
 }
 
 #[test]

@@ -44,6 +44,7 @@ Examples:
   replicat serve --directory site=/srv/site --directory home=/srv/home ...
   replicat serve --name c --manager HOST --manager-credentials TOKEN     all else from a manager
   replicat serve --config /etc/replicat.toml         all of it from a file; flags go before it
+  replicat serve --http 127.0.0.1:8080 ...           with a dashboard; `replicat api token create` lets you in
   replicat status                                    how it stands
   replicat events --follow                           what it does
 

@@ -81,7 +81,12 @@ impl Place {
         let started: Value =
             serde_json::from_str(&line).unwrap_or_else(|_| panic!("{name}: {line}{:?}", log()));
         let address = started["address"].as_str().unwrap_or_default().to_owned();
-        Node { child, address }
+        let http = started["http"].as_str().unwrap_or_default().to_owned();
+        Node {
+            child,
+            address,
+            http,
+        }
     }
 
     /// Starts a node that keeps the folder `site` in the directory of its name.
@@ -114,6 +119,8 @@ impl Place {
 pub(crate) struct Node {
     pub(crate) child: Child,
     pub(crate) address: String,
+    /// Where it serves HTTP, if it does.
+    pub(crate) http: String,
 }
 
 impl Node {

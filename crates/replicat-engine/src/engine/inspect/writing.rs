@@ -4,7 +4,7 @@ use replicat_core::id::ContentHash;
 use replicat_core::path::RelPath;
 use replicat_core::record::Fingerprint;
 use replicat_fs::apply::Action;
-use replicat_fs::observe::Kind;
+use replicat_fs::observe::{Kind, Observation};
 use replicat_fs::stage::Staged;
 use replicat_fs::state::STATE_DIRECTORY;
 
@@ -87,8 +87,10 @@ impl Looked {
             let path = path.clone();
             return Err(SyncError::Reserved { root: root(), path });
         }
-        let found = self.root().observe(path, self.local.tracking);
-        let found = found.map_err(|error| self.local.fs_failed(error))?;
+        let found = match self.leads(path)? {
+            true => self.observed(path)?,
+            false => None,
+        };
         let is_met = match (precondition, &found) {
             (Precondition::Anything, _) | (Precondition::Nothing, None) => true,
             (Precondition::Something, found) => found.is_some(),
@@ -108,6 +110,30 @@ impl Looked {
             }
             found => Ok(found.map(|found| found.fingerprint)),
         }
+    }
+
+    /// Whether all directories above `path` are there. What else stands in the way is an error: a link above all.
+    fn leads(&self, path: &RelPath) -> Result<bool, SyncError> {
+        let above: Vec<_> = std::iter::successors(path.parent(), RelPath::parent).collect();
+        for directory in above.into_iter().rev().filter(|above| !above.is_root()) {
+            match self.observed(&directory)? {
+                None => return Ok(false),
+                Some(found) if found.kind == Kind::Directory => {}
+                Some(_) => {
+                    let root = self.local.given.clone();
+                    return Err(SyncError::NotDirectory {
+                        root,
+                        path: directory,
+                    });
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    fn observed(&self, path: &RelPath) -> Result<Option<Observation>, SyncError> {
+        let found = self.root().observe(path, self.local.tracking);
+        found.map_err(|error| self.local.fs_failed(error))
     }
 
     /// What is known to be the content of what the path holds now.

@@ -71,6 +71,10 @@ impl LiveFolder {
     fn read_published(&self, path: &RelPath) -> Result<FileReader, SyncError> {
         let held = self.opened()?;
         let root = self.status().root;
+        if path.is_root() {
+            let path = path.clone();
+            return Err(SyncError::NotFile { root, path });
+        }
         let record = held.record(path);
         let record = record.map_err(|error| Failure::from(error).at(&root))?;
         let shown = record.as_ref().and_then(|record| record.entry.shown());
@@ -187,7 +191,8 @@ impl Upload {
     pub fn finish(self, precondition: Precondition) -> Result<Uploaded, SyncError> {
         let root = self.held.root();
         let failed = |error: replicat_fs::error::FsError| Failure::from(error).at(root.path());
-        let before = root.stat(&self.path).map_err(failed)?;
+        // If it cannot be looked at, it cannot be replaced either, and then it is said why.
+        let before = root.stat(&self.path).unwrap_or_default();
         let mode = before.map(|stat| u32::from(stat.stx_mode));
         let is_file = |mode: &u32| mode & 0o170_000 == 0o100_000;
         let metadata = Metadata {
