@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use replicat::error::ExitCode;
+use replicat::http::tokens::{Scope, TokenStore};
+use replicat::http::{HttpConfig, HttpError, HttpListener, HttpService, ManagerSubject, Subject};
 use replicat::manager::{Manager, Service, TokenOrder};
 use replicat::{FolderSettings, ReplicatServer, Role, Settings};
 
@@ -50,9 +52,11 @@ impl Demo {
     async fn run(&self, limit: Option<Duration>) -> Result<(), Failure> {
         let manager = Manager::open_directory(&self.place.join("manager"), None).await?;
         let manager = Service::start(Arc::new(manager), "127.0.0.1:0").await?;
+        let subject = Subject::Manager(ManagerSubject::of(&manager));
+        let mut shows = vec![self.open("manager", subject).await?];
         let mut nodes = Vec::new();
         let shown = tokio::select! {
-            shown = self.show(&manager, &mut nodes) => shown,
+            shown = self.show(&manager, &mut nodes, &mut shows) => shown,
             _ = tokio::signal::ctrl_c() => Ok(()),
         };
         if shown.is_ok() {
@@ -60,6 +64,9 @@ impl Demo {
                 () = rest(limit) => {}
                 _ = tokio::signal::ctrl_c() => {}
             }
+        }
+        for (_, service) in shows {
+            service.stop().await;
         }
         for node in &nodes {
             node.shutdown().await;
@@ -72,6 +79,7 @@ impl Demo {
         &self,
         manager: &Service,
         nodes: &mut Vec<ReplicatServer>,
+        shows: &mut Vec<(String, HttpService)>,
     ) -> Result<(), Failure> {
         let place = root_text(&self.place);
         self.say(
@@ -86,7 +94,9 @@ impl Demo {
         for (at, name) in NODES.iter().enumerate() {
             let settings = self.settings(at, name, manager).await?;
             let server = ReplicatServer::builder().settings(settings).start().await?;
+            let subject = Subject::Node(server.clone());
             nodes.push(server);
+            shows.push(self.open(name, subject).await?);
         }
         self.reached(FIRST_FILES - 1, "Dear reader", [1, 2]).await?;
         let first = format!("{FIRST_FILES} files of ada are at bob and cyd");
@@ -100,12 +110,27 @@ impl Demo {
             &format!("try it: echo hello > {place}/ada/hello; cat {place}/cyd/hello"),
             None,
         )?;
+        let whose = std::iter::once("the cluster").chain(NODES);
+        for (whose, (address, _)) in whose.zip(shows) {
+            self.say("ready", &format!("look at {whose}: {address}"), None)?;
+        }
         self.say(
             "ready",
-            "look at it: replicat status --node-socket demo-ada",
+            "or here: replicat status --node-socket demo-ada",
             None,
         )?;
         self.say("ready", "Ctrl-C ends it and removes the directories", None)
+    }
+
+    /// Serves a dashboard, to whoever has the address.
+    async fn open(&self, whose: &str, subject: Subject) -> Result<(String, HttpService), Failure> {
+        let tokens = self.place.join("tokens").join(whose);
+        fs::create_dir_all(&tokens).map_err(Failure::Demo)?;
+        let made = TokenStore::new(&tokens).create("demo", Scope::Admin, None, SystemTime::now());
+        let (_, token) = made.map_err(HttpError::from)?;
+        let listener = HttpListener::bind(HttpConfig::new("127.0.0.1:0", &tokens)).await?;
+        let address = format!("http://{}/#token={token}", listener.address());
+        Ok((address, listener.serve(subject)))
     }
 
     /// Of a node that the manager lets in.

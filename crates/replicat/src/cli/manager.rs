@@ -12,7 +12,7 @@ use replicat::{ClusterKey, Settings, SettingsError};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::failure::Failure;
-use super::live_arguments::NotifyArguments;
+use super::live_arguments::{HttpArguments, NotifyArguments};
 use super::manager_arguments::{
     FolderCommand, ManagerArguments, ManagerCommand, ManagerServeArguments, NodeCommand,
     TokenCommand, TokenCreateArguments,

@@ -1,5 +1,6 @@
 //! What a manager says, to people and to programs.
 
+use std::net::SocketAddr;
 use std::time::SystemTime;
 
 use replicat::control::management;
