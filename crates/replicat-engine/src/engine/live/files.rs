@@ -17,6 +17,8 @@ use crate::engine::inspect::{Precondition, is_reserved};
 use crate::engine::random_u128;
 use crate::error::SyncError;
 
+/// How often a file that does not fit what is known is looked at anew before it is said to be changing.
+const READ_ATTEMPTS: usize = 3;
 /// The permission bits that a replaced file hands on.
 const PERMISSION_BITS: u32 = 0o777;
 
@@ -59,13 +61,21 @@ impl LiveFolder {
     /// [`SyncError::Changing`] if the directory holds something else by now.
     pub fn read(&self, path: &RelPath) -> Result<FileReader, SyncError> {
         // What others may read is made known when peers need it: a file that does not fit it may have come or changed since.
-        let read = self.read_published(path);
-        if !matches!(&read, Err(error) if may_be_old(error)) {
-            return read;
+        let mut read = self.read_published(path);
+        for attempt in 0..READ_ATTEMPTS {
+            if !matches!(&read, Err(error) if may_be_old(error)) {
+                break;
+            }
+            if attempt > 0 {
+                // What the directory holds is not known yet: it is looked at now.
+                self.rescan(vec![path.clone()]);
+                let _ = self.standing();
+            }
+            let published = self.ask(Order::Publish);
+            published.unwrap_or_else(|| Err(self.stopped()))?;
+            read = self.read_published(path);
         }
-        let published = self.ask(Order::Publish);
-        published.unwrap_or_else(|| Err(self.stopped()))?;
-        self.read_published(path)
+        read
     }
 
     fn read_published(&self, path: &RelPath) -> Result<FileReader, SyncError> {

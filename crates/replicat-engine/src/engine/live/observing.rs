@@ -62,7 +62,7 @@ impl Hints {
         !self.is_empty() && self.due.is_none_or(|due| due <= now)
     }
 
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.paths.is_empty() && !self.everything
     }
 

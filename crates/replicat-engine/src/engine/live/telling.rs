@@ -16,6 +16,7 @@ use super::status::{
     ChangeAction, ChangeOrigin, FolderEvent, FolderState, FolderStatus, PathChange, PeerStatus,
 };
 use crate::engine::local::LocalReplica;
+use crate::engine::transfer::Left;
 use crate::engine::{brakes, clock, conflicts};
 use crate::error::SyncError;
 use crate::event::{ItemChange, Observed, ObservedChange, PlanItem, Progress, Reporter, SyncEvent};
@@ -209,6 +210,8 @@ impl Owner {
         status.in_sync = self.state == FolderState::Online
             && status.pending == 0
             && !open.unsettled
+            && open.left == Left::Nothing
+            && open.hints.is_empty()
             && !self.is_amid()
             && self
                 .peers

@@ -374,6 +374,8 @@ impl Work<'_> {
 
     /// Gives directories whose children changed their own times again, children first.
     pub(super) fn calm_directories(&mut self) -> Result<(), SyncError> {
+        // What is under way may say which times they are to have.
+        self.await_committed()?;
         let disturbed = std::mem::take(&mut self.target.disturbed);
         for path in disturbed.iter().rev().filter(|path| !path.is_root()) {
             let record = self.target.replica.record(path);
@@ -393,9 +395,13 @@ impl Work<'_> {
                 }),
                 displaced: Displaced::Discard,
             };
-            if let Some(fingerprint) = self.apply_now(change)? {
-                let noted = self.target.replica.refresh(path, fingerprint);
-                noted.map_err(|error| self.target.failed(error))?;
+            match self.apply_now(change)? {
+                Some(fingerprint) => {
+                    let noted = self.target.replica.refresh(path, fingerprint);
+                    noted.map_err(|error| self.target.failed(error))?;
+                }
+                // Somebody was there at the same time, and the time that it got by that is his.
+                None => drop(self.done.look_again.insert(path.clone())),
             }
         }
         Ok(())
