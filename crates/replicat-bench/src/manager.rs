@@ -6,6 +6,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
@@ -17,10 +18,14 @@ use replicat_manager::{
 use replicat_net::{
     Endpoint, EndpointConfig, Event, Identity, Link, NodeKey, PeerAddress, Role, ask_manager,
 };
+use rustls::crypto::aws_lc_rs;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+
+use ureq::Agent;
+use ureq::tls::TlsConfig;
 
 use crate::network::usage_of;
 
@@ -258,7 +263,11 @@ fn ask(arguments: &ManagerArguments, state: &Path, http: &str) -> Result<Value> 
         .output()?;
     let token: Value = serde_json::from_slice(&token.stdout).context("no token was made")?;
     let authorization = format!("Bearer {}", token["token"].as_str().unwrap_or_default());
-    let agent = ureq::Agent::new_with_defaults();
+    let tls = TlsConfig::builder()
+        .unversioned_rustls_crypto_provider(Arc::new(aws_lc_rs::default_provider()))
+        .build();
+    let config = Agent::config_builder().tls_config(tls).build();
+    let agent = config.new_agent();
     let mut figures = serde_json::Map::new();
     for path in ["/", "/api/v1/status", "/api/v1/nodes?limit=1000"] {
         let mut took = Vec::new();

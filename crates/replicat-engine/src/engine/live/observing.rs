@@ -41,6 +41,12 @@ impl Hints {
         self.due.get_or_insert(now);
     }
 
+    /// Adds paths that somebody waits for: they are not put off with others.
+    pub(super) fn add_awaited(&mut self, paths: Vec<RelPath>, now: Instant) {
+        self.add(paths, now);
+        self.due = Some(now);
+    }
+
     /// Adds paths that were renamed to where nobody watches.
     pub(super) fn add_moved_out(&mut self, paths: Vec<RelPath>, now: Instant) {
         if self.moved_out.len() <= PATHS_MAX {

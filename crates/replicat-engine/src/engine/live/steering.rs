@@ -86,7 +86,7 @@ impl Owner {
         if paths.is_empty() {
             open.hints.add_everything();
         } else {
-            open.hints.add(paths, std::time::Instant::now());
+            open.hints.add_awaited(paths, std::time::Instant::now());
         }
     }
 
@@ -159,7 +159,7 @@ impl Owner {
             // The directories above may have been made for it.
             let made = path.ancestors().filter(|above| !above.is_root());
             let touched = made.chain([path.clone()]).collect();
-            open.hints.add(touched, std::time::Instant::now());
+            open.hints.add_awaited(touched, std::time::Instant::now());
         }
         done
     }
