@@ -269,7 +269,7 @@ fn ask(arguments: &ManagerArguments, state: &Path, http: &str) -> Result<Value> 
     let config = Agent::config_builder().tls_config(tls).build();
     let agent = config.new_agent();
     let mut figures = serde_json::Map::new();
-    for path in ["/", "/api/v1/status", "/api/v1/nodes?limit=1000"] {
+    for path in ["/", "/api/v1/status", "/api/v1/nodes"] {
         let mut took = Vec::new();
         let mut bytes = 0;
         for _ in 0..arguments.samples {
