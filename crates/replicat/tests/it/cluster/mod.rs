@@ -21,7 +21,7 @@ pub(crate) use patience::{Patience, until};
 
 /// How long all must have been equal to count as quiet.
 const QUIET: Duration = Duration::from_millis(300);
-/// How long all must have been equal, and not said to be in sync, before somebody looks why.
+/// How long nothing must have changed, and in sync not have been said, before somebody looks why.
 const DOUBT: Duration = Duration::from_secs(10);
 /// How long a node lets a path settle at the most before it looks at it, and a little more.
 const SETTLING: Duration = Duration::from_millis(600);
@@ -165,7 +165,8 @@ impl Cluster {
         let all: Vec<usize> = (0..self.nodes.len()).collect();
         let mut patience = Patience::new();
         let mut marked = false;
-        let mut equal_since = Instant::now();
+        let mut still_since = Instant::now();
+        let mut last = Vec::new();
         loop {
             // Before the look: a mark that comes amid it says nothing of what was looked at before.
             marked = marked || self.is_marked();
@@ -177,11 +178,12 @@ impl Cluster {
             if marked && claimed && look.whole && self.all_claim() {
                 self.fail("in sync was claimed falsely", &look);
             }
-            if !look.equal() {
-                equal_since = Instant::now();
-            } else if self.gives_up && equal_since.elapsed() >= DOUBT {
+            if look.trees != last {
+                last.clone_from(&look.trees);
+                still_since = Instant::now();
+            } else if self.gives_up && still_since.elapsed() >= DOUBT {
                 self.nodes.iter().for_each(Node::give_up_missing);
-                equal_since = Instant::now();
+                still_since = Instant::now();
             }
             if !patience.lasts() {
                 self.fail("not equal, or not said to be", &look);
