@@ -1,9 +1,11 @@
 //! A client that can say anything, right or wrong.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use serde_json::Value;
 
 /// How long a test waits for what must come.
@@ -51,6 +53,7 @@ pub(crate) struct Ask {
     target: String,
     headers: Vec<(String, String)>,
     body: Option<Vec<u8>>,
+    trust: Option<Arc<ClientConfig>>,
 }
 
 impl Ask {
@@ -61,7 +64,14 @@ impl Ask {
             target: target.to_owned(),
             headers: vec![("Host".to_owned(), address.to_string())],
             body: None,
+            trust: None,
         }
+    }
+
+    /// Over TLS, if there is anything that is trusted.
+    pub(crate) fn trusting(mut self, trust: Option<Arc<ClientConfig>>) -> Self {
+        self.trust = trust;
+        self
     }
 
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
@@ -89,9 +99,15 @@ impl Ask {
         self.header("Content-Type", "application/json").body(body)
     }
 
-    /// Opens a connection, and says all of it.
+    /// Opens a connection without encryption, and says all of it.
     pub(crate) fn begin(&self) -> TcpStream {
         let mut stream = connect(self.address);
+        self.say(&mut stream).unwrap();
+        stream
+    }
+
+    /// Says all of it.
+    fn say(&self, stream: &mut impl Write) -> std::io::Result<()> {
         let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.target);
         for (name, value) in &self.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
@@ -100,16 +116,29 @@ impl Ask {
             head.push_str(&format!("Content-Length: {}\r\n", body.len()));
         }
         head.push_str("Connection: close\r\n\r\n");
-        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(head.as_bytes())?;
         if let Some(body) = &self.body {
             // A server that refuses does not take it.
             let _ = stream.write_all(body);
         }
-        stream
+        Ok(())
     }
 
     pub(crate) fn send(&self) -> Answer {
-        read_answer(self.begin(), self.method == "HEAD")
+        match &self.trust {
+            None => read_answer(self.begin(), self.method == "HEAD"),
+            Some(_) => self.encrypted().unwrap(),
+        }
+    }
+
+    /// Over TLS; an error if the two do not come together.
+    pub(crate) fn encrypted(&self) -> std::io::Result<Answer> {
+        let trust = Arc::clone(self.trust.as_ref().unwrap());
+        let name = self.address.ip().into();
+        let client = ClientConnection::new(trust, name).unwrap();
+        let mut stream = StreamOwned::new(client, connect(self.address));
+        self.say(&mut stream)?;
+        Ok(read_answer(stream, self.method == "HEAD"))
     }
 }
 
@@ -120,18 +149,23 @@ pub(crate) fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Reads an answer, until the connection ends or it is whole.
-pub(crate) fn read_answer(mut stream: TcpStream, is_head: bool) -> Answer {
+/// Reads until the connection ends, in whatever way.
+pub(crate) fn read_rest(mut stream: impl Read) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let mut piece = [0; 4096];
+    let mut piece = [0; 65_536];
     loop {
         match stream.read(&mut piece) {
-            Ok(0) => break,
+            Ok(0) => return bytes,
             Ok(read) => bytes.extend_from_slice(&piece[..read]),
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => break,
-            Err(error) => panic!("no answer: {error}"),
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => return bytes,
+            Err(error) => panic!("no end: {error}"),
         }
     }
+}
+
+/// Reads an answer, until the connection ends or it is whole.
+pub(crate) fn read_answer(stream: impl Read, is_head: bool) -> Answer {
+    let bytes = read_rest(stream);
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
     let end = end.unwrap_or_else(|| panic!("no head: {:?}", String::from_utf8_lossy(&bytes)));
     let head = String::from_utf8(bytes[..end].to_vec()).unwrap();

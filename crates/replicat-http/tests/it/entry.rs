@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use replicat_http::tokens::Scope;
 use replicat_http::{HttpConfig, HttpError, HttpListener};
 
+use crate::encrypted::certificate;
 use crate::place::{Place, until};
 
 const STATUS: &str = "/api/v1/status";
@@ -264,15 +265,7 @@ fn others_are_served_only_with_encryption_and_a_token() {
     ));
     assert!(bind(config("127.0.0.1:0")).is_ok());
 
-    let key = rcgen::KeyPair::generate().unwrap();
-    let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    let certificate = certificate.self_signed(&key).unwrap();
-    let files = replicat_http::CertificateFiles {
-        certificate: place.path().join("certificate.pem"),
-        key: place.path().join("key.pem"),
-    };
-    std::fs::write(&files.certificate, certificate.pem()).unwrap();
-    std::fs::write(&files.key, key.serialize_pem()).unwrap();
+    let files = certificate(place.path());
     let mut encrypted = config("0.0.0.0:0");
     encrypted.certificate = Some(files.clone());
     assert!(matches!(

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // The helpers of a test may panic as the test itself may.
 
 mod client;
+mod encrypted;
 mod entry;
 mod events;
 mod files;

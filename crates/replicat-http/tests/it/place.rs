@@ -10,10 +10,12 @@ use replicat_http::tokens::{Scope, TokenStore};
 use replicat_http::{HttpConfig, HttpListener, HttpService, ManagerSubject, Subject};
 use replicat_manager::{Manager, Service};
 use replicat_server::{ClusterKey, FolderSettings, ReplicatServer, Settings};
+use rustls::ClientConfig;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::client::{Answer, Ask, PATIENCE};
+use crate::encrypted;
 
 pub(crate) struct Place {
     place: TempDir,
@@ -22,6 +24,8 @@ pub(crate) struct Place {
     service: Option<HttpService>,
     manager: Option<Service>,
     pub(crate) address: SocketAddr,
+    /// What a client has to trust, if it is encrypted.
+    trust: Option<Arc<ClientConfig>>,
     pub(crate) read: String,
     pub(crate) operate: String,
     pub(crate) admin: String,
@@ -96,6 +100,7 @@ impl Place {
         let [read, operate, admin] = [Scope::Read, Scope::Operate, Scope::Admin].map(make);
         let mut config = HttpConfig::new("127.0.0.1:0", place.path().join("tokens"));
         change(&mut config);
+        let trust = config.certificate.as_ref().map(encrypted::trusting);
         let listener = runtime.block_on(HttpListener::bind(config)).unwrap();
         let _entered = runtime.enter();
         let service = listener.serve(subject);
@@ -105,6 +110,7 @@ impl Place {
             runtime,
             server: None,
             address: service.address(),
+            trust,
             service: Some(service),
             manager: None,
             read,
@@ -135,7 +141,7 @@ impl Place {
 
     /// Without a token or anything else.
     pub(crate) fn bare(&self, method: &str, target: &str) -> Ask {
-        Ask::new(self.address, method, target)
+        Ask::new(self.address, method, target).trusting(self.trust.clone())
     }
 
     /// Looks, with a token of scope `read`.
