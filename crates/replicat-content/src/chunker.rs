@@ -62,7 +62,7 @@ impl Content {
         Self::of_chunks(chunks)
     }
 
-    fn of_chunks(chunks: Vec<ChunkReference>) -> Self {
+    pub(crate) fn of_chunks(chunks: Vec<ChunkReference>) -> Self {
         let manifest = Manifest { chunks };
         Self {
             hash: manifest.content_hash(),

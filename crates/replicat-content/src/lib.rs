@@ -11,6 +11,7 @@
 pub mod chunker;
 pub mod cut;
 pub mod delta;
+mod hasher;
 mod hashing;
 pub mod manifest;
 mod pipeline;
@@ -18,6 +19,7 @@ pub mod source;
 mod stream;
 
 pub use chunker::{Chunker, Content, ContentError, chunk_reader};
+pub use hasher::ContentHasher;
 pub use hashing::{ChunkMismatch, hash_chunk, verify_chunk};
 pub use manifest::{ChunkReference, Manifest, ManifestError, Offsets};
 pub use source::{Source, Span};

@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use replicat_content::chunker::Workers;
 use replicat_content::cut::SizeClass;
 use replicat_content::{
-    Chunker, Content, ContentError, Source, Span, chunk_reader, hash_chunk, verify_chunk,
+    Chunker, Content, ContentError, ContentHasher, Source, Span, chunk_reader, hash_chunk,
+    verify_chunk,
 };
 
 use crate::random_bytes;
@@ -133,6 +134,14 @@ proptest! {
         let bytes = random_bytes(seed, length);
         let choppy = Choppy { bytes: &bytes, span_max, reads: 0 };
         prop_assert_eq!(chunk_reader(length as u64, choppy).unwrap(), Content::of_bytes(&bytes));
+    }
+
+    #[test]
+    fn a_content_that_is_brought_in_pieces_has_the_same_name(runs in prop::collection::vec(run(), 0..6), piece in 1000..MIB) {
+        let bytes = bytes_of(&runs);
+        let mut hasher = ContentHasher::new(bytes.len() as u64);
+        bytes.chunks(piece).for_each(|piece| hasher.update(piece));
+        prop_assert_eq!(hasher.finish(), Content::of_bytes(&bytes));
     }
 
     #[test]

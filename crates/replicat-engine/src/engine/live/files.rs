@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use replicat_content::ContentHasher;
 use replicat_core::entry::Metadata;
 use replicat_core::id::ContentHash;
 use replicat_core::path::RelPath;
@@ -36,7 +37,7 @@ pub struct Upload {
     held: Arc<Held>,
     path: RelPath,
     staged: StagedFile,
-    hasher: blake3::Hasher,
+    hasher: ContentHasher,
     written: u64,
 }
 
@@ -111,7 +112,7 @@ impl LiveFolder {
         })
     }
 
-    /// Begins a file of `size` bytes, which [`Upload::finish`] brings to `path`.
+    /// Begins a file of exactly `size` bytes, which [`Upload::finish`] brings to `path`.
     ///
     /// # Errors
     /// If nothing can be brought there, or there is no room.
@@ -135,7 +136,7 @@ impl LiveFolder {
             folder: self.clone(),
             path: path.clone(),
             staged,
-            hasher: blake3::Hasher::new(),
+            hasher: ContentHasher::new(size),
             written: 0,
             held,
         })
@@ -218,7 +219,7 @@ impl Upload {
         Ok(Uploaded {
             path,
             size: self.written,
-            content: ContentHash(*self.hasher.finalize().as_bytes()),
+            content: self.hasher.finish().hash,
             created,
         })
     }
