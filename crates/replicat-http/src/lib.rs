@@ -8,6 +8,7 @@
 
 mod app;
 mod caller;
+pub mod client;
 mod dashboard;
 mod error;
 mod guard;

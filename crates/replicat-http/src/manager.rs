@@ -72,7 +72,7 @@ impl ManagerSubject {
 
     fn status(&self) -> Object {
         let address = self.address.map(|address| address.to_string());
-        management::manager(address.as_deref(), &self.manager, &self.sightings())
+        management::manager(address.as_deref(), &self.manager, Some(&self.sightings()))
     }
 
     /// All that a stream tells of.

@@ -12,12 +12,15 @@ use serde_json::Value;
 
 use super::json::{Object, list, object, put, time};
 
-/// A manager, as a whole.
+/// A manager, as a whole; without sightings one that does not run.
 #[must_use]
-pub fn manager(address: Option<&str>, manager: &Manager, seen: &Sightings) -> Object {
+pub fn manager(address: Option<&str>, manager: &Manager, seen: Option<&Sightings>) -> Object {
     let snapshot = manager.snapshot();
     let state = &snapshot.state;
-    let connected = seen.nodes.values().filter(|seen| seen.is_connected);
+    let connected = seen.map(|seen| {
+        let nodes = seen.nodes.values();
+        nodes.filter(|seen| seen.is_connected).count()
+    });
     let placements = state.desired.folders.values().map(BTreeMap::len);
     let mut object = object("manager");
     put(&mut object, "address", address);
@@ -25,7 +28,7 @@ pub fn manager(address: Option<&str>, manager: &Manager, seen: &Sightings) -> Ob
     put(&mut object, "cluster", cluster);
     put(&mut object, "generation", snapshot.generation);
     put(&mut object, "nodes", state.roster.members.len());
-    put(&mut object, "connected", connected.count());
+    put(&mut object, "connected", connected);
     put(&mut object, "placements", placements.sum::<usize>());
     object
 }

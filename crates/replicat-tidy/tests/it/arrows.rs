@@ -43,6 +43,7 @@ const ALLOWED: [(&str, &[&str]); 14] = [
         "replicat-http",
         &[
             "replicat-core",
+            "replicat-content",
             "replicat-engine",
             "replicat-net",
             "replicat-manager",

@@ -1,0 +1,202 @@
+//! Requests, and which of them stands for which command.
+
+use std::fmt::Write;
+
+use axum::http::Method;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use replicat_server::control::{Command, PathText};
+use serde_json::{Value, json};
+use ureq::http::request::Builder;
+
+use super::address::ApiAddress;
+use crate::route::BASE;
+
+/// What stands as it is in a path or a query.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+/// How many rows are asked for at once.
+const LIMIT: &[u8] = b"1000";
+
+/// What is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reply {
+    /// One object.
+    One,
+    /// Objects, page by page.
+    Items,
+}
+
+/// A request.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Call {
+    pub(super) method: Method,
+    /// Below [`BASE`], encoded, with its query.
+    pub(super) target: String,
+    /// What it says as JSON.
+    pub(super) body: Option<Value>,
+    pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) reply: Reply,
+}
+
+impl Call {
+    /// Asks for one object.
+    pub(super) fn get(path: &str) -> Self {
+        Self {
+            method: Method::GET,
+            target: path.to_owned(),
+            body: None,
+            headers: Vec::new(),
+            reply: Reply::One,
+        }
+    }
+
+    /// Asks for objects.
+    pub(super) fn list(path: &str) -> Self {
+        Self {
+            reply: Reply::Items,
+            ..Self::get(path)
+        }
+    }
+
+    /// Changes something.
+    pub(super) fn change(method: Method, path: &str, body: Option<Value>) -> Self {
+        Self {
+            method,
+            body,
+            ..Self::get(path)
+        }
+    }
+
+    /// Adds a parameter.
+    pub(super) fn query(mut self, name: &str, value: &[u8]) -> Self {
+        let sign = if self.target.contains('?') { '&' } else { '?' };
+        let value = percent_encode(value, ENCODED);
+        // Writing to a text does not fail.
+        let _ = write!(self.target, "{sign}{name}={value}");
+        self
+    }
+
+    /// Adds a header.
+    pub(super) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// It as a request to a server.
+    pub(super) fn request(&self, address: &ApiAddress) -> Builder {
+        let mut request = ureq::http::Request::builder()
+            .method(self.method.clone())
+            .uri(format!("{address}{BASE}{}", self.target));
+        if self.method != Method::GET {
+            request = request.header("x-replicat-request", "1");
+        }
+        if self.body.is_some() {
+            request = request.header("content-type", "application/json");
+        }
+        for (name, value) in &self.headers {
+            request = request.header(*name, value);
+        }
+        request
+    }
+
+    /// What a command is over HTTP. A tree is walked, and what is followed is a stream: neither is one request.
+    pub(super) fn of(command: &Command) -> Self {
+        match command {
+            Command::Status => Self::get("/status"),
+            Command::Configuration => Self::get("/configuration"),
+            Command::Nodes => Self::list("/nodes"),
+            Command::Folders => Self::list("/folders"),
+            Command::Events { .. } => Self::list("/events").query("limit", LIMIT),
+            Command::Pause { folder } => steer(folder.as_deref(), "/pause", None),
+            Command::Resume { folder } => steer(folder.as_deref(), "/resume", None),
+            Command::Approve { folder } => steer(folder.as_deref(), "/approve", None),
+            Command::Rescan { folder, paths } => {
+                let body = (!paths.is_empty()).then(|| json!({"paths": paths}));
+                steer(folder.as_deref(), "/rescan", body)
+            }
+            Command::Conflicts { folder } => {
+                Self::list(&of_folder(folder, "/conflicts")).query("limit", LIMIT)
+            }
+            Command::History { folder, path } => {
+                Self::list(&of_folder(folder, "/history")).path(path)
+            }
+            Command::Why { folder, path } => Self::get(&of_folder(folder, "/why")).path(path),
+            Command::Tree { folder, path } | Command::List { folder, path, .. } => {
+                let level = Self::list(&of_folder(folder, "/tree"));
+                level.path(path).query("limit", LIMIT)
+            }
+            Command::Resolve { folder, path, keep } => {
+                let body = json!({"path": path, "keep": keep});
+                Self::change(Method::POST, &of_folder(folder, "/resolve"), Some(body))
+            }
+            Command::Restore {
+                folder,
+                path,
+                revision,
+            } => {
+                let body = json!({"path": path, "revision": revision});
+                Self::change(Method::POST, &of_folder(folder, "/restore"), Some(body))
+            }
+        }
+    }
+
+    fn path(self, path: &PathText) -> Self {
+        // Bytes that are no digits name nothing, which the server says.
+        self.query("path", &path.bytes().unwrap_or_default())
+    }
+}
+
+/// The path of what belongs to a folder.
+pub(super) fn of_folder(folder: &str, rest: &str) -> String {
+    format!("/folders/{}{rest}", segment(folder))
+}
+
+/// A name as one segment of a path.
+pub(super) fn segment(name: &str) -> String {
+    percent_encode(name.as_bytes(), ENCODED).to_string()
+}
+
+fn steer(folder: Option<&str>, verb: &str, body: Option<Value>) -> Call {
+    let path = folder.map_or_else(|| verb.to_owned(), |folder| of_folder(folder, verb));
+    Call::change(Method::POST, &path, body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(command: &Command) -> String {
+        let call = Call::of(command);
+        format!("{} {}", call.method, call.target)
+    }
+
+    #[test]
+    fn names_and_paths_are_encoded_byte_for_byte() {
+        let path = PathText::Bytes {
+            hex: "612f636166e9202b26".to_owned(),
+        };
+        let folder = "a/b c".to_owned();
+        assert_eq!(
+            target(&Command::History { folder, path }),
+            "GET /folders/a%2Fb%20c/history?path=a%2Fcaf%E9%20%2B%26"
+        );
+    }
+
+    #[test]
+    fn a_folder_or_all_are_steered() {
+        let folder = Some("site".to_owned());
+        assert_eq!(
+            target(&Command::Pause { folder }),
+            "POST /folders/site/pause"
+        );
+        assert_eq!(target(&Command::Resume { folder: None }), "POST /resume");
+        let rescan = Command::Rescan {
+            folder: Some("site".to_owned()),
+            paths: vec![PathText::Text("a".to_owned())],
+        };
+        assert_eq!(Call::of(&rescan).body, Some(json!({"paths": ["a"]})));
+    }
+}
