@@ -9,10 +9,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use replicat::inspection::Keep;
 
 use super::api_arguments::ApiArguments;
+use super::elsewhere::FolderOfNodeArguments;
+use super::file::FileArguments;
 use super::help;
 use super::live_arguments::{
     AskArguments, DemoArguments, EventsArguments, KeyArguments, KeygenArguments,
-    OneFolderArguments, RescanArguments, ServeArguments, SocketArguments,
+    OneFolderArguments, RescanArguments, ServeArguments, SessionArguments, StandingArguments,
 };
 use super::manager_arguments::ManagerArguments;
 
@@ -39,26 +41,32 @@ pub(crate) enum Command {
     /// Keep folders in sync with other nodes, live
     Serve(Box<ServeArguments>),
     /// Enrol nodes, remove them, and say which of them keeps which folder
-    Manager(ManagerArguments),
+    Manager(Box<ManagerArguments>),
     /// Make, list and take back the tokens of the HTTP API
     Api(ApiArguments),
     /// Make the secret that all nodes of a cluster share
     Keygen(KeygenArguments),
     /// Show three nodes at work, in a temporary place
     Demo(DemoArguments),
-    /// Show how the node that runs here stands; or, with DIR, how a root does, without scanning it
+    /// Show how a node stands; or, with DIR, how a root does, without scanning it
     Status(StatusArguments),
-    /// List the peers of the node that runs here
+    /// List the peers of a node
     Nodes(AskArguments),
-    /// List the folders of the node that runs here
+    /// List the folders of a node
     Folders(AskArguments),
-    /// List what changed in the folders of the node that runs here
+    /// List what changed in the folders of a node
     Events(EventsArguments),
-    /// Pause a folder of the node that runs here
+    /// Show the settings of a node, without its secrets
+    Configuration(AskArguments),
+    /// Show which node or manager answers elsewhere, and what the token is good for
+    Session(SessionArguments),
+    /// Fetch, put and remove single files of a folder elsewhere
+    File(Box<FileArguments>),
+    /// Pause a folder of a node
     Pause(OneFolderArguments),
     /// Let a folder go on that was paused or halted
     Resume(OneFolderArguments),
-    /// Have the node that runs here look at a folder anew
+    /// Have a node look at a folder anew
     Rescan(RescanArguments),
     /// List the conflicts that nobody has resolved
     Conflicts(RootArguments),
@@ -210,19 +218,21 @@ pub(crate) struct StatusArguments {
     #[arg(value_name = "DIR")]
     pub(crate) root: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) socket: SocketArguments,
-    #[command(flatten)]
     pub(crate) look: LookArguments,
+    #[command(flatten)]
+    pub(crate) node: StandingArguments,
 }
 
 /// Of the commands that look at one root.
 #[derive(Debug, Args)]
 pub(crate) struct RootArguments {
-    /// The directory
-    #[arg(default_value = ".", value_name = "DIR")]
-    pub(crate) root: PathBuf,
+    /// The directory [default: the current one]
+    #[arg(value_name = "DIR")]
+    pub(crate) root: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) look: LookArguments,
+    #[command(flatten)]
+    pub(crate) node: FolderOfNodeArguments,
 }
 
 /// Of the commands that look at one path.
@@ -232,6 +242,8 @@ pub(crate) struct PathArguments {
     pub(crate) target: TargetArguments,
     #[command(flatten)]
     pub(crate) look: LookArguments,
+    #[command(flatten)]
+    pub(crate) node: FolderOfNodeArguments,
 }
 
 /// Which path of which root.
@@ -262,6 +274,8 @@ pub(crate) struct ResolveArguments {
     pub(crate) keep: KeepChoice,
     #[command(flatten)]
     pub(crate) look: LookArguments,
+    #[command(flatten)]
+    pub(crate) node: FolderOfNodeArguments,
 }
 
 /// Which version of a conflict to keep.
@@ -275,6 +289,18 @@ pub(crate) enum KeepChoice {
     Both,
     /// What stands here; the version that is waited for, and that nobody has any more, is given up
     Local,
+}
+
+impl KeepChoice {
+    /// As a node is told of it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Winner => "winner",
+            Self::Copy => "copy",
+            Self::Both => "both",
+            Self::Local => "local",
+        }
+    }
 }
 
 impl From<KeepChoice> for Keep {
@@ -299,6 +325,8 @@ pub(crate) struct RestoreArguments {
     pub(crate) revision: Option<u32>,
     #[command(flatten)]
     pub(crate) look: LookArguments,
+    #[command(flatten)]
+    pub(crate) node: FolderOfNodeArguments,
 }
 
 /// Of `replicat tree`.
@@ -312,6 +340,8 @@ pub(crate) struct TreeArguments {
     pub(crate) root: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) look: LookArguments,
+    #[command(flatten)]
+    pub(crate) node: FolderOfNodeArguments,
 }
 
 /// Common to the commands that look at a root.

@@ -1,32 +1,90 @@
-//! The commands that ask a running node.
+//! The commands that ask a running node, here or elsewhere.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use jiff::tz::TimeZone;
 use replicat::control::json::Object;
 use replicat::control::{Command, PathText, client};
-use replicat_core::path::RelPath;
+use replicat::http::client::ApiClient;
 
+use super::elsewhere::{UrlArguments, path_text};
 use super::failure::Failure;
 use super::live_arguments::{
-    AskArguments, EventsArguments, OneFolderArguments, RescanArguments, SocketArguments,
+    AskArguments, EventsArguments, OneFolderArguments, RescanArguments, SessionArguments,
+    SocketArguments, StandingArguments,
 };
-use super::output::{Format, Output};
-use super::{node_text, socket};
+use super::output::Output;
+use super::socket;
+use super::teller::Teller;
+
+/// A running node.
+pub(crate) enum Asked {
+    /// One of this host, by its socket.
+    Socket(PathBuf),
+    /// One that is reached over HTTP.
+    Api(Box<ApiClient>),
+}
+
+impl Asked {
+    /// The one that is meant.
+    pub(crate) fn find(socket: &SocketArguments, url: &UrlArguments) -> Result<Self, Failure> {
+        match url.client()? {
+            Some(client) => Ok(Self::Api(Box::new(client))),
+            None => Self::on_this_host(socket.node_socket.as_deref()),
+        }
+    }
+
+    /// One of this host: the one that is named, or the only one.
+    pub(crate) fn on_this_host(named: Option<&Path>) -> Result<Self, Failure> {
+        Ok(Self::Socket(socket::find(named)?))
+    }
+
+    /// Asks, and calls `take` with each object of the answer.
+    pub(crate) fn ask(
+        &self,
+        command: &Command,
+        take: impl FnMut(Object) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        match self {
+            Self::Socket(path) => client::ask(path, command, take),
+            Self::Api(client) => client.ask(command, take),
+        }
+    }
+
+    /// Asks, and tells what is answered.
+    pub(crate) fn tell(&self, command: &Command, teller: &Teller) -> Result<(), Failure> {
+        self.ask(command, |object| Ok(teller.tell(&object)?))
+    }
+}
 
 /// `replicat status` of a node.
-pub(crate) fn status(socket: &SocketArguments, json: bool, output: Output) -> Result<(), Failure> {
-    tell(socket, json, &Command::Status, output)
+pub(crate) fn status(arguments: &StandingArguments, teller: &Teller) -> Result<(), Failure> {
+    if !arguments.follow {
+        let asked = Asked::find(&arguments.socket, &arguments.url)?;
+        return asked.tell(&Command::Status, teller);
+    }
+    let client = arguments.url.required()?;
+    client.follow_node(|node| Ok(teller.tell(&node)?))
 }
 
 /// `replicat nodes`.
 pub(crate) fn nodes(arguments: &AskArguments, output: Output) -> Result<(), Failure> {
-    tell(&arguments.socket, arguments.json, &Command::Nodes, output)
+    tell(arguments, &Command::Nodes, output)
 }
 
 /// `replicat folders`.
 pub(crate) fn folders(arguments: &AskArguments, output: Output) -> Result<(), Failure> {
-    tell(&arguments.socket, arguments.json, &Command::Folders, output)
+    tell(arguments, &Command::Folders, output)
+}
+
+/// `replicat configuration`.
+pub(crate) fn configuration(arguments: &AskArguments, output: Output) -> Result<(), Failure> {
+    tell(arguments, &Command::Configuration, output)
+}
+
+/// `replicat session`.
+pub(crate) fn session(arguments: &SessionArguments, output: Output) -> Result<(), Failure> {
+    let session = arguments.url.required()?.session()?;
+    Ok(Teller::new(arguments.json, output).tell(&session)?)
 }
 
 /// `replicat events`.
@@ -34,87 +92,31 @@ pub(crate) fn events(arguments: &EventsArguments, output: Output) -> Result<(), 
     let command = Command::Events {
         follow: arguments.follow,
     };
-    let AskArguments { socket, json } = &arguments.ask;
-    tell(socket, *json, &command, output)
+    tell(&arguments.ask, &command, output)
 }
 
 /// `replicat pause`.
 pub(crate) fn pause(arguments: &OneFolderArguments, output: Output) -> Result<(), Failure> {
     let folder = arguments.folder.clone();
-    let AskArguments { socket, json } = &arguments.ask;
-    tell(socket, *json, &Command::Pause { folder }, output)
+    tell(&arguments.ask, &Command::Pause { folder }, output)
 }
 
 /// `replicat resume`.
 pub(crate) fn resume(arguments: &OneFolderArguments, output: Output) -> Result<(), Failure> {
     let folder = arguments.folder.clone();
-    let AskArguments { socket, json } = &arguments.ask;
-    tell(socket, *json, &Command::Resume { folder }, output)
+    tell(&arguments.ask, &Command::Resume { folder }, output)
 }
 
 /// `replicat rescan`.
 pub(crate) fn rescan(arguments: &RescanArguments, output: Output) -> Result<(), Failure> {
-    let path = |given: &std::path::PathBuf| {
-        let path = RelPath::new(given.as_os_str().as_encoded_bytes());
-        let path = path.map_err(|problem| Failure::Path {
-            path: given.clone(),
-            problem: problem.to_string(),
-        })?;
-        Ok(PathText::from(&path))
-    };
-    let paths = arguments
-        .paths
-        .iter()
-        .map(path)
-        .collect::<Result<_, Failure>>()?;
+    let paths = arguments.paths.iter().map(|path| path_text(path));
+    let paths = paths.collect::<Result<Vec<PathText>, _>>()?;
     let folder = arguments.folder.clone();
-    let AskArguments { socket, json } = &arguments.ask;
-    tell(socket, *json, &Command::Rescan { folder, paths }, output)
+    tell(&arguments.ask, &Command::Rescan { folder, paths }, output)
 }
 
-/// Asks the node that is meant, and prints what it answers.
-fn tell(
-    socket: &SocketArguments,
-    json: bool,
-    command: &Command,
-    output: Output,
-) -> Result<(), Failure> {
-    let socket = socket::find(socket.node_socket.as_deref())?;
-    at(&socket, json, command, output)
-}
-
-/// Asks the node at `socket`, and prints what it answers.
-pub(crate) fn at(
-    socket: &Path,
-    json: bool,
-    command: &Command,
-    output: Output,
-) -> Result<(), Failure> {
-    let zone = TimeZone::system();
-    let format = Format::by_flag(json);
-    client::ask(socket, command, |object| {
-        print(&object, format, &zone, output)
-    })
-}
-
-fn print(object: &Object, format: Format, zone: &TimeZone, output: Output) -> Result<(), Failure> {
-    match format {
-        Format::Json => output.object(object)?,
-        Format::Text => {
-            for line in node_text::lines(object, zone) {
-                output.line(&line)?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Asks the node at `socket` for one object.
-pub(crate) fn one(socket: &Path, command: &Command) -> Result<Option<Object>, Failure> {
-    let mut answer = None;
-    client::ask::<Failure>(socket, command, |object| {
-        answer = Some(object);
-        Ok(())
-    })?;
-    Ok(answer)
+/// Asks the node that is meant, and tells what it answers.
+fn tell(arguments: &AskArguments, command: &Command, output: Output) -> Result<(), Failure> {
+    let asked = Asked::find(&arguments.socket, &arguments.url)?;
+    asked.tell(command, &Teller::new(arguments.json, output))
 }

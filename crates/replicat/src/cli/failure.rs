@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use replicat::control::client::ClientError;
 use replicat::error::{ExitCode, SyncError};
 use replicat::http::HttpError;
+use replicat::http::client::ApiError;
 use replicat::http::tokens::TokenStoreError;
 use replicat::manager::ManagerError;
 use replicat::options::PatternError;
@@ -41,6 +42,20 @@ pub(crate) enum Failure {
     ManyNodes(Vec<PathBuf>),
     /// A manager could not do what it was asked.
     Manager(Box<ManagerError>),
+    /// A node or manager elsewhere was not reached, or refused.
+    Api(Box<ApiError>),
+    /// No token was named for what is asked elsewhere.
+    NoToken,
+    /// The file of a token cannot be read.
+    TokenFile { path: PathBuf, source: io::Error },
+    /// What is done elsewhere alone was asked for without saying where.
+    NoUrl,
+    /// A node keeps several folders or none, and none was named.
+    WhichFolder(Vec<String>),
+    /// Both a directory of this host and a folder of a node were named.
+    RootAndFolder(PathBuf),
+    /// A file was to go to standard output, and so was JSON.
+    NoOutputFile,
     /// The HTTP API is not served, or its tokens are not changed.
     Http(Box<HttpError>),
     /// There is no manager's state where it should be.
@@ -85,6 +100,12 @@ impl From<ServerError> for Failure {
     }
 }
 
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        Self::Api(Box::new(error))
+    }
+}
+
 impl From<HttpError> for Failure {
     fn from(error: HttpError) -> Self {
         Self::Http(Box::new(error))
@@ -121,6 +142,12 @@ impl Failure {
             Self::Key(_) | Self::KeyFile { .. } => "key",
             Self::Manager(_) => "manager",
             Self::Http(_) => "http",
+            Self::Api(error) => error.kind(),
+            Self::NoToken | Self::TokenFile { .. } => "token",
+            Self::NoUrl => "no-url",
+            Self::WhichFolder(_) => "which-folder",
+            Self::RootAndFolder(_) => "root-and-folder",
+            Self::NoOutputFile => "no-output-file",
             Self::NoManager(_) => "no-manager",
             Self::NoStatePlace(_) => "no-state-place",
             Self::Demo(_) => "demo",
@@ -150,6 +177,22 @@ impl Failure {
             }
             Self::Manager(error) => sentence(&error.to_string()),
             Self::Http(error) => sentence(&error.to_string()),
+            Self::Api(error) => sentence(&error.to_string()),
+            Self::NoToken => "no token is named to be shown there".to_owned(),
+            Self::TokenFile { path, source } => {
+                format!("could not read the token in {}: {source}", root_text(path))
+            }
+            Self::NoUrl => "it is not said where".to_owned(),
+            Self::WhichFolder(names) if names.is_empty() => "there is no folder".to_owned(),
+            Self::WhichFolder(names) => {
+                let names: Vec<_> = names.iter().map(|name| sentence(name)).collect();
+                format!("there are several folders: {}", names.join(", "))
+            }
+            Self::RootAndFolder(root) => format!(
+                "{} is a directory of this host, and a folder of a node is asked for",
+                root_text(root)
+            ),
+            Self::NoOutputFile => "standard output cannot take a file and JSON as well".to_owned(),
             Self::NoManager(place) => format!("there is no manager in {}", root_text(place)),
             Self::NoStatePlace(_) => {
                 "neither XDG_STATE_HOME nor HOME says where state is kept".to_owned()
@@ -203,10 +246,23 @@ impl Failure {
                 "start it with `replicat manager serve`, or name its directory with --manager-state"
                     .to_owned(),
             ),
+            Self::Api(error) => error.hint().map(|hint| sentence(&hint)),
+            Self::NoToken => Some(
+                "make one there with `replicat api token create`, and name a file that holds it \
+                 with --token-file"
+                    .to_owned(),
+            ),
+            Self::NoUrl => Some("name the node with --url HOST:PORT".to_owned()),
+            Self::WhichFolder(_) => Some("name one with --folder".to_owned()),
+            Self::RootAndFolder(_) => {
+                Some("leave it out, or --url and --folder and their variables".to_owned())
+            }
+            Self::NoOutputFile => Some("name a file with --output".to_owned()),
             Self::NoStatePlace(option) => Some(format!("name a directory with {option}")),
             Self::Client(_)
             | Self::Manager(_)
             | Self::Http(_)
+            | Self::TokenFile { .. }
             | Self::Key(_)
             | Self::KeyFile { .. }
             | Self::Demo(_)
@@ -228,6 +284,13 @@ impl Failure {
             Self::Client(ClientError::Refused { exit_code, .. }) => exit_code_of(*exit_code),
             Self::NoNode | Self::ManyNodes(_) | Self::Remote { .. } => ExitCode::Usage,
             Self::NoManager(_) | Self::NoStatePlace(_) => ExitCode::Usage,
+            Self::Api(error) => error.exit_code(),
+            Self::NoToken
+            | Self::TokenFile { .. }
+            | Self::NoUrl
+            | Self::WhichFolder(_)
+            | Self::RootAndFolder(_)
+            | Self::NoOutputFile => ExitCode::Usage,
             Self::Http(error) => match **error {
                 HttpError::Listen { .. } | HttpError::Tokens(TokenStoreError::Io { .. }) => {
                     ExitCode::Fatal

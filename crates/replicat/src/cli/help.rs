@@ -47,6 +47,7 @@ Examples:
   replicat serve --http 127.0.0.1:8080 ...           with a dashboard; `replicat api token create` lets you in
   replicat status                                    how it stands
   replicat events --follow                           what it does
+  replicat status --url nas:8080 --token-file t      how one on another host stands
 
 A node stops at SIGTERM or Ctrl-C when what it began is finished, and reads its settings anew at SIGHUP.";
 
@@ -59,7 +60,20 @@ Examples:
   replicat manager folder place site --node nas           has a node keep a folder
   replicat manager node remove nas                        cuts a node off, at once and everywhere
 
-The commands work on the state of the manager on this host, whether or not it runs.";
+  replicat manager --manager nas:8081 --token-file t node list     a manager on another host
+
+Without --manager the commands work on the state of the manager on this host, whether or not it runs.";
+
+pub(crate) const FILE: &str = "\
+Examples:
+  export REPLICAT_URL=https://nas:8080 REPLICAT_TOKEN_FILE=~/.nas-token
+  replicat file get docs/list                   to standard output
+  replicat file get docs/list --output list     to a file, which appears when it is whole and checked
+  replicat file put list docs/list              put there whole, or not at all
+  replicat file put --if-new list docs/list     only if nothing is there
+  replicat file remove docs/list                to the trash there
+
+With several folders there, --folder says which.";
 
 pub(crate) const RESOLVE: &str = "\
 Examples:

@@ -7,6 +7,7 @@ use clap::Args;
 use clap::builder::FalseyValueParser;
 use replicat::Subscription;
 
+use super::elsewhere::UrlArguments;
 use super::help;
 
 /// Of `replicat serve`. Its variables are read where its settings are.
@@ -230,11 +231,43 @@ pub(crate) struct DemoArguments {
 /// Of commands that ask a node.
 #[derive(Debug, Args)]
 pub(crate) struct AskArguments {
-    #[command(flatten)]
-    pub(crate) socket: SocketArguments,
     /// Print one JSON object a line
     #[arg(long, env = "REPLICAT_JSON", value_parser = FalseyValueParser::new())]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) socket: SocketArguments,
+    #[command(flatten)]
+    pub(crate) url: UrlArguments,
+}
+
+/// Of `replicat session`.
+#[derive(Debug, Args)]
+pub(crate) struct SessionArguments {
+    /// Print a JSON object
+    #[arg(long, env = "REPLICAT_JSON", value_parser = FalseyValueParser::new())]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) url: UrlArguments,
+}
+
+/// Of `replicat status` of a node.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Node")]
+pub(crate) struct StandingArguments {
+    /// Go on with each change of how a node elsewhere stands, until Ctrl-C
+    #[arg(long, requires = "url", env = "REPLICAT_FOLLOW", value_parser = FalseyValueParser::new())]
+    pub(crate) follow: bool,
+    #[command(flatten)]
+    pub(crate) socket: SocketArguments,
+    #[command(flatten)]
+    pub(crate) url: UrlArguments,
+}
+
+impl StandingArguments {
+    /// Whether a node is named.
+    pub(crate) fn names_one(&self) -> bool {
+        self.socket.node_socket.is_some() || self.url.url.is_some()
+    }
 }
 
 /// Of `replicat events`.

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
+use replicat::http::client::ManagerCommand as Wanted;
 use replicat::http::{HttpListener, ManagerSubject, Subject};
 use replicat::manager::{Manager, Service, TokenOrder};
 use replicat::notify::{Notifier, Pace};
@@ -15,34 +15,66 @@ use super::failure::Failure;
 use super::live_arguments::{HttpArguments, NotifyArguments};
 use super::manager_arguments::{
     FolderCommand, ManagerArguments, ManagerCommand, ManagerServeArguments, NodeCommand,
-    TokenCommand, TokenCreateArguments,
+    TokenCommand,
 };
-use super::manager_text::{self, Said};
-use super::output::{Format, Output};
-use super::{api, serve, state};
+use super::output::Output;
+use super::teller::Teller;
+use super::{api, manager_local, manager_text, serve, state};
 
-/// Does what is asked of the manager on this host.
+/// Does what is asked of the manager, on this host or elsewhere.
 pub(crate) fn run(arguments: &ManagerArguments, output: Output) -> Result<(), Failure> {
-    let speaker = Speaker {
-        format: Format::by_flag(arguments.json),
-        output,
-    };
-    let place = match &arguments.manager_state {
-        Some(place) => place.clone(),
-        None => state::of_manager().ok_or(Failure::NoStatePlace("--manager-state"))?,
-    };
-    serve::runtime()?.block_on(async {
-        match &arguments.command {
-            ManagerCommand::Serve(arguments) => be(arguments, place, speaker).await,
-            ManagerCommand::Token(command) => {
-                token(command, &existing(place).await?, speaker).await
-            }
-            ManagerCommand::Node(command) => node(command, &existing(place).await?, speaker).await,
-            ManagerCommand::Folder(command) => {
-                folder(command, &existing(place).await?, speaker).await
-            }
+    let teller = Teller::new(arguments.json, output);
+    let wanted = match &arguments.command {
+        ManagerCommand::Serve(serve) => {
+            let place = place(arguments)?;
+            return serve::runtime()?.block_on(be(serve, place, &teller));
         }
-    })
+        command => wanted(command),
+    };
+    let Some(address) = &arguments.manager else {
+        let place = place(arguments)?;
+        return serve::runtime()?.block_on(async {
+            let manager = existing(place).await?;
+            let objects = manager_local::answer(&manager, &wanted).await?;
+            Ok(objects.iter().try_for_each(|object| teller.tell(object))?)
+        });
+    };
+    let client = arguments.access.client(address)?;
+    match &arguments.command {
+        ManagerCommand::Status { follow: true } => {
+            client.follow_manager(|object| Ok(teller.tell(&object)?))
+        }
+        _ => client.ask_manager(&wanted, |object| Ok(teller.tell(&object)?)),
+    }
+}
+
+/// What a command of the command line asks a manager.
+fn wanted(command: &ManagerCommand) -> Wanted {
+    match command {
+        ManagerCommand::Serve(_) | ManagerCommand::Status { .. } => Wanted::Status,
+        ManagerCommand::Token(TokenCommand::Create(arguments)) => Wanted::CreateToken(TokenOrder {
+            role: arguments.role,
+            node: arguments.node.clone(),
+            lifetime: arguments.expires,
+        }),
+        ManagerCommand::Token(TokenCommand::List) => Wanted::Tokens,
+        ManagerCommand::Token(TokenCommand::Remove { id }) => Wanted::RemoveToken(*id),
+        ManagerCommand::Node(NodeCommand::List) => Wanted::Nodes,
+        ManagerCommand::Node(NodeCommand::Remove { name }) => Wanted::RemoveNode(name.clone()),
+        ManagerCommand::Folder(FolderCommand::List) => Wanted::Placements,
+        ManagerCommand::Folder(FolderCommand::Place { folder, node, mode }) => {
+            Wanted::Place(folder.clone(), node.clone(), *mode)
+        }
+        ManagerCommand::Folder(FolderCommand::Withdraw { folder, node }) => {
+            Wanted::Withdraw(folder.clone(), node.clone())
+        }
+    }
+}
+
+/// Where the manager of this host keeps its state.
+fn place(arguments: &ManagerArguments) -> Result<PathBuf, Failure> {
+    let place = arguments.manager_state.clone().or_else(state::of_manager);
+    place.ok_or(Failure::NoStatePlace("--manager-state"))
 }
 
 /// The manager whose state is there; a mistyped directory is not taken for a new manager.
@@ -57,7 +89,7 @@ async fn existing(place: PathBuf) -> Result<Manager, Failure> {
 async fn be(
     arguments: &ManagerServeArguments,
     place: PathBuf,
-    speaker: Speaker,
+    teller: &Teller,
 ) -> Result<(), Failure> {
     let mut terminate = caught(SignalKind::terminate())?;
     let mut interrupt = caught(SignalKind::interrupt())?;
@@ -68,7 +100,7 @@ async fn be(
     let http = http(&arguments.http, &place).await?;
     let http_address = http.as_ref().map(HttpListener::address);
     let http = http.map(|http| http.serve(Subject::Manager(ManagerSubject::of(&service))));
-    speaker.say(&manager_text::started(&service, http_address))?;
+    manager_text::tell_started(teller, &service, http_address)?;
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
@@ -125,101 +157,5 @@ fn key(arguments: &ManagerServeArguments) -> Result<Option<ClusterKey>, Failure>
     match (&settings.cluster_key, &settings.cluster_key_file) {
         (None, None) => Ok(None),
         _ => Ok(Some(settings.load_cluster_key()?)),
-    }
-}
-
-async fn token(command: &TokenCommand, manager: &Manager, speaker: Speaker) -> Result<(), Failure> {
-    match command {
-        TokenCommand::Create(arguments) => create_token(arguments, manager, speaker).await,
-        TokenCommand::List => {
-            let snapshot = manager.snapshot();
-            let now = SystemTime::now();
-            let mut tokens = snapshot.state.tokens.values();
-            tokens.try_for_each(|token| speaker.say(&manager_text::token(token, now)))
-        }
-        TokenCommand::Remove { id } => {
-            manager.remove_token(*id).await?;
-            speaker.say(&manager_text::token_removed(*id))
-        }
-    }
-}
-
-async fn create_token(
-    arguments: &TokenCreateArguments,
-    manager: &Manager,
-    speaker: Speaker,
-) -> Result<(), Failure> {
-    let order = TokenOrder {
-        role: arguments.role,
-        node: arguments.node.clone(),
-        lifetime: arguments.expires,
-    };
-    let token = manager.create_token(&order, SystemTime::now()).await?;
-    speaker.say(&manager_text::new_token(&token, &order))
-}
-
-async fn node(command: &NodeCommand, manager: &Manager, speaker: Speaker) -> Result<(), Failure> {
-    match command {
-        NodeCommand::List => {
-            let sightings = manager.load_sightings().await?;
-            let now = SystemTime::now();
-            let is_running = sightings.as_ref().is_some_and(|seen| seen.are_fresh(now));
-            let snapshot = manager.snapshot();
-            for (name, member) in &snapshot.state.roster.members {
-                let seen = sightings.as_ref().and_then(|seen| seen.nodes.get(name));
-                speaker.say(&manager_text::node(name, member, seen, is_running))?;
-            }
-            Ok(())
-        }
-        NodeCommand::Remove { name } => {
-            manager.remove_node(name, SystemTime::now()).await?;
-            speaker.say(&manager_text::node_removed(name))
-        }
-    }
-}
-
-async fn folder(
-    command: &FolderCommand,
-    manager: &Manager,
-    speaker: Speaker,
-) -> Result<(), Failure> {
-    match command {
-        FolderCommand::List => {
-            let snapshot = manager.snapshot();
-            for (folder, nodes) in &snapshot.state.desired.folders {
-                for (node, mode) in nodes {
-                    speaker.say(&manager_text::placement(folder, node, *mode))?;
-                }
-            }
-            Ok(())
-        }
-        FolderCommand::Place { folder, node, mode } => {
-            manager.place(folder, node, *mode).await?;
-            speaker.say(&manager_text::placement(folder, node, *mode))
-        }
-        FolderCommand::Withdraw { folder, node } => {
-            manager.withdraw(folder, node).await?;
-            speaker.say(&manager_text::withdrawn(folder, node))
-        }
-    }
-}
-
-/// Says it to people or programs.
-#[derive(Clone, Copy)]
-pub(super) struct Speaker {
-    pub(super) format: Format,
-    pub(super) output: Output,
-}
-
-impl Speaker {
-    pub(super) fn say(self, said: &Said) -> Result<(), Failure> {
-        match self.format {
-            Format::Text => said
-                .lines
-                .iter()
-                .try_for_each(|line| self.output.line(line))?,
-            Format::Json => self.output.object(&said.object)?,
-        }
-        Ok(())
     }
 }

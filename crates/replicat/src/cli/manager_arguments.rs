@@ -6,9 +6,11 @@ use std::time::Duration;
 use clap::builder::FalseyValueParser;
 use clap::{Args, Subcommand};
 use jiff::SpanRelativeTo;
+use replicat::http::client::ApiAddress;
 use replicat::manager::{PlacementMode, TokenId};
 use replicat::{FolderName, NodeName, Role};
 
+use super::elsewhere::AccessArguments;
 use super::help;
 use super::live_arguments::{HttpArguments, KeyArguments, NotifyArguments};
 
@@ -29,6 +31,18 @@ pub(crate) struct ManagerArguments {
     /// Print one JSON object a line
     #[arg(long, env = "REPLICAT_JSON", value_parser = FalseyValueParser::new(), global = true)]
     pub(crate) json: bool,
+    /// Ask the manager that serves HTTP there: HOST:PORT, or https://HOST
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "REPLICAT_MANAGER_URL",
+        help_heading = "Another host",
+        conflicts_with = "manager_state",
+        global = true
+    )]
+    pub(crate) manager: Option<ApiAddress>,
+    #[command(flatten)]
+    pub(crate) access: AccessArguments,
 }
 
 impl ManagerArguments {
@@ -42,7 +56,18 @@ impl ManagerArguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ManagerCommand {
     /// Be the manager: nodes are connected to it
-    Serve(ManagerServeArguments),
+    Serve(Box<ManagerServeArguments>),
+    /// Show how the manager stands
+    Status {
+        /// Go on with each change, with the nodes; of a manager elsewhere, until Ctrl-C
+        #[arg(
+            long,
+            requires = "manager",
+            env = "REPLICAT_FOLLOW",
+            value_parser = FalseyValueParser::new()
+        )]
+        follow: bool,
+    },
     /// Make, list and take back what lets nodes in
     #[command(subcommand)]
     Token(TokenCommand),

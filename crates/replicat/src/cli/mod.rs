@@ -9,9 +9,13 @@ mod api_arguments;
 mod arguments;
 mod ask;
 mod demo;
+mod elsewhere;
 mod failure;
+mod fields;
+mod file;
 mod filters;
 mod help;
+mod inspection_text;
 mod interrupt;
 mod itemize;
 mod json;
@@ -21,6 +25,7 @@ mod look_json;
 mod look_text;
 mod manager;
 mod manager_arguments;
+mod manager_local;
 mod manager_text;
 mod node_text;
 mod output;
@@ -32,6 +37,7 @@ mod socket;
 mod state;
 mod sync;
 mod target;
+mod teller;
 mod terminal;
 mod text;
 mod with_manager;
@@ -94,8 +100,13 @@ fn show_diagnostics(command: &Command) {
 
 /// The command line as it is parsed. Its help names the variables, not what they are set to.
 fn command_line() -> clap::Command {
-    let quiet = |argument: clap::Arg| argument.hide_env_values(true);
-    Arguments::command().mut_subcommands(|command| command.mut_args(quiet))
+    without_values(Arguments::command())
+}
+
+fn without_values(command: clap::Command) -> clap::Command {
+    command
+        .mut_args(|argument| argument.hide_env_values(true))
+        .mut_subcommands(without_values)
 }
 
 fn format(command: &Command) -> Format {
@@ -107,6 +118,9 @@ fn format(command: &Command) -> Format {
         Command::Api(arguments) => arguments.json,
         Command::Demo(arguments) => arguments.json,
         Command::Nodes(arguments) | Command::Folders(arguments) => arguments.json,
+        Command::Configuration(arguments) => arguments.json,
+        Command::Session(arguments) => arguments.json,
+        Command::File(arguments) => arguments.json,
         Command::Events(arguments) => arguments.ask.json,
         Command::Pause(arguments) | Command::Resume(arguments) => arguments.ask.json,
         Command::Rescan(arguments) => arguments.ask.json,
@@ -134,6 +148,9 @@ fn dispatch(command: &Command, matches: &ArgMatches, output: Output) -> Result<E
         Command::Nodes(arguments) => ask::nodes(arguments, output)?,
         Command::Folders(arguments) => ask::folders(arguments, output)?,
         Command::Events(arguments) => ask::events(arguments, output)?,
+        Command::Configuration(arguments) => ask::configuration(arguments, output)?,
+        Command::Session(arguments) => ask::session(arguments, output)?,
+        Command::File(arguments) => file::run(arguments, output)?,
         Command::Pause(arguments) => ask::pause(arguments, output)?,
         Command::Resume(arguments) => ask::resume(arguments, output)?,
         Command::Rescan(arguments) => ask::rescan(arguments, output)?,

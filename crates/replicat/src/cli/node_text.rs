@@ -1,41 +1,28 @@
 //! What a node answers, for people.
 
 use jiff::tz::TimeZone;
-use replicat::control::json::{self, Object};
 use serde_json::Value;
 
-use super::terminal::{count_text, number_text, path_text, sentence, size_text};
+use super::fields::{is_set, number, objects, path, text, texts, time_as};
+use super::json::Object;
+use super::terminal::{count_text, number_text, sentence, size_text};
 
-/// An answer, as lines.
-pub(crate) fn lines(object: &Object, zone: &TimeZone) -> Vec<String> {
-    match text(object, "type") {
+/// An object of this `kind`, as lines; `None` if it is not one of these.
+pub(crate) fn lines(kind: &str, object: &Object, zone: &TimeZone) -> Option<Vec<String>> {
+    Some(match kind {
         "node" => node(object),
         "peer" => vec![peer(object)],
         "folder" => folder(object),
         "event" => vec![event(object, zone)],
-        "conflict" => conflict(object, zone),
-        "version" => vec![version(object, zone)],
-        "explanation" => explanation(object),
-        "path" => vec![path(object, zone)],
+        "gap" => vec!["some events were missed".to_owned()],
+        "session" => session(object, zone),
+        "configuration" => configuration(object),
         "paused" => vec![done(object, "paused")],
         "resumed" => vec![done(object, "going on")],
         "rescanning" => vec![done(object, "being looked at anew")],
         "approved" => vec![approved(object)],
-        _ => Vec::new(),
-    }
-}
-
-fn text<'a>(object: &'a Object, key: &str) -> &'a str {
-    object.get(key).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn number(object: &Object, key: &str) -> u64 {
-    object.get(key).and_then(Value::as_u64).unwrap_or_default()
-}
-
-fn objects<'a>(object: &'a Object, key: &str) -> impl Iterator<Item = &'a Object> {
-    let rows = object.get(key).and_then(Value::as_array);
-    rows.into_iter().flatten().filter_map(Value::as_object)
+        _ => return None,
+    })
 }
 
 fn row(name: &str, value: &str) -> String {
@@ -100,11 +87,9 @@ fn peer(object: &Object) -> String {
 }
 
 fn folder(object: &Object) -> Vec<String> {
-    let root = bytes(object, "root");
     let mut state = text(object, "status").to_owned();
-    let is_in_sync = object.get("in_sync").and_then(Value::as_bool);
     let peers = objects(object, "peers").count() as u64;
-    if is_in_sync == Some(true) && peers > 0 {
+    if is_set(object, "in_sync") && peers > 0 {
         state += &format!(", in sync with {}", count_text(peers, "peer"));
     }
     let pending = number(object, "pending");
@@ -116,7 +101,7 @@ fn folder(object: &Object) -> Vec<String> {
         &format!(
             "{}  {}  {}  {state}",
             sentence(text(object, "name")),
-            path_text(&root),
+            path(object, "root"),
             text(object, "mode")
         ),
     )];
@@ -125,7 +110,7 @@ fn folder(object: &Object) -> Vec<String> {
         reason => lines.push(row("  because", &sentence(reason))),
     }
     for skipped in objects(object, "skipped") {
-        let path = path_text(&bytes(skipped, "path"));
+        let path = path(skipped, "path");
         lines.push(row(
             "  skipped",
             &format!("{path} {}", sentence(text(skipped, "reason"))),
@@ -141,26 +126,15 @@ fn folder(object: &Object) -> Vec<String> {
     lines
 }
 
-/// The bytes under a key, whole.
-fn bytes(object: &Object, key: &str) -> Vec<u8> {
-    let digits = object.get(&format!("{key}_hex")).and_then(Value::as_str);
-    let whole = digits.and_then(json::from_hexadecimal);
-    whole.unwrap_or_else(|| text(object, key).as_bytes().to_vec())
-}
-
 /// An event: when, what, where, by whom, through whom.
 fn event(object: &Object, zone: &TimeZone) -> String {
-    let time: Option<jiff::Timestamp> = text(object, "time").parse().ok();
-    let time = time.map_or_else(String::new, |time| {
-        let local = time.to_zoned(zone.clone());
-        local.strftime("%Y-%m-%d %H:%M:%S%.3f").to_string()
-    });
-    let mut place = path_text(&bytes(object, "path"));
-    if object.get("is_directory").and_then(Value::as_bool) == Some(true) {
+    let time = time_as(object, "time", zone, "%Y-%m-%d %H:%M:%S%.3f");
+    let mut place = path(object, "path");
+    if is_set(object, "is_directory") {
         place.push('/');
     }
     if object.contains_key("source_path") {
-        place = format!("{} -> {place}", path_text(&bytes(object, "source_path")));
+        place = format!("{} -> {place}", path(object, "source_path"));
     }
     let folder = match text(object, "folder") {
         "" => "-",
@@ -179,91 +153,50 @@ fn event(object: &Object, zone: &TimeZone) -> String {
     line
 }
 
-/// A time, by the clock of `zone`.
-fn local_time(object: &Object, key: &str, zone: &TimeZone) -> String {
-    let time: Option<jiff::Timestamp> = text(object, key).parse().ok();
-    time.map_or_else(
-        || "-".to_owned(),
-        |time| {
-            let local = time.to_zoned(zone.clone());
-            local.strftime("%Y-%m-%d %H:%M:%S").to_string()
-        },
-    )
-}
-
-/// One side of a conflict: what, by whom, when.
-fn side(object: &Object, key: &str, zone: &TimeZone) -> String {
-    let Some(side) = object.get(key).and_then(Value::as_object) else {
-        return String::new();
+/// Who asks, and whom.
+fn session(object: &Object, zone: &TimeZone) -> Vec<String> {
+    let token = object.get("token").and_then(Value::as_object);
+    let empty = Object::new();
+    let token = token.unwrap_or(&empty);
+    let ends = match token.get("expires") {
+        Some(Value::String(_)) => {
+            let time = time_as(token, "expires", zone, "%Y-%m-%d %H:%M:%S");
+            format!("good until {time}")
+        }
+        _ => "good until it is revoked".to_owned(),
     };
-    let what = match text(side, "kind") {
-        "file" => size_text(number(side, "size")),
-        kind => kind.to_owned(),
+    let server = match text(object, "server") {
+        "manager" => "Manager",
+        _ => "Node",
     };
-    let when = local_time(side, "when", zone);
-    format!("{what} by {} of {when}", sentence(text(side, "node")))
-}
-
-fn conflict(object: &Object, zone: &TimeZone) -> Vec<String> {
+    let (name, scope) = (text(token, "name"), text(token, "scope"));
     vec![
-        path_text(&bytes(object, "path")),
-        format!("  at the path: {}", side(object, "winner", zone)),
-        format!("  in the copy: {}", side(object, "loser", zone)),
-        format!("  the copy is: {}", path_text(&bytes(object, "copy"))),
+        row(server, &sentence(text(object, "name"))),
+        row("Version", &sentence(text(object, "version"))),
+        row(
+            "Token",
+            &format!("{}, {}, {ends}", sentence(name), sentence(scope)),
+        ),
     ]
 }
 
-/// One version in a path's history.
-fn version(object: &Object, zone: &TimeZone) -> String {
-    let mut change = text(object, "change").replace('-', " ");
-    if object.contains_key("other") {
-        change += &format!(" {}", path_text(&bytes(object, "other")));
-    }
-    format!(
-        "{:>3}  {}  {:>10}  {:<12}  {}: {change}",
-        number(object, "revision"),
-        local_time(object, "when", zone),
-        size_text(number(object, "size")),
-        text(object, "keeping"),
-        sentence(text(object, "node")),
-    )
-}
-
-fn explanation(object: &Object) -> Vec<String> {
-    let facts = object.get("facts").and_then(Value::as_array);
-    let facts = facts.into_iter().flatten().filter_map(Value::as_str);
-    std::iter::once(path_text(&bytes(object, "path")))
-        .chain(facts.map(|fact| format!("  {}", sentence(fact))))
+/// Settings, as they would stand in a file, as far as they are set.
+fn configuration(object: &Object) -> Vec<String> {
+    let fields = object.iter().filter(|(key, _)| *key != "type");
+    let set = fields.filter(|(_, value)| match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::Array(rows) => !rows.is_empty(),
+        _ => true,
+    });
+    set.map(|(key, value)| format!("{} = {}", sentence(key), sentence(&value.to_string())))
         .collect()
 }
 
-/// One path of a tree.
-fn path(object: &Object, zone: &TimeZone) -> String {
-    let slash = match text(object, "kind") {
-        "directory" => "/",
-        _ => "",
-    };
-    let target = match object.contains_key("target") {
-        true => format!(" -> {}", path_text(&bytes(object, "target"))),
-        false => String::new(),
-    };
-    let state = match text(object, "state") {
-        "present" => String::new(),
-        state => format!("  ({state})"),
-    };
-    format!(
-        "{:>4}  {:>15}  {:<19}  {}{slash}{target}{state}",
-        text(object, "mode"),
-        number_text(number(object, "size")),
-        local_time(object, "mtime", zone),
-        path_text(&bytes(object, "path")),
-    )
-}
-
 fn names(object: &Object) -> String {
-    let names = object.get("folders").and_then(Value::as_array);
-    let names = names.into_iter().flatten().filter_map(Value::as_str);
-    names.map(sentence).collect::<Vec<_>>().join(", ")
+    texts(object, "folders")
+        .map(sentence)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn done(object: &Object, what: &str) -> String {
@@ -279,12 +212,7 @@ fn approved(object: &Object) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    fn shown(json: &str) -> String {
-        let object: Object = serde_json::from_str(json).unwrap();
-        lines(&object, &TimeZone::UTC).join("\n")
-    }
+    use super::super::teller::tests::shown;
 
     #[test]
     fn an_event_is_one_line_and_a_hostile_name_has_no_power() {

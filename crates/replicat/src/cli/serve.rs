@@ -17,8 +17,8 @@ use tokio::sync::oneshot;
 
 use super::failure::Failure;
 use super::live_arguments::{KeyArguments, KeygenArguments, ServeArguments};
-use super::manager::Speaker;
 use super::output::{Format, Output};
+use super::teller::Teller;
 use super::terminal::{count_text, sentence};
 use super::with_manager::OwnManager;
 use super::{api, filters, json, socket, state};
@@ -44,7 +44,7 @@ async fn serve(mut flags: Flags, output: Output) -> Result<(), Failure> {
     let mut manager = None;
     if flags.given.with_manager.with_manager {
         let started = OwnManager::start(&mut flags.given, &settings).await?;
-        Speaker { format, output }.say(&started.said())?;
+        started.tell(&Teller::new(flags.given.json, output))?;
         settings = flags.settings()?;
         manager = Some(started);
     }

@@ -11,8 +11,8 @@ use replicat::{Role, Settings};
 
 use super::failure::Failure;
 use super::live_arguments::{HttpArguments, ServeArguments};
-use super::manager_text::{self, Said};
-use super::{manager, state};
+use super::teller::Teller;
+use super::{manager, manager_text, state};
 
 /// How long the token lasts that the own node is let in with.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(3600);
@@ -46,10 +46,10 @@ impl OwnManager {
         Ok(Self { service, http })
     }
 
-    /// That it has started.
-    pub(crate) fn said(&self) -> Said {
+    /// Tells that it has started.
+    pub(crate) fn tell(&self, teller: &Teller) -> std::io::Result<()> {
         let http = self.http.as_ref().map(|(address, _)| *address);
-        manager_text::started(&self.service, http)
+        manager_text::tell_started(teller, &self.service, http)
     }
 
     /// Stops it, in good order.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // The helpers of a test may panic as the test itself may.
 
+mod elsewhere;
 mod http;
 mod managed;
 mod place;

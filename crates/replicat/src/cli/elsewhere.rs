@@ -1,0 +1,196 @@
+//! Nodes and managers on other hosts, as commands are told of them.
+
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+use clap::Args;
+use replicat::control::{Command, PathText};
+use replicat::http::client::{ApiAddress, ApiClient};
+use replicat_core::path::RelPath;
+
+use super::ask::Asked;
+use super::failure::Failure;
+use super::fields;
+use super::teller::Teller;
+
+/// What opens an API.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Another host")]
+pub(crate) struct AccessArguments {
+    /// The token to show there; others on this host can see it here
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "REPLICAT_TOKEN",
+        hide_env_values = true,
+        conflicts_with = "token_file",
+        global = true
+    )]
+    pub(crate) token: Option<String>,
+    /// Read the token from the first line of FILE
+    #[arg(long, value_name = "FILE", env = "REPLICAT_TOKEN_FILE", global = true)]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Trust certificates that those in FILE (PEM) have signed, in place of the system's
+    #[arg(long, value_name = "FILE", env = "REPLICAT_CA_FILE", global = true)]
+    pub(crate) ca_file: Option<PathBuf>,
+}
+
+impl AccessArguments {
+    /// Speaks with whoever serves HTTP at `address`.
+    pub(crate) fn client(&self, address: &ApiAddress) -> Result<ApiClient, Failure> {
+        let token = match (&self.token, &self.token_file) {
+            (Some(token), _) => token.clone(),
+            (None, Some(path)) => {
+                let text = fs::read_to_string(path).map_err(|source| Failure::TokenFile {
+                    path: path.clone(),
+                    source,
+                })?;
+                text.lines().next().unwrap_or_default().to_owned()
+            }
+            (None, None) => return Err(Failure::NoToken),
+        };
+        let client = ApiClient::new(address.clone(), &token, self.ca_file.as_deref());
+        Ok(client?)
+    }
+}
+
+/// A node on another host.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Another host")]
+pub(crate) struct UrlArguments {
+    /// Ask the node that serves HTTP there: HOST:PORT, or https://HOST
+    #[arg(long, value_name = "URL", env = "REPLICAT_URL")]
+    pub(crate) url: Option<ApiAddress>,
+    #[command(flatten)]
+    pub(crate) access: AccessArguments,
+}
+
+impl UrlArguments {
+    /// The node there, if one is named.
+    pub(crate) fn client(&self) -> Result<Option<ApiClient>, Failure> {
+        let client = self.url.as_ref().map(|url| self.access.client(url));
+        client.transpose()
+    }
+
+    /// The node there, which has to be named.
+    pub(crate) fn required(&self) -> Result<ApiClient, Failure> {
+        self.client()?.ok_or(Failure::NoUrl)
+    }
+}
+
+/// A folder of a node, in place of a directory of this host.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Another host")]
+pub(crate) struct FolderOfNodeArguments {
+    /// The folder there, in which paths are then [default: the only one]
+    #[arg(long, value_name = "NAME", env = "REPLICAT_FOLDER")]
+    pub(crate) folder: Option<String>,
+    #[command(flatten)]
+    pub(crate) url: UrlArguments,
+}
+
+impl FolderOfNodeArguments {
+    /// The folder that is meant; `None` if it is a directory of this host.
+    pub(crate) fn find(&self) -> Result<Option<FolderOfNode>, Failure> {
+        let asked = match (self.url.client()?, &self.folder) {
+            (Some(client), _) => Asked::Api(Box::new(client)),
+            (None, Some(_)) => Asked::on_this_host(None)?,
+            (None, None) => return Ok(None),
+        };
+        let folder = match &self.folder {
+            Some(folder) => folder.clone(),
+            None => only_folder(&asked)?,
+        };
+        Ok(Some(FolderOfNode { asked, folder }))
+    }
+
+    /// The same, of what is done over HTTP alone.
+    pub(crate) fn required(&self) -> Result<(ApiClient, String), Failure> {
+        let client = self.url.required()?;
+        match &self.folder {
+            Some(folder) => Ok((client, folder.clone())),
+            None => {
+                let asked = Asked::Api(Box::new(client));
+                let folder = only_folder(&asked)?;
+                match asked {
+                    Asked::Api(client) => Ok((*client, folder)),
+                    Asked::Socket(_) => Err(Failure::NoUrl),
+                }
+            }
+        }
+    }
+}
+
+/// The name of the only folder of a node.
+fn only_folder(asked: &Asked) -> Result<String, Failure> {
+    let mut names = Vec::new();
+    asked.ask(&Command::Folders, |folder| {
+        names.push(fields::text(&folder, "name").to_owned());
+        Ok(())
+    })?;
+    match names.len() {
+        1 => Ok(names.remove(0)),
+        _ => Err(Failure::WhichFolder(names)),
+    }
+}
+
+/// A folder of a node that runs.
+pub(crate) struct FolderOfNode {
+    asked: Asked,
+    folder: String,
+}
+
+impl FolderOfNode {
+    /// Asks for what `command` makes of the folder's name, and tells what is answered.
+    pub(crate) fn tell(
+        self,
+        command: impl FnOnce(String) -> Command,
+        teller: &Teller,
+    ) -> Result<(), Failure> {
+        self.asked.tell(&command(self.folder), teller)
+    }
+}
+
+/// A path within a folder, as people write it: `docs/list`, `./docs/list` or `/docs/list`.
+pub(crate) fn path_in_folder(given: &Path) -> Result<RelPath, Failure> {
+    let wrong = |problem: String| Failure::Path {
+        path: given.to_owned(),
+        problem,
+    };
+    let mut inner = PathBuf::new();
+    for component in given.components() {
+        match component {
+            Component::Normal(name) => inner.push(name),
+            Component::ParentDir => {
+                return Err(wrong("in a folder, .. leads nowhere".to_owned()));
+            }
+            Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
+        }
+    }
+    RelPath::new(inner.as_os_str().as_encoded_bytes()).map_err(|problem| wrong(problem.to_string()))
+}
+
+/// The same, as it is asked for.
+pub(crate) fn path_text(given: &Path) -> Result<PathText, Failure> {
+    path_in_folder(given).map(|path| PathText::from(&path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_in_a_folder_begins_at_its_root() {
+        for (given, path) in [
+            ("docs/list", "docs/list"),
+            ("./docs/./list", "docs/list"),
+            ("/docs/list/", "docs/list"),
+            (".", ""),
+        ] {
+            let found = path_in_folder(Path::new(given)).unwrap();
+            assert_eq!(found.as_bytes(), path.as_bytes(), "{given}");
+        }
+        let climbing = path_in_folder(Path::new("a/../../b"));
+        assert!(matches!(climbing, Err(Failure::Path { .. })));
+    }
+}
