@@ -290,6 +290,69 @@ fn s78_nodes_go_on_while_the_manager_is_away() {
     assert_eq!((a.end(), b.end()), (0, 0));
 }
 
+/// Keeps both nodes at work for `length`: files of each come to the other, large ones among them. Returns how many there were,
+/// and how long the slowest took.
+fn keep_at_work(place: &Place, length: Duration, from: usize) -> (usize, Duration) {
+    let (started, mut slowest, mut count) = (Instant::now(), Duration::ZERO, 0);
+    while started.elapsed() < length {
+        let number = from + count;
+        let (here, there) = if number.is_multiple_of(2) {
+            ("a", "b")
+        } else {
+            ("b", "a")
+        };
+        let size = if number.is_multiple_of(20) {
+            4 << 20
+        } else {
+            2000
+        };
+        let content = format!("{number:05}").repeat(size / 5);
+        let written = Instant::now();
+        place.write(format!("{here}/{number}"), &content);
+        place.arrives(&format!("{there}/{number}"), &content);
+        slowest = slowest.max(written.elapsed());
+        count += 1;
+    }
+    (count, slowest)
+}
+
+/// How long the manager is away: `REPLICAT_TEST_AWAY_SECONDS`, else a few seconds.
+fn away() -> Duration {
+    let seconds = std::env::var("REPLICAT_TEST_AWAY_SECONDS").ok();
+    let seconds = seconds.and_then(|seconds| seconds.parse().ok());
+    Duration::from_secs(seconds.unwrap_or(5))
+}
+
+#[test]
+fn a_manager_that_was_killed_under_load_comes_back_to_a_true_picture() {
+    let mut cluster = Cluster::new();
+    let a = cluster.enrol("a", "read-write");
+    let b = cluster.enrol("b", "read-write");
+    let before = keep_at_work(&cluster.place, Duration::from_secs(2), 0);
+    cluster.manager.take().unwrap().signal(Signal::SIGKILL);
+    let meanwhile = keep_at_work(&cluster.place, away(), before.0);
+    cluster.restart();
+    let count = before.0 + meanwhile.0;
+    let after = keep_at_work(&cluster.place, Duration::from_secs(2), count);
+    eprintln!(
+        "files, and the slowest: before {before:?}, while it was away {meanwhile:?}, after {after:?}"
+    );
+    let paths = (count + after.0) as u64;
+    until("the picture is true", || {
+        [("a", "b"), ("b", "a")].iter().all(|(name, other)| {
+            let row = cluster.row(name);
+            let folder = &row["folders"][0];
+            row["connected"] == true
+                && row["status"] == "Online"
+                && row["connected_to"] == serde_json::json!([other])
+                && folder["in_sync"] == true
+                && folder["pending"] == 0
+                && folder["paths"] == paths
+        })
+    });
+    assert_eq!((a.end(), b.end()), (0, 0));
+}
+
 #[test]
 fn certificates_renew_themselves() {
     // Due after a third of it: that leaves a machine that stands still for a while the rest.
