@@ -9,6 +9,7 @@ use replicat::engine::inspect;
 use replicat::error::SyncError;
 use replicat::inspection::Revision;
 use replicat::options::RootLocation;
+use replicat_core::path::RelPath;
 use replicat_fs::filter::STATE_DIRECTORY_NAME;
 
 use super::arguments::{
@@ -16,8 +17,9 @@ use super::arguments::{
     StatusArguments, TargetArguments, TreeArguments,
 };
 use super::ask::{self, Asked};
-use super::elsewhere::{FolderOfNode, path_text};
+use super::elsewhere::{FolderOfNode, FolderOfNodeArguments, path_text};
 use super::failure::Failure;
+use super::json::Object;
 use super::output::Output;
 use super::target::{self, Target};
 use super::teller::Teller;
@@ -90,82 +92,74 @@ pub(crate) fn approve(arguments: &RootArguments, output: Output) -> Result<(), F
 
 /// `replicat resolve`.
 pub(crate) fn resolve(arguments: &ResolveArguments, output: Output) -> Result<(), Failure> {
-    let teller = Teller::new(arguments.look.json, output);
     let keep = arguments.keep;
-    let command = |path| {
-        let keep = keep.word().to_owned();
-        move |folder| Command::Resolve { folder, path, keep }
+    let place = (&arguments.target, &arguments.node, &arguments.look);
+    let command = |folder, path| Command::Resolve {
+        folder,
+        path,
+        keep: keep.word().to_owned(),
     };
-    if let Some(folder) = arguments.node.find()? {
-        let path = path_text(&arguments.target.path)?;
-        return folder.tell(command(path), &teller);
-    }
-    let Target { location, path } = find(&arguments.target, &arguments.look)?;
-    match inspect::resolve(&location, &path, keep.into()) {
-        Err(error @ SyncError::Locked { .. }) => {
-            tell_keeper(&location, error, command(PathText::from(&path)), &teller)
-        }
-        other => Ok(teller.tell(&look_json::resolution(&other?))?),
-    }
+    tell_of_path(place, output, command, |location, path| {
+        let resolution = inspect::resolve(location, path, keep.into())?;
+        Ok(vec![look_json::resolution(&resolution)])
+    })
 }
 
 /// `replicat history`.
 pub(crate) fn history(arguments: &PathArguments, output: Output) -> Result<(), Failure> {
-    let teller = Teller::new(arguments.look.json, output);
-    let command = |path| move |folder| Command::History { folder, path };
-    if let Some(folder) = arguments.node.find()? {
-        let path = path_text(&arguments.target.path)?;
-        return folder.tell(command(path), &teller);
-    }
-    let Target { location, path } = find(&arguments.target, &arguments.look)?;
-    match inspect::history(&location, &path) {
-        Err(error @ SyncError::Locked { .. }) => {
-            tell_keeper(&location, error, command(PathText::from(&path)), &teller)
-        }
-        other => other?
-            .iter()
-            .try_for_each(|row| Ok(teller.tell(&look_json::history(row))?)),
-    }
+    let place = (&arguments.target, &arguments.node, &arguments.look);
+    let command = |folder, path| Command::History { folder, path };
+    tell_of_path(place, output, command, |location, path| {
+        let rows = inspect::history(location, path)?;
+        Ok(rows.iter().map(look_json::history).collect())
+    })
 }
 
 /// `replicat restore`.
 pub(crate) fn restore(arguments: &RestoreArguments, output: Output) -> Result<(), Failure> {
-    let teller = Teller::new(arguments.look.json, output);
     let revision = arguments.revision;
-    let command = |path| {
-        move |folder| Command::Restore {
-            folder,
-            path,
-            revision,
-        }
+    let place = (&arguments.target, &arguments.node, &arguments.look);
+    let command = |folder, path| Command::Restore {
+        folder,
+        path,
+        revision,
     };
-    if let Some(folder) = arguments.node.find()? {
-        let path = path_text(&arguments.target.path)?;
-        return folder.tell(command(path), &teller);
-    }
-    let Target { location, path } = find(&arguments.target, &arguments.look)?;
-    match inspect::restore(&location, &path, revision.map(Revision)) {
-        Err(error @ SyncError::Locked { .. }) => {
-            tell_keeper(&location, error, command(PathText::from(&path)), &teller)
-        }
-        other => Ok(teller.tell(&look_json::restoration(&other?))?),
-    }
+    tell_of_path(place, output, command, |location, path| {
+        let restoration = inspect::restore(location, path, revision.map(Revision))?;
+        Ok(vec![look_json::restoration(&restoration)])
+    })
 }
 
 /// `replicat why`.
 pub(crate) fn why(arguments: &PathArguments, output: Output) -> Result<(), Failure> {
-    let teller = Teller::new(arguments.look.json, output);
-    let command = |path| move |folder| Command::Why { folder, path };
-    if let Some(folder) = arguments.node.find()? {
-        let path = path_text(&arguments.target.path)?;
-        return folder.tell(command(path), &teller);
+    let place = (&arguments.target, &arguments.node, &arguments.look);
+    let command = |folder, path| Command::Why { folder, path };
+    tell_of_path(place, output, command, |location, path| {
+        let explanation = inspect::why(location, path)?;
+        Ok(vec![look_json::explanation(&explanation)])
+    })
+}
+
+/// Tells of a path what `command` brings of a node, or `inspect` of a root that no node keeps.
+fn tell_of_path(
+    (target, node, look): (&TargetArguments, &FolderOfNodeArguments, &LookArguments),
+    output: Output,
+    command: impl FnOnce(String, PathText) -> Command,
+    inspect: impl FnOnce(&RootLocation, &RelPath) -> Result<Vec<Object>, SyncError>,
+) -> Result<(), Failure> {
+    let teller = Teller::new(look.json, output);
+    if let Some(folder) = node.find()? {
+        let path = path_text(&target.path)?;
+        return folder.tell(|folder| command(folder, path), &teller);
     }
-    let Target { location, path } = find(&arguments.target, &arguments.look)?;
-    match inspect::why(&location, &path) {
+    let Target { location, path } =
+        target::find(&target.path, target.root.as_deref(), &look.place)?;
+    match inspect(&location, &path) {
         Err(error @ SyncError::Locked { .. }) => {
-            tell_keeper(&location, error, command(PathText::from(&path)), &teller)
+            let command = |folder| command(folder, PathText::from(&path));
+            tell_keeper(&location, error, command, &teller)
         }
-        other => Ok(teller.tell(&look_json::explanation(&other?))?),
+        rows => Ok(rows?.iter().try_for_each(|row| teller.tell(row))?),
     }
 }
 
@@ -223,8 +217,4 @@ fn tell_keeper(
     };
     let name = fields::text(&folder, "name").to_owned();
     Asked::Socket(socket).tell(&command(name), teller)
-}
-
-fn find(target: &TargetArguments, look: &LookArguments) -> Result<Target, Failure> {
-    target::find(&target.path, target.root.as_deref(), &look.place)
 }
