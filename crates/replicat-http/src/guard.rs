@@ -63,6 +63,10 @@ pub(crate) async fn admit(State(app): State<App>, request: Request, next: Next) 
     if let Err(problem) = examine(&app, &request) {
         return problem.into_response();
     }
+    // Whoever starts a process anew that does not answer has to hear from one that is busy.
+    if ["/healthz", "/readyz"].contains(&request.uri().path()) {
+        return next.run(request).await;
+    }
     // Until the answer begins: what is sent then is bounded by the number of connections.
     let Ok(_permit) = app.working().try_acquire() else {
         return Problem::busy("requests").into_response();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use axum::Json;
-use axum::extract::{Path, RawQuery, Request, State};
+use axum::extract::{RawQuery, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{delete, get, post, put};
@@ -27,7 +27,7 @@ use crate::app::App;
 use crate::caller::Caller;
 use crate::node::{no_query, page, session_of};
 use crate::problem::Problem;
-use crate::request::{self, named};
+use crate::request::{self, Segments, named};
 use crate::route::{Answer, Body, Route};
 use crate::stream::{self, channel_body};
 use crate::tokens::Scope;
@@ -217,7 +217,7 @@ async fn nodes(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Json
 
 async fn remove_node(
     State(app): State<App>,
-    Path(name): Path<String>,
+    Segments(name): Segments<String>,
     request: Request,
 ) -> Result<Json<Object>, Problem> {
     no_query(request.uri().query())?;
@@ -267,7 +267,7 @@ async fn create_token(
 
 async fn remove_token(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Segments(id): Segments<String>,
     request: Request,
 ) -> Result<Json<Object>, Problem> {
     no_query(request.uri().query())?;
@@ -294,7 +294,7 @@ struct ToPlace {
 
 async fn place(
     State(app): State<App>,
-    Path((folder, node)): Path<(String, String)>,
+    Segments((folder, node)): Segments<(String, String)>,
     request: Request,
 ) -> Result<Json<Object>, Problem> {
     no_query(request.uri().query())?;
@@ -309,7 +309,7 @@ async fn place(
 
 async fn withdraw(
     State(app): State<App>,
-    Path((folder, node)): Path<(String, String)>,
+    Segments((folder, node)): Segments<(String, String)>,
     request: Request,
 ) -> Result<Json<Object>, Problem> {
     no_query(request.uri().query())?;

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use axum::body::Body;
-use axum::extract::Request;
+use axum::extract::{FromRequestParts, Path, Request};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use percent_encoding::percent_decode_str;
@@ -78,6 +79,20 @@ fn listed(known: &[&str]) -> String {
     match known.is_empty() {
         true => String::new(),
         false => format!("; there are: {}", known.join(", ")),
+    }
+}
+
+/// The names in the path of a request. One that is no text is refused as all else is that is not understood.
+pub(crate) struct Segments<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<App> for Segments<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let found = Path::<T>::from_request_parts(parts, app).await;
+        found
+            .map(|Path(names)| Self(names))
+            .map_err(|error| Problem::usage(format!("the path: {}", error.body_text())))
     }
 }
 

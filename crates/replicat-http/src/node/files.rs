@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, Request, State};
+use axum::extract::{RawQuery, Request, State};
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use super::FOLDER;
 use crate::app::{App, blocking};
 use crate::problem::Problem;
-use crate::request::Query;
+use crate::request::{Query, Segments};
 use crate::route::{self, Answer, Route};
 use crate::stream::channel_body;
 
@@ -59,7 +59,7 @@ pub(super) fn routes() -> Vec<Route> {
 
 async fn read(
     State(app): State<App>,
-    Path(folder): Path<String>,
+    Segments(folder): Segments<String>,
     request: Request,
 ) -> Result<Response, Problem> {
     let path = Query::of(request.uri().query(), &["path"])?.path()?;
@@ -230,7 +230,7 @@ fn tagged(tag: &str) -> Result<ContentHash, Problem> {
 
 async fn upload(
     State(app): State<App>,
-    Path(folder): Path<String>,
+    Segments(folder): Segments<String>,
     request: Request,
 ) -> Result<(StatusCode, Json<Object>), Problem> {
     let path = Query::of(request.uri().query(), &["path"])?.path()?;
@@ -312,7 +312,7 @@ impl Drop for Staged {
 
 async fn remove(
     State(app): State<App>,
-    Path(folder): Path<String>,
+    Segments(folder): Segments<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Json<Object>, Problem> {

@@ -5,7 +5,7 @@ mod files;
 mod following;
 
 use axum::Json;
-use axum::extract::{Path, RawQuery, Request, State};
+use axum::extract::{RawQuery, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use replicat_server::ReplicatServer;
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use crate::app::{App, blocking};
 use crate::caller::Caller;
 use crate::problem::Problem;
-use crate::request::{self, Query};
+use crate::request::{self, Query, Segments};
 use crate::route::{Answer, Body, Route};
 use crate::tokens::Scope;
 
@@ -231,7 +231,7 @@ async fn configuration(
 
 async fn folder(
     State(app): State<App>,
-    Path(folder): Path<String>,
+    Segments(folder): Segments<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Object>, Problem> {
     no_query(query.as_deref())?;
@@ -250,7 +250,7 @@ fn find_folder(server: &ReplicatServer, name: &str) -> Result<Object, Problem> {
 
 async fn tree(
     State(app): State<App>,
-    Path(folder): Path<String>,
+    Segments(folder): Segments<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Value>, Problem> {
     let query = Query::of(query.as_deref(), &["path", "after", "limit"])?;
@@ -286,12 +286,22 @@ pub(crate) fn wrong_after() -> Problem {
 
 async fn conflicts(
     State(app): State<App>,
-    Path(folder): Path<String>,
+    Segments(folder): Segments<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Value>, Problem> {
     let query = Query::of(query.as_deref(), &["after", "limit"])?;
     let limit = query.limit()?;
     let after = query.text("after")?.map(str::to_owned);
+    let is_key = |text: &String| {
+        let mut halves = text.splitn(2, '-').map(from_hexadecimal);
+        matches!(
+            (halves.next(), halves.next()),
+            (Some(Some(_)), Some(Some(_)))
+        )
+    };
+    if after.as_ref().is_some_and(|after| !is_key(after)) {
+        return Err(wrong_after());
+    }
     let rows = ask(&app, Command::Conflicts { folder }).await?;
     // Of two digits for each byte, the order is that of the bytes.
     let key = |row: &Object| {
@@ -311,7 +321,7 @@ async fn conflicts(
 
 async fn history(
     State(app): State<App>,
-    Path(folder): Path<String>,
+    Segments(folder): Segments<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Value>, Problem> {
     let path = PathText::from(&Query::of(query.as_deref(), &["path"])?.path()?);
@@ -320,7 +330,7 @@ async fn history(
 
 async fn why(
     State(app): State<App>,
-    Path(folder): Path<String>,
+    Segments(folder): Segments<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Object>, Problem> {
     let path = PathText::from(&Query::of(query.as_deref(), &["path"])?.path()?);
@@ -355,7 +365,7 @@ struct ToRescan {
 
 async fn resolve(
     State(app): State<App>,
-    Path(folder): Path<String>,
+    Segments(folder): Segments<String>,
     request: Request,
 ) -> Result<Json<Object>, Problem> {
     no_query(request.uri().query())?;
@@ -365,7 +375,7 @@ async fn resolve(
 
 async fn restore(
     State(app): State<App>,
-    Path(folder): Path<String>,
+    Segments(folder): Segments<String>,
     request: Request,
 ) -> Result<Json<Object>, Problem> {
     no_query(request.uri().query())?;
@@ -380,7 +390,7 @@ async fn restore(
 
 async fn rescan(
     State(app): State<App>,
-    Path(folder): Path<String>,
+    Segments(folder): Segments<String>,
     request: Request,
 ) -> Result<Json<Object>, Problem> {
     no_query(request.uri().query())?;
@@ -413,15 +423,27 @@ const RESCAN: Steer = |folder| Command::Rescan {
 
 type Steered = Result<Response, Problem>;
 
-async fn pause(State(app): State<App>, Path(folder): Path<String>, request: Request) -> Steered {
+async fn pause(
+    State(app): State<App>,
+    Segments(folder): Segments<String>,
+    request: Request,
+) -> Steered {
     steer(app, Some(folder), request, PAUSE).await
 }
 
-async fn resume(State(app): State<App>, Path(folder): Path<String>, request: Request) -> Steered {
+async fn resume(
+    State(app): State<App>,
+    Segments(folder): Segments<String>,
+    request: Request,
+) -> Steered {
     steer(app, Some(folder), request, RESUME).await
 }
 
-async fn approve(State(app): State<App>, Path(folder): Path<String>, request: Request) -> Steered {
+async fn approve(
+    State(app): State<App>,
+    Segments(folder): Segments<String>,
+    request: Request,
+) -> Steered {
     steer(app, Some(folder), request, APPROVE).await
 }
 

@@ -150,3 +150,37 @@ fn kept_events_are_listed_page_by_page() {
     assert_eq!(second["items"][0], all[1]);
     assert_eq!(place.get("/api/v1/events?after=x").status, 400);
 }
+
+#[test]
+fn a_manager_tells_what_changes_until_its_token_or_itself_ends() {
+    let mut place = Place::manager();
+    let store = place.tokens();
+    let (token, text) = store
+        .create("x", Scope::Read, None, SystemTime::now())
+        .unwrap();
+    let mut stream = Stream::open(&place.bare("GET", STREAM).token(&text));
+    let first = stream.next().unwrap();
+    let said = (
+        first.name.as_str(),
+        &first.data["type"],
+        &first.data["nodes"],
+    );
+    assert_eq!(said, ("manager", &"manager".into(), &0.into()));
+    assert_eq!(first.data["members"], serde_json::json!([]));
+    assert_eq!(first.data["placement_list"], serde_json::json!([]));
+    assert!(first.id.is_none());
+    let nas = place.enrol("nas");
+    while stream.wait_for("manager").data["members"][0]["connected"] != true {}
+    let target = "/api/v1/placements/site/nas";
+    assert_eq!(place.administer("PUT", target).send().status, 200);
+    while stream.wait_for("manager").data["placement_list"][0]["folder"] != "site" {}
+    store.revoke(&token.id).unwrap();
+    stream.wait_for("end");
+    assert!(stream.next().is_none());
+
+    let mut stream = Stream::open(&place.bare("GET", STREAM).token(&place.read));
+    stream.wait_for("manager");
+    place.stop_service();
+    assert_eq!(stream.wait_for("end").data["reason"], "the manager stops");
+    place.stop(&nas);
+}

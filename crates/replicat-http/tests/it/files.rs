@@ -1,12 +1,13 @@
 //! Files that are read, uploaded and removed.
 
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use replicat_server::settings::parse_mode;
 
-use crate::client::Answer;
+use crate::client::{Answer, read_rest};
 use crate::place::{Place, until};
 
 const FILE: &str = "/api/v1/folders/site/file?path=";
@@ -246,6 +247,7 @@ fn no_path_leads_out_of_the_folder() {
     for folder in ["..", "%2e%2e", "..%2f..", "site%2f..", "%00", "%FF"] {
         let answer = place.get(&format!("/api/v1/folders/{folder}/tree"));
         assert!([400, 404].contains(&answer.status), "{folder}: {answer:?}");
+        answer.kind();
     }
     assert_untouched(&outside);
 }
@@ -330,4 +332,56 @@ fn nothing_is_put_where_changes_are_not_sent_from() {
     );
     refused(&place.upload("x", "x").send(), 403, "receive-only");
     assert!(!place.at("x").exists());
+}
+
+#[test]
+fn a_file_that_changes_while_it_is_sent_is_broken_off() {
+    let place = Place::node();
+    // More than the sockets between them take.
+    let size = 64 << 20;
+    fs::write(place.at("large"), vec![b'a'; size]).unwrap();
+    let target = format!("{FILE}large");
+    until("large", || {
+        let head = place.bare("HEAD", &target).token(&place.read).send();
+        head.header("content-length") == Some(size.to_string().as_str())
+    });
+    let mut stream = place.bare("GET", &target).token(&place.read).begin();
+    let mut first = [0; 4096];
+    stream.read_exact(&mut first).unwrap();
+    assert!(first.starts_with(b"HTTP/1.1 200 "));
+    fs::write(place.at("large"), vec![b'b'; size]).unwrap();
+    let rest = read_rest(stream);
+    assert!(first.len() + rest.len() < size, "all of it came");
+    assert!(!rest.contains(&b'b'), "two states came as one");
+}
+
+#[test]
+fn a_folder_that_is_being_scanned_says_what_it_knows_or_why_it_cannot() {
+    let place = Place::starting_with(|site| {
+        for number in 0..5000 {
+            fs::write(site.join(number.to_string()), "x").unwrap();
+        }
+    });
+    let mut answers = Vec::new();
+    while place.bare("GET", "/readyz").send().status != 200 {
+        for target in [
+            "/api/v1/status".to_owned(),
+            "/api/v1/folders".to_owned(),
+            "/api/v1/folders/site/tree".to_owned(),
+            "/api/v1/folders/site/conflicts".to_owned(),
+            format!("{FILE}4999"),
+            "/api/v1/folders/site/why?path=4999".to_owned(),
+        ] {
+            let answer = place.get(&target);
+            assert!(
+                [200, 404, 409].contains(&answer.status),
+                "{target}: {answer:?}"
+            );
+            answers.push((target, answer.status));
+        }
+    }
+    eprintln!("{} answers during the scan", answers.len());
+    until("the last file", || {
+        place.get(&format!("{FILE}4999")).body == b"x"
+    });
 }

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::time::Duration;
 
 use crate::client::{connect, read_answer};
-use crate::place::Place;
+use crate::place::{Place, until};
 
 #[test]
 fn heads_are_bounded() {
@@ -72,4 +72,60 @@ fn an_upload_that_breaks_off_leaves_nothing() {
     drop(stream);
     assert_eq!(place.upload("y", "1").send().status, 201);
     assert!(!place.at("x").exists());
+}
+
+#[test]
+fn streams_are_bounded() {
+    let place = Place::node();
+    let ask = place
+        .bare("GET", "/api/v1/events/stream")
+        .token(&place.read);
+    let begun = |stream: &mut std::net::TcpStream| {
+        let mut head = [0; 12];
+        stream.read_exact(&mut head).unwrap();
+        head
+    };
+    let mut streams: Vec<_> = (0..64).map(|_| ask.begin()).collect();
+    for stream in &mut streams {
+        assert_eq!(&begun(stream), b"HTTP/1.1 200");
+    }
+    let refused = ask.send();
+    assert_eq!((refused.status, refused.kind().as_str()), (503, "busy"));
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    // All else goes on, and there is room again when one ends.
+    assert_eq!(place.get("/api/v1/status").status, 200);
+    streams.pop();
+    until("room for a stream", || {
+        &begun(&mut ask.begin()) == b"HTTP/1.1 200"
+    });
+}
+
+#[test]
+fn requests_at_work_are_bounded_and_the_process_still_says_that_it_lives() {
+    let place = Place::node();
+    let uploads: Vec<_> = (0..64)
+        .map(|number| {
+            let target = format!("/api/v1/folders/site/file?path={number}");
+            let ask = place.change("PUT", &target).header("Content-Length", "2");
+            let mut stream = ask.begin();
+            stream.write_all(b"1").unwrap();
+            stream
+        })
+        .collect();
+    until("all are at work", || {
+        place.get("/api/v1/status").status == 503
+    });
+    let refused = place.get("/api/v1/status");
+    assert_eq!(refused.kind(), "busy");
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    for probe in ["/healthz", "/readyz"] {
+        assert_eq!(place.bare("GET", probe).send().status, 200, "{probe}");
+    }
+    // Those that were begun are finished.
+    for mut stream in uploads {
+        stream.write_all(b"2").unwrap();
+        assert_eq!(read_answer(stream, false).status, 201);
+    }
+    assert_eq!(place.get("/api/v1/status").status, 200);
+    assert_eq!(std::fs::read(place.at("63")).unwrap(), b"12");
 }

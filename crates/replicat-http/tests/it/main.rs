@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // The helpers of a test may panic as the test itself may.
 
 mod client;
+mod conflicts;
 mod encrypted;
+mod enrolled;
 mod entry;
 mod events;
 mod files;

@@ -2,14 +2,14 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use replicat_http::tokens::{Scope, TokenStore};
 use replicat_http::{HttpConfig, HttpListener, HttpService, ManagerSubject, Subject};
 use replicat_manager::{Manager, Service};
-use replicat_server::{ClusterKey, FolderSettings, ReplicatServer, Settings};
+use replicat_server::{ClusterKey, FolderSettings, NodeSettings, ReplicatServer, Settings};
 use rustls::ClientConfig;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -51,23 +51,29 @@ impl Place {
         settings: impl FnOnce(&mut Settings),
     ) -> Self {
         let place = tempfile::tempdir().unwrap();
-        let runtime = runtime();
-        let mut folder = FolderSettings::new("site".parse().unwrap(), place.path().join("site"));
-        folder.create = true;
-        let mut own = Settings {
-            name: Some("office".parse().unwrap()),
-            address: Some("127.0.0.1:0".to_owned()),
-            cluster_key: Some(ClusterKey::generate().unwrap()),
-            folders: vec![folder],
-            ..Settings::default()
-        };
+        let mut own = own_settings(place.path());
         settings(&mut own);
+        let this = Self::starting(place, own, change);
+        until("the initial scan", || this.get("/readyz").status == 200);
+        this
+    }
+
+    /// A node that may not have looked at its folder yet, whose files `prepare` makes.
+    pub(crate) fn starting_with(prepare: impl FnOnce(&Path)) -> Self {
+        let place = tempfile::tempdir().unwrap();
+        let own = own_settings(place.path());
+        fs::create_dir(place.path().join("site")).unwrap();
+        prepare(&place.path().join("site"));
+        Self::starting(place, own, |_| {})
+    }
+
+    fn starting(place: TempDir, own: Settings, change: impl FnOnce(&mut HttpConfig)) -> Self {
+        let runtime = runtime();
         let started = ReplicatServer::builder().settings(own).start();
         let server = runtime.block_on(started).unwrap();
         let subject = Subject::Node(server.clone());
         let mut this = Self::serve(place, runtime, subject, change);
         this.server = Some(server);
-        until("the initial scan", || this.get("/readyz").status == 200);
         this
     }
 
@@ -86,6 +92,57 @@ impl Place {
         let mut this = Self::serve(place, runtime, subject, |_| {});
         this.manager = Some(service);
         this
+    }
+
+    /// Starts a node that knows only the manager, which lets it in by a token.
+    pub(crate) fn enrol(&self, name: &str) -> ReplicatServer {
+        let made = self.administer("POST", "/api/v1/tokens").send();
+        assert_eq!(made.status, 201);
+        let token = made.json()["token"].as_str().unwrap().to_owned();
+        let manager = self.manager.as_ref().unwrap().address().unwrap();
+        let settings = Settings {
+            name: Some(name.parse().unwrap()),
+            address: Some("127.0.0.1:0".to_owned()),
+            manager_address: Some(manager.to_string()),
+            manager_credentials: Some(token),
+            node_state: Some(self.place.path().join("nodes").join(name)),
+            ..Settings::default()
+        };
+        self.start(settings)
+    }
+
+    /// Starts a second node, which dials this one and keeps the folder in `other`.
+    pub(crate) fn other_node(&self) -> ReplicatServer {
+        let first = self.server.as_ref().unwrap();
+        let mut folder = FolderSettings::new("site".parse().unwrap(), self.at("../other"));
+        folder.create = true;
+        let settings = Settings {
+            name: Some("laptop".parse().unwrap()),
+            cluster_key: first.cluster_key().cloned(),
+            nodes: vec![NodeSettings {
+                name: None,
+                address: first.address().unwrap().to_string(),
+            }],
+            folders: vec![folder],
+            ..Settings::default()
+        };
+        self.start(settings)
+    }
+
+    fn start(&self, settings: Settings) -> ReplicatServer {
+        let started = ReplicatServer::builder().settings(settings).start();
+        self.runtime.block_on(started).unwrap()
+    }
+
+    pub(crate) fn stop(&self, server: &ReplicatServer) {
+        self.runtime.block_on(server.shutdown());
+    }
+
+    /// Stops the API alone.
+    pub(crate) fn stop_service(&mut self) {
+        if let Some(service) = self.service.take() {
+            self.runtime.block_on(service.stop());
+        }
     }
 
     fn serve(
@@ -187,6 +244,19 @@ impl Drop for Place {
         if let Some(manager) = self.manager.take() {
             self.runtime.block_on(manager.stop());
         }
+    }
+}
+
+/// Of a node with the folder `site`.
+fn own_settings(place: &Path) -> Settings {
+    let mut folder = FolderSettings::new("site".parse().unwrap(), place.join("site"));
+    folder.create = true;
+    Settings {
+        name: Some("office".parse().unwrap()),
+        address: Some("127.0.0.1:0".to_owned()),
+        cluster_key: Some(ClusterKey::generate().unwrap()),
+        folders: vec![folder],
+        ..Settings::default()
     }
 }
 
