@@ -147,16 +147,18 @@ impl LiveFolder {
         asked.unwrap_or_else(|| Err(self.stopped()))
     }
 
-    /// Settles a conflict, see [`resolve`](crate::engine::inspect::resolve).
+    /// Settles a conflict, see [`resolve`](crate::engine::inspect::resolve), and waits until that is taken in.
     ///
     /// # Errors
     /// As there; [`SyncError::NotReplica`] if the folder was stopped.
     pub fn resolve(&self, path: RelPath, keep: Keep) -> Result<Resolution, SyncError> {
         let asked = self.ask(|reply| Order::Resolve(path, keep, reply));
-        asked.unwrap_or_else(|| Err(self.stopped()))
+        let done = asked.unwrap_or_else(|| Err(self.stopped()))?;
+        let _ = self.standing();
+        Ok(done)
     }
 
-    /// Puts an old version back, see [`restore`](crate::engine::inspect::restore).
+    /// Puts an old version back, see [`restore`](crate::engine::inspect::restore), and waits until that is taken in.
     ///
     /// # Errors
     /// As there; [`SyncError::NotReplica`] if the folder was stopped.
@@ -166,7 +168,10 @@ impl LiveFolder {
         revision: Option<Revision>,
     ) -> Result<Restoration, SyncError> {
         let asked = self.ask(|reply| Order::Restore(path, revision, reply));
-        asked.unwrap_or_else(|| Err(self.stopped()))
+        let done = asked.unwrap_or_else(|| Err(self.stopped()))?;
+        // So that whoever asks next sees it.
+        let _ = self.standing();
+        Ok(done)
     }
 
     pub(super) fn stopped(&self) -> SyncError {

@@ -56,11 +56,17 @@ impl Owner {
                 let _ = reply.send(self.answer(&question));
             }
             Order::Resolve(path, keep, reply) => {
-                let done = self.with_local(|local| inspect::resolve_in(local, &path, keep));
+                let done = self.with_local(
+                    |local| inspect::resolve_in(local, &path, keep),
+                    |done| done.copy.iter().chain([&done.path]).cloned().collect(),
+                );
                 let _ = reply.send(done);
             }
             Order::Restore(path, revision, reply) => {
-                let done = self.with_local(|local| inspect::restore_in(local, &path, revision));
+                let done = self.with_local(
+                    |local| inspect::restore_in(local, &path, revision),
+                    |done| vec![done.path.clone()],
+                );
                 let _ = reply.send(done);
             }
             Order::Put(path, staged, precondition, reply) => {
@@ -132,14 +138,21 @@ impl Owner {
         answer
     }
 
-    /// Lends the replica to a function that works on any files of users.
+    /// Lends the replica to a function that works on files of users; `touched` says on which.
     fn with_local<T>(
         &mut self,
         work: impl FnOnce(LocalReplica) -> (LocalReplica, Result<T, SyncError>),
+        touched: impl FnOnce(&T) -> Vec<RelPath>,
     ) -> Result<T, SyncError> {
         let done = self.lend(work);
-        if let Some(open) = &mut self.open {
-            open.hints.add_everything();
+        match &done {
+            Ok(done) => self.look_at(touched(done)),
+            // How far it came, nobody knows.
+            Err(_) => {
+                if let Some(open) = &mut self.open {
+                    open.hints.add_everything();
+                }
+            }
         }
         done
     }
@@ -155,13 +168,20 @@ impl Owner {
             return Err(SyncError::ReceiveOnly { root });
         }
         let done = self.lend(work);
-        if let Some(open) = &mut self.open {
-            // The directories above may have been made for it.
-            let made = path.ancestors().filter(|above| !above.is_root());
-            let touched = made.chain([path.clone()]).collect();
-            open.hints.add_awaited(touched, std::time::Instant::now());
-        }
+        self.look_at(vec![path.clone()]);
         done
+    }
+
+    /// Has paths compared at once, and the directories above, which may have been made for them.
+    fn look_at(&mut self, paths: Vec<RelPath>) {
+        let Some(open) = &mut self.open else { return };
+        let above = |path: &RelPath| -> Vec<_> {
+            let above = path.ancestors().filter(|above| !above.is_root());
+            above.collect()
+        };
+        let made: Vec<_> = paths.iter().flat_map(above).collect();
+        let touched = made.into_iter().chain(paths).collect();
+        open.hints.add_awaited(touched, std::time::Instant::now());
     }
 
     fn lend<T>(
