@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use replicat_core::id::ContentHash;
@@ -108,6 +109,40 @@ fn s73_a_chain_passes_changes_on() {
             node: "a".to_owned(),
             through: "b".to_owned()
         }
+    );
+}
+
+#[test]
+fn a_directory_that_is_renamed_while_more_is_under_way_has_its_time() {
+    let world = tempdir().unwrap();
+    let one = Live::start("one", &world.path().join("one"));
+    let other = Live::start("other", &world.path().join("other"));
+    let cable = Cable::connect(&one, &other);
+    fs::create_dir(one.path("old")).unwrap();
+    wait("the directory", || other.path("old").is_dir());
+    settle(&[&one, &other]);
+    // While the other waits for this, it has no rest to set times.
+    cable.delay(Duration::from_millis(20));
+    let large: Vec<u8> = (0..4_000_000_u32)
+        .flat_map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes())
+        .collect();
+    fs::write(one.path("large"), &large).unwrap();
+    wait("the large file is on its way", || {
+        other.status().pending > 0
+    });
+    fs::write(one.path("old/file"), "new in it").unwrap();
+    wait("the new file", || other.read("old/file").is_some());
+    let time_of = |path: std::path::PathBuf| fs::metadata(path).unwrap().modified().unwrap();
+    let time = time_of(one.path("old"));
+    fs::rename(one.path("old"), one.path("new")).unwrap();
+    wait("the renaming", || other.read("new/file").is_some());
+    assert!(!other.path("large").exists(), "it came too early");
+    cable.delay(Duration::ZERO);
+    wait("the large file", || other.path("large").exists());
+    settle(&[&one, &other]);
+    assert_eq!(
+        [time_of(one.path("new")), time_of(other.path("new"))],
+        [time, time]
     );
 }
 

@@ -92,6 +92,7 @@ struct Way {
     to: LiveFolder,
     outbox: Sender<Parcel>,
     withheld: Arc<AtomicBool>,
+    delay_ms: Arc<AtomicU64>,
 }
 
 impl Connection for Way {
@@ -110,7 +111,11 @@ impl Connection for Way {
     fn request(&self, wants: Vec<Want>) -> Reply {
         let to = self.to.clone();
         let is_withheld = self.withheld.load(Ordering::Relaxed);
-        let answer = move |want| to.answer(&want).filter(|_| !is_withheld);
+        let delay_ms = Arc::clone(&self.delay_ms);
+        let answer = move |want| {
+            std::thread::sleep(Duration::from_millis(delay_ms.load(Ordering::Relaxed)));
+            to.answer(&want).filter(|_| !is_withheld)
+        };
         Box::new(wants.into_iter().map(answer))
     }
 
@@ -126,6 +131,7 @@ pub(crate) struct Cable {
     numbers: [PeerNumber; 2],
     folders: [LiveFolder; 2],
     withheld: Arc<AtomicBool>,
+    delay_ms: Arc<AtomicU64>,
 }
 
 impl Cable {
@@ -140,13 +146,14 @@ impl Cable {
         let (to_other, from_one) = bounded(UNDER_WAY_MAX);
         let (to_one, from_other) = bounded(UNDER_WAY_MAX);
         let withheld = Arc::<AtomicBool>::default();
+        let delay_ms = Arc::<AtomicU64>::default();
         let way = |name, to: &LiveFolder, outbox| {
-            let (to, withheld) = (to.clone(), Arc::clone(&withheld));
             Arc::new(Way {
                 name,
-                to,
+                to: to.clone(),
                 outbox,
-                withheld,
+                withheld: Arc::clone(&withheld),
+                delay_ms: Arc::clone(&delay_ms),
             })
         };
         let (first, second) = (&one.folder, &other.folder);
@@ -158,12 +165,19 @@ impl Cable {
             numbers,
             folders: [first.clone(), second.clone()],
             withheld,
+            delay_ms,
         }
     }
 
     /// Whether contents that are asked for are to be had.
     pub(crate) fn withhold(&self, is_withheld: bool) {
         self.withheld.store(is_withheld, Ordering::Relaxed);
+    }
+
+    /// How long each piece of a content takes.
+    pub(crate) fn delay(&self, delay: Duration) {
+        let delay_ms = u64::try_from(delay.as_millis()).unwrap();
+        self.delay_ms.store(delay_ms, Ordering::Relaxed);
     }
 
     pub(crate) fn cut(self) {

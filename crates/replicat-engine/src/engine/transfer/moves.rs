@@ -1,5 +1,7 @@
 //! Renames: whole directories with one call, files, and contents that must be saved before what holds them goes.
 
+use std::collections::BTreeSet;
+
 use replicat_core::path::RelPath;
 use replicat_core::plan::{Planned, Step, Task};
 use replicat_core::record::{Fingerprint, Record};
@@ -15,6 +17,13 @@ use crate::event::{ItemChange, ItemKind, PlanItem};
 const DIRECTORIES_AHEAD_MAX: usize = 65_536;
 /// How many paths of one content are looked at.
 const SAME_CONTENT_LOOKED_AT_MAX: usize = 16;
+
+/// Has what is noted of paths in a directory go along when that is renamed.
+fn follow(notes: &mut BTreeSet<RelPath>, from: &RelPath, to: &RelPath) {
+    let moved: Vec<_> = notes.extract_if(.., |path| path.is_within(from)).collect();
+    let moved = moved.iter().filter_map(|path| path.rebase(from, to));
+    notes.extend(moved);
+}
 
 impl Work<'_> {
     /// Renames the directories that were renamed elsewhere, and then makes those that are new: while files are committed
@@ -84,6 +93,13 @@ impl Work<'_> {
         let moved = self.target.replica.done_tree_move(from, &to, after);
         moved.map_err(|error| self.target.failed(error))?;
         self.note_move(from, &to, ItemKind::Directory, 0)?;
+        for notes in [
+            &mut self.target.disturbed,
+            &mut self.linked,
+            &mut self.done.look_again,
+        ] {
+            follow(notes, from, &to);
+        }
         self.disturb(from);
         self.disturb(&to);
         Ok(())
