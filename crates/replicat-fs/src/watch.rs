@@ -38,11 +38,17 @@ use watches::{Coverage, WatchNumber, Watches};
 const READ_BYTES: usize = 64 * 1024;
 /// How often waiting paths are looked at.
 const TICK: Duration = Duration::from_millis(5);
+/// What changes the time of the directory.
+const COMES_OR_GOES: ReadFlags = ReadFlags::CREATE
+    .union(ReadFlags::DELETE)
+    .union(ReadFlags::MOVED_FROM)
+    .union(ReadFlags::MOVED_TO);
 
 /// What a watch tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WatchEvent {
-    /// Something changed at these paths, or below those of them that are directories.
+    /// Something changed at these paths, or below those of them that are directories. Of what is out of scope it is told that it
+    /// came or went, since that gives its directory another time.
     Changed(Vec<RelPath>),
     /// These paths were renamed to where nobody watches: out of the tree, or out of scope. A scan sees that they are gone.
     MovedOut(Vec<RelPath>),
@@ -275,6 +281,10 @@ impl Watch {
         };
         // If the filter cannot tell, the scan will.
         if filter.excludes(&path, is_directory).unwrap_or(false) {
+            // That it came or went shows in the time of the directory, which is compared on the way to it.
+            if event.flags.intersects(COMES_OR_GOES) {
+                self.note(path, now);
+            }
             return;
         }
         if is_directory {

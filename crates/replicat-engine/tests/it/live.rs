@@ -10,8 +10,9 @@ use replicat_core::message::Want;
 use replicat_core::path::RelPath;
 use replicat_engine::live::{
     CARRIED_CONTENT_BYTES_MAX, ChangeAction, ChangeOrigin, Connection, FolderEvent, FolderState,
-    Parcel, PeerNumber, Reply, SendError, Trust,
+    LiveSettings, Parcel, PeerNumber, Reply, SendError, Trust,
 };
+use replicat_engine::options::{FilterAction, FilterRule};
 use tempfile::tempdir;
 
 use super::pair::{Cable, Live, settle, tree, wait};
@@ -110,6 +111,32 @@ fn s73_a_chain_passes_changes_on() {
             through: "b".to_owned()
         }
     );
+}
+
+#[test]
+fn what_comes_and_goes_unsynced_still_stamps_its_directory() {
+    let world = tempdir().unwrap();
+    let leaves_out = |mut settings: LiveSettings| {
+        settings.rules = vec![FilterRule::new(FilterAction::Exclude, b"*.tmp").unwrap()];
+        settings
+    };
+    let one = Live::with("one", &world.path().join("one"), leaves_out);
+    let other = Live::with("other", &world.path().join("other"), leaves_out);
+    let _cable = Cable::connect(&one, &other);
+    fs::create_dir(one.path("d")).unwrap();
+    wait("the directory", || other.path("d").is_dir());
+    settle(&[&one, &other]);
+    let time = |live: &Live| fs::metadata(live.path("d")).unwrap().modified().unwrap();
+    let known = time(&one);
+    fs::write(one.path("d/x.tmp"), "1").unwrap();
+    assert_ne!(time(&one), known);
+    wait("the time after it came", || time(&one) == time(&other));
+    let known = time(&one);
+    fs::remove_file(one.path("d/x.tmp")).unwrap();
+    assert_ne!(time(&one), known);
+    wait("the time after it went", || time(&one) == time(&other));
+    settle(&[&one, &other]);
+    assert!(!other.path("d/x.tmp").exists());
 }
 
 #[test]

@@ -101,7 +101,7 @@ fn both_paths_of_a_renamed_directory_are_told_together() {
 }
 
 #[test]
-fn neither_the_state_nor_what_is_out_of_scope_is_told() {
+fn of_what_is_out_of_scope_only_that_it_came_or_went_is_told() {
     let mut scenery = Scenery::new();
     scenery.make(".replicat/staging");
     scenery.make("ignored/deep");
@@ -113,9 +113,16 @@ fn neither_the_state_nor_what_is_out_of_scope_is_told() {
     scenery.write("ignored/deep/x", "1");
     scenery.write("a.tmp", "1");
     scenery.write("last", "1");
+    // That something came, whatever it is, gave its directory another time.
     assert_eq!(
         hints_until(&watcher, "last"),
-        BTreeSet::from([path("last")])
+        BTreeSet::from([path("a.tmp"), path("last")])
+    );
+    scenery.write("a.tmp", "22");
+    scenery.write("next", "1");
+    assert_eq!(
+        hints_until(&watcher, "next"),
+        BTreeSet::from([path("next")])
     );
 }
 

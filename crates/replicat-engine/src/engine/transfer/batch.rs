@@ -86,13 +86,13 @@ impl Work<'_> {
     /// Puts a user's own file under a further name, at once: what it was called before is about to go.
     fn put_adopted(&mut self, step: &Step, staged: Staged) -> Result<(), SyncError> {
         let change = change(step, Action::Put(Box::new(staged)));
-        if self.apply_now(change)?.is_none() {
+        let Some(put) = self.apply_now(change)? else {
             self.done.look_again.insert(step.path.clone());
             return Ok(());
-        }
+        };
         let change = Change {
             path: step.path.clone(),
-            expected: self.fingerprint_of(&step.path),
+            expected: Some(put),
             action: Action::SetMetadata(step.metadata.clone()),
             displaced: Displaced::Discard,
         };
@@ -383,12 +383,20 @@ impl Work<'_> {
             let held = record.held_payload();
             let mtime = held_mtime(&record);
             let is_directory = held.is_some_and(|held| held.is_directory());
-            if !is_directory || mtime.is_none() || self.target.hands.is_none() {
+            let known = record.local.as_ref().filter(|_| is_directory);
+            let Some(known) = known.filter(|_| mtime.is_some() && self.target.hands.is_some())
+            else {
+                continue;
+            };
+            let found = self.fingerprint_of(path);
+            if !found.is_some_and(|found| is_same(&found, &known.fingerprint)) {
+                // Somebody put something else there, whose time is his.
+                self.done.look_again.insert(path.clone());
                 continue;
             }
             let change = Change {
                 path: path.clone(),
-                expected: self.fingerprint_of(path),
+                expected: found,
                 action: Action::SetMetadata(Metadata {
                     mtime,
                     ..Metadata::default()
@@ -406,6 +414,11 @@ impl Work<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether it is the same thing, whatever became of it.
+fn is_same(one: &Fingerprint, other: &Fingerprint) -> bool {
+    (one.inode, one.birth) == (other.inode, other.birth)
 }
 
 /// The modification time that the storage is to have. The entry may show a deletion already, which tells another.

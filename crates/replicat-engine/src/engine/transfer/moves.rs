@@ -150,19 +150,23 @@ impl Work<'_> {
         from: &RelPath,
         expected: Fingerprint,
     ) -> Result<(), SyncError> {
-        let Some(_) = self.rename(&step.path, from, expected)? else {
+        let Some(renamed) = self.rename(&step.path, from, expected)? else {
             return Ok(());
         };
         let change = Change {
             path: step.path.clone(),
-            expected: self.fingerprint_of(&step.path),
+            expected: Some(renamed),
             action: Action::SetMetadata(step.metadata.clone()),
             displaced: Displaced::Discard,
         };
         let described = self.apply_now(change)?;
         self.record_done(from, None, None)?;
-        if let Some(fingerprint) = described {
-            self.record_done(&step.path, step.goal.clone(), Some(fingerprint))?;
+        match described {
+            Some(fingerprint) => {
+                self.record_done(&step.path, step.goal.clone(), Some(fingerprint))?;
+            }
+            // Somebody changed it or put something else there.
+            None => drop(self.done.look_again.insert(step.path.clone())),
         }
         let size = super::item::size(step);
         self.note_move(from, &step.path, ItemKind::File, size)?;
