@@ -341,9 +341,9 @@ impl Intake {
         content: Option<ContentHash>,
         around: &Surroundings<'_>,
     ) -> Result<(), SyncError> {
+        // Nothing is noted either: should the process end before it has its own time again, the next scan has to see that.
         if is_disturbed(local, path, observation)? {
-            let noted = local.replica.refresh(path, observation.fingerprint);
-            return noted.map_err(|error| local.failed(error));
+            return Ok(());
         }
         let link = match observation.link {
             Some(key) => Some(self.link_id(local, path, key)?),

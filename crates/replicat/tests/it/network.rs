@@ -330,6 +330,30 @@ fn s77_the_only_source_dies_amid_a_transfer_and_comes_back() {
     assert!(fs::read(cluster.world.path(1, "large")).unwrap() == content);
 }
 
+/// One is killed while a directory into which it has put a file, and a user another, waits for its own time: no scan has taken the
+/// time of that writing for the one it is to have.
+#[test]
+fn a_directory_has_its_time_though_who_wrote_in_it_was_killed_before() {
+    let mut cluster = Cluster::new(World::new(2), |_, _| true, &SLOWLY);
+    fs::create_dir(cluster.world.path(0, "d")).unwrap();
+    cluster.settle();
+    // As long as this is under way there is no rest, in which times are set.
+    let before = cluster.nodes[1].received();
+    fs::write(cluster.world.path(0, "large"), large(LARGE)).unwrap();
+    until("a part is there", || {
+        cluster.nodes[1].received() > before + A_PART
+    });
+    cluster.world.write(0, "d/file", "from the other");
+    until("the file is there", || cluster.world.exists(1, "d/file"));
+    cluster.world.write(1, "d/own", "from here");
+    until("the directory was looked at", || {
+        cluster.world.exists(0, "d/own")
+    });
+    assert!(!cluster.world.exists(1, "large"), "there was rest");
+    cluster.nodes[1].kill();
+    cluster.finish();
+}
+
 /// Whoever has another key is told nothing, and those who have the right one go on.
 #[test]
 fn s76_a_node_without_the_key_gets_nothing() {
