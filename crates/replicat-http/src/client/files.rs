@@ -10,7 +10,7 @@ use replicat_server::control::json::Object;
 use ureq::SendBody;
 
 use super::call::of_folder;
-use super::{ApiClient, ApiError, Call};
+use super::{ApiClient, ApiError, Call, UPLOAD_PATIENCE};
 
 /// How much is taken at once, in bytes.
 const PIECE_BYTES: usize = 64 << 10;
@@ -102,7 +102,7 @@ impl ApiClient {
             .header("content-length", size.to_string())
             // Whoever refuses says so before the content is sent.
             .header("expect", "100-continue");
-        let response = self.send_with(&call, SendBody::from_reader(from))?;
+        let response = self.send_with(&call, SendBody::from_reader(from), UPLOAD_PATIENCE)?;
         self.object(response)
     }
 

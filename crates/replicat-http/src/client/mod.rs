@@ -34,8 +34,10 @@ pub use managing::ManagerCommand;
 
 /// How long a connection may take.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
-/// How long nothing may come. A stream says something every 15 s; a large file is made durable before it is answered for.
+/// How long nothing may come. A stream says something every 15 s.
 const READ_PATIENCE: Duration = Duration::from_secs(60);
+/// How long an upload may go unanswered when it is all there: it is made durable before.
+const UPLOAD_PATIENCE: Duration = Duration::from_secs(900);
 /// The longest answer that is taken as a whole, in bytes.
 const ANSWER_BYTES_MAX: u64 = 64 << 20;
 
@@ -73,7 +75,6 @@ impl ApiClient {
             .tls_config(tls)
             .proxy(proxy)
             .timeout_connect(Some(CONNECT_PATIENCE))
-            .timeout_per_read(Some(READ_PATIENCE))
             .max_redirects(0)
             .max_redirects_will_error(false)
             .http_status_as_error(false)
@@ -176,18 +177,25 @@ impl ApiClient {
     /// Sends a request without a body of bytes, and returns an answer that says yes.
     fn send(&self, call: &Call) -> Result<Response<Body>, ApiError> {
         match &call.body {
-            Some(json) => self.send_with(call, json.to_string()),
-            None => self.send_with(call, ()),
+            Some(json) => self.send_with(call, json.to_string(), READ_PATIENCE),
+            None => self.send_with(call, (), READ_PATIENCE),
         }
     }
 
-    /// Sends a request with a body, and returns an answer that says yes.
-    fn send_with(&self, call: &Call, body: impl AsSendBody) -> Result<Response<Body>, ApiError> {
+    /// Sends a request with a body, and returns an answer that says yes; nothing may come for `patience`.
+    fn send_with(
+        &self,
+        call: &Call,
+        body: impl AsSendBody,
+        patience: Duration,
+    ) -> Result<Response<Body>, ApiError> {
         let request = call.request(&self.address);
         let request = request.header(header::AUTHORIZATION, self.authorization.clone());
         let request = request
             .body(body)
             .map_err(|error| self.broken(&error.to_string()))?;
+        let request = self.agent.configure_request(request);
+        let request = request.timeout_per_read(Some(patience)).build();
         let response = self.agent.run(request);
         let response = response.map_err(|error| ApiError::Unreachable {
             address: self.address.clone(),

@@ -17,15 +17,8 @@ use super::teller::Teller;
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Another host")]
 pub(crate) struct AccessArguments {
-    /// The token to show there; others on this host can see it here
-    #[arg(
-        long,
-        value_name = "TOKEN",
-        env = "REPLICAT_TOKEN",
-        hide_env_values = true,
-        conflicts_with = "token_file",
-        global = true
-    )]
+    /// The token to show there, in place of one in a file; others on this host can see it here
+    #[arg(long, value_name = "TOKEN", env = "REPLICAT_TOKEN", global = true)]
     pub(crate) token: Option<String>,
     /// Read the token from the first line of FILE
     #[arg(long, value_name = "FILE", env = "REPLICAT_TOKEN_FILE", global = true)]

@@ -5,11 +5,16 @@ use replicat::control::json;
 use serde_json::Value;
 
 use super::json::Object;
-use super::terminal::path_text;
+use super::terminal::{path_text, sentence};
 
 /// A text; empty if there is none.
 pub(crate) fn text<'a>(object: &'a Object, key: &str) -> &'a str {
     object.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// A text as a terminal may be shown it: whoever answers may be anybody.
+pub(crate) fn shown(object: &Object, key: &str) -> String {
+    sentence(text(object, key))
 }
 
 /// A number; 0 if there is none.

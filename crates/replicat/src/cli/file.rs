@@ -1,7 +1,8 @@
 //! `replicat file`: single files of a folder on another host.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs::{self, File, Permissions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::builder::FalseyValueParser;
@@ -9,7 +10,6 @@ use clap::{Args, Subcommand};
 use replicat::control::json::from_hexadecimal;
 use replicat::http::client::{ApiError, Downloaded, PutIf};
 use replicat_core::id::ContentHash;
-use tempfile::NamedTempFile;
 
 use super::elsewhere::{FolderOfNodeArguments, path_in_folder};
 use super::failure::Failure;
@@ -114,8 +114,13 @@ fn get(arguments: &GetArguments, json: bool, teller: &Teller) -> Result<(), Fail
     let directory = output
         .parent()
         .filter(|above| !above.as_os_str().is_empty());
-    let mut staged = NamedTempFile::new_in(directory.unwrap_or(Path::new("."))).map_err(failed)?;
+    // As any file that a command makes: what the umask leaves.
+    let mut builder = tempfile::Builder::new();
+    builder.permissions(Permissions::from_mode(0o666));
+    let staged = builder.tempfile_in(directory.unwrap_or(Path::new(".")));
+    let mut staged = staged.map_err(failed)?;
     let got = download(arguments, staged.as_file_mut(), failed)?;
+    staged.as_file().sync_all().map_err(failed)?;
     let staged = staged.persist(output);
     staged.map_err(|error| failed(error.error))?;
     let mut object = json::object("downloaded");
@@ -151,7 +156,10 @@ fn put(arguments: &PutArguments, teller: &Teller) -> Result<(), Failure> {
     if !found.is_file() {
         return Err(failed(io::ErrorKind::IsADirectory.into()).into());
     }
-    let mut file = File::open(&arguments.file).map_err(failed)?;
+    // One that grows is sent as long as it was; one that shrinks is not taken.
+    let mut file = File::open(&arguments.file)
+        .map_err(failed)?
+        .take(found.len());
     let (client, folder) = arguments.node.required()?;
     let done = client.upload(&folder, &path, condition, &mut file, found.len())?;
     Ok(teller.tell(&done)?)

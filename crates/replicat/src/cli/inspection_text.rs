@@ -2,7 +2,7 @@
 
 use jiff::tz::TimeZone;
 
-use super::fields::{number, path, text, texts, time};
+use super::fields::{number, path, shown, text, texts, time};
 use super::json::Object;
 use super::terminal::{number_text, sentence, size_text};
 
@@ -44,7 +44,7 @@ fn side(object: &Object, key: &str, zone: &TimeZone) -> String {
         kind => format!("the {}", sentence(kind)),
     };
     let when = time(side, "when", zone);
-    format!("{what} by {} of {when}", sentence(text(side, "node")))
+    format!("{what} by {} of {when}", shown(side, "node"))
 }
 
 /// What became of a conflict.
@@ -78,7 +78,7 @@ fn version(object: &Object, zone: &TimeZone) -> String {
         number(object, "revision"),
         time(object, "when", zone),
         size_text(number(object, "size")),
-        sentence(text(object, "node")),
+        shown(object, "node"),
     )
 }
 
@@ -165,7 +165,7 @@ fn downloaded(object: &Object) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::teller::tests::shown;
+    use super::super::teller::tests::told;
     use super::*;
 
     #[test]
@@ -176,7 +176,7 @@ mod tests {
             r#"{"type":"path","path":"tmp","kind":"directory","size":0,"mode":"1777","mtime":"2026-11-23T00:30:12Z","content":null,"state":"present"}"#,
             r#"{"type":"path","path":"link?","path_hex":"6c696e6bff","kind":"symlink","size":0,"mode":null,"mtime":253402300800,"target":"a\nb","content":null,"state":"pending"}"#,
         ];
-        let lines: Vec<_> = rows.iter().map(|row| shown(row)).collect();
+        let lines: Vec<_> = rows.iter().map(|row| told(row)).collect();
         insta::assert_snapshot!(lines.join("\n"), @r"
           1  2026-11-23 00:30:12     2.0 KiB  current       office: moved from b
           2  2026-11-23 00:30:12     2.0 KiB  in the trash  off\x1bice: edited
@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn people_read_what_became_of_a_conflict() {
         let resolved = |kept: &str| {
-            shown(&format!(
+            told(&format!(
                 r#"{{"type":"resolution","path":"a","copy":"a.conflict","kept":"{kept}"}}"#
             ))
         };
@@ -201,7 +201,7 @@ mod tests {
         let conflict = r#"{"type":"conflict","path":"a","copy":"b","when":"2026-11-23T00:30:12Z",
             "winner":{"node":"x","when":"2026-11-23T00:30:12Z","kind":"file","size":12},
             "loser":{"node":"y","when":"2026-11-23T00:30:12Z","kind":"deleted"}}"#;
-        insta::assert_snapshot!(shown(conflict), @r"
+        insta::assert_snapshot!(told(conflict), @r"
         a
           at the path: 12 B by x of 2026-11-23 00:30:12
           in the copy: the deletion by y of 2026-11-23 00:30:12

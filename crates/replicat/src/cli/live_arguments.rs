@@ -255,7 +255,7 @@ pub(crate) struct SessionArguments {
 #[command(next_help_heading = "Node")]
 pub(crate) struct StandingArguments {
     /// Go on with each change of how a node elsewhere stands, until Ctrl-C
-    #[arg(long, requires = "url", env = "REPLICAT_FOLLOW", value_parser = FalseyValueParser::new())]
+    #[arg(long, requires = "url")]
     pub(crate) follow: bool,
     #[command(flatten)]
     pub(crate) socket: SocketArguments,

@@ -31,13 +31,12 @@ pub(crate) struct ManagerArguments {
     /// Print one JSON object a line
     #[arg(long, env = "REPLICAT_JSON", value_parser = FalseyValueParser::new(), global = true)]
     pub(crate) json: bool,
-    /// Ask the manager that serves HTTP there: HOST:PORT, or https://HOST
+    /// Ask the manager that serves HTTP there, in place of the state here: HOST:PORT, or https://HOST
     #[arg(
         long,
         value_name = "URL",
         env = "REPLICAT_MANAGER_URL",
         help_heading = "Another host",
-        conflicts_with = "manager_state",
         global = true
     )]
     pub(crate) manager: Option<ApiAddress>,
@@ -60,12 +59,7 @@ pub(crate) enum ManagerCommand {
     /// Show how the manager stands
     Status {
         /// Go on with each change, with the nodes; of a manager elsewhere, until Ctrl-C
-        #[arg(
-            long,
-            requires = "manager",
-            env = "REPLICAT_FOLLOW",
-            value_parser = FalseyValueParser::new()
-        )]
+        #[arg(long, requires = "manager")]
         follow: bool,
     },
     /// Make, list and take back what lets nodes in

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use replicat::manager::Service;
 use serde_json::Value;
 
-use super::fields::{is_set, number, objects, text};
+use super::fields::{is_set, number, objects, shown, text};
 use super::json::{self, Object};
 use super::teller::Teller;
 use super::terminal::{count_text, duration_text, number_text, sentence};
@@ -20,11 +20,11 @@ pub(crate) fn lines(kind: &str, object: &Object, _: &TimeZone) -> Option<Vec<Str
         "token" => vec![token(object, SystemTime::now())],
         "token-removed" => vec![format!(
             "token {} is good for nothing any more",
-            sentence(text(object, "id"))
+            shown(object, "id")
         )],
         "node-removed" => vec![format!(
             "node {} takes no part any more",
-            sentence(text(object, "name"))
+            shown(object, "name")
         )],
         "placement" => vec![placement(object)],
         "withdrawn" => vec![withdrawn(object)],
@@ -67,7 +67,7 @@ fn manager(object: &Object) -> Vec<String> {
     };
     let mut lines = vec![format!(
         "manager of cluster {}{address}: {standing}, {}",
-        sentence(text(object, "cluster")),
+        shown(object, "cluster"),
         count_text(number(object, "placements"), "placement"),
     )];
     lines.extend(objects(object, "members").flat_map(member));
@@ -77,7 +77,7 @@ fn manager(object: &Object) -> Vec<String> {
 /// A token. Of one that was just made only the token itself, so that it can be taken from the output.
 fn token(token: &Object, now: SystemTime) -> String {
     if token.contains_key("token") {
-        return sentence(text(token, "token"));
+        return shown(token, "token");
     }
     let state = match (text(token, "used_by"), left(token, now)) {
         ("", Some(left)) => format!("good for {}", duration_text(left)),
@@ -106,10 +106,10 @@ fn member(member: &Object) -> Vec<String> {
     };
     let mut lines = vec![format!(
         "{}  {}, {}, {}",
-        sentence(text(member, "name")),
-        sentence(text(member, "role")),
+        shown(member, "name"),
+        shown(member, "role"),
         sentence(address),
-        sentence(text(member, "status"))
+        shown(member, "status")
     )];
     if is_set(member, "connected") {
         lines.extend(objects(member, "folders").map(folder));
@@ -129,9 +129,9 @@ fn folder(folder: &Object) -> String {
     };
     format!(
         "  {}  {}, {}, {sync}, {}{reason}",
-        sentence(text(folder, "name")),
-        sentence(text(folder, "status")),
-        sentence(text(folder, "mode")),
+        shown(folder, "name"),
+        shown(folder, "status"),
+        shown(folder, "mode"),
         count_text(number(folder, "paths"), "path"),
     )
 }
@@ -139,9 +139,9 @@ fn folder(folder: &Object) -> String {
 fn placement(object: &Object) -> String {
     format!(
         "{}  at {}, {}",
-        sentence(text(object, "folder")),
-        sentence(text(object, "node")),
-        sentence(text(object, "mode"))
+        shown(object, "folder"),
+        shown(object, "node"),
+        shown(object, "mode")
     )
 }
 
@@ -156,7 +156,7 @@ fn withdrawn(object: &Object) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::teller::tests::shown;
+    use super::super::teller::tests::told;
 
     #[test]
     fn people_read_how_nodes_stand_and_what_tokens_are_good_for() {
@@ -169,7 +169,7 @@ mod tests {
             r#"{"type":"token","id":"0f","role":"read-only","node":null,"expires":"2020-01-01T00:00:00Z","used_by":"nas"}"#,
             r#"{"type":"placement","folder":"site","node":"nas","mode":"send-only"}"#,
         ];
-        let lines: Vec<_> = rows.iter().map(|row| shown(row)).collect();
+        let lines: Vec<_> = rows.iter().map(|row| told(row)).collect();
         insta::assert_snapshot!(lines.join("\n"), @r"
         manager of cluster d4 at 0.0.0.0:8788: 2 of 3 nodes connected, 1 placement
         nas  read-write, only dials, Online

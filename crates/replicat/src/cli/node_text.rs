@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use super::fields::{is_set, number, objects, path, text, texts, time_as};
+use super::fields::{is_set, number, objects, path, shown, text, texts, time_as};
 use super::json::Object;
 use super::terminal::{count_text, number_text, sentence, size_text};
 
@@ -31,14 +31,14 @@ fn row(name: &str, value: &str) -> String {
 
 fn node(object: &Object) -> Vec<String> {
     let address = match text(object, "address") {
-        "" => "only dials",
-        address => address,
+        "" => "only dials".to_owned(),
+        address => sentence(address),
     };
     let mut lines = vec![
-        row("Node", &sentence(text(object, "name"))),
-        row("Status", text(object, "status")),
-        row("Address", address),
-        row("Cluster", text(object, "cluster")),
+        row("Node", &shown(object, "name")),
+        row("Status", &shown(object, "status")),
+        row("Address", &address),
+        row("Cluster", &shown(object, "cluster")),
     ];
     let rate = object.get("bandwidth").and_then(Value::as_u64);
     lines.extend(rate.map(|rate| row("Limit", &format!("{}/s", size_text(rate)))));
@@ -53,7 +53,7 @@ fn node(object: &Object) -> Vec<String> {
         let queue = number_text(number(worker, "queue"));
         lines.push(row(
             "Working",
-            &format!("{}, {queue} waiting", sentence(text(worker, "name"))),
+            &format!("{}, {queue} waiting", shown(worker, "name")),
         ));
     }
     lines
@@ -68,8 +68,8 @@ fn peer(object: &Object) -> String {
     let mut line = format!(
         "{:<12} {:<22} {}",
         sentence(name),
-        sentence(text(object, "address")),
-        text(object, "status"),
+        shown(object, "address"),
+        shown(object, "status"),
     );
     if let Some(round_trip) = object.get("round_trip_ms").and_then(Value::as_f64) {
         line += &format!(", {round_trip:.1} ms");
@@ -87,7 +87,7 @@ fn peer(object: &Object) -> String {
 }
 
 fn folder(object: &Object) -> Vec<String> {
-    let mut state = text(object, "status").to_owned();
+    let mut state = shown(object, "status");
     let peers = objects(object, "peers").count() as u64;
     if is_set(object, "in_sync") && peers > 0 {
         state += &format!(", in sync with {}", count_text(peers, "peer"));
@@ -100,9 +100,9 @@ fn folder(object: &Object) -> Vec<String> {
         "Folder",
         &format!(
             "{}  {}  {}  {state}",
-            sentence(text(object, "name")),
+            shown(object, "name"),
             path(object, "root"),
-            text(object, "mode")
+            shown(object, "mode")
         ),
     )];
     match text(object, "reason") {
@@ -113,14 +113,14 @@ fn folder(object: &Object) -> Vec<String> {
         let path = path(skipped, "path");
         lines.push(row(
             "  skipped",
-            &format!("{path} {}", sentence(text(skipped, "reason"))),
+            &format!("{path} {}", shown(skipped, "reason")),
         ));
     }
     match text(object, "brake") {
         "" => {}
         brake => lines.push(row(
             "  STOPPED",
-            &format!("{brake}: see `replicat approve`"),
+            &format!("{}: see `replicat approve`", sentence(brake)),
         )),
     }
     lines
@@ -142,9 +142,9 @@ fn event(object: &Object, zone: &TimeZone) -> String {
     };
     let mut line = format!(
         "{time}  {:<20} {}: {place}  by {}",
-        text(object, "name"),
+        shown(object, "name"),
         sentence(folder),
-        sentence(text(object, "source")),
+        shown(object, "source"),
     );
     match text(object, "network_source") {
         "" => {}
@@ -171,8 +171,8 @@ fn session(object: &Object, zone: &TimeZone) -> Vec<String> {
     };
     let (name, scope) = (text(token, "name"), text(token, "scope"));
     vec![
-        row(server, &sentence(text(object, "name"))),
-        row("Version", &sentence(text(object, "version"))),
+        row(server, &shown(object, "name")),
+        row("Version", &shown(object, "version")),
         row(
             "Token",
             &format!("{}, {}, {ends}", sentence(name), sentence(scope)),
@@ -212,11 +212,11 @@ fn approved(object: &Object) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::teller::tests::shown;
+    use super::super::teller::tests::told;
 
     #[test]
     fn an_event_is_one_line_and_a_hostile_name_has_no_power() {
-        insta::assert_snapshot!(shown(
+        insta::assert_snapshot!(told(
             r#"{"type":"event","time":"2026-11-23T00:30:12.5Z","name":"replicat.Rename","source":"b",
                 "folder":"site","path":"n\u001b[2Jew","source_path":"old","is_directory":true,"network_source":"c"}"#
         ), @r"2026-11-23 00:30:12.500  replicat.Rename      site: old -> n\x1b[2Jew/  by b through c");
@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_node_tells_what_matters() {
-        insta::assert_snapshot!(shown(
+        insta::assert_snapshot!(told(
             r#"{"type":"node","name":"a","address":"127.0.0.1:1","cluster":"c","status":"Online","bandwidth":1024,
                 "folders":[{"name":"site","root":"/srv/site","mode":"read-write","status":"Online","in_sync":true,
                 "peers":[{"name":"b"}],"pending":0}],
