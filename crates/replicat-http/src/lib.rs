@@ -20,6 +20,7 @@ mod openapi;
 mod problem;
 mod request;
 mod route;
+mod schemas;
 mod stream;
 mod tls;
 pub mod tokens;

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::app::App;
 use crate::route::{Answer, Body, Route};
+use crate::schemas::{self, typed};
 
 pub(crate) async fn answer(State(app): State<App>) -> Json<Value> {
     let routes = app.routes();
@@ -14,6 +15,9 @@ pub(crate) async fn answer(State(app): State<App>) -> Json<Value> {
         let item = paths.entry(route.path.clone()).or_insert_with(|| json!({}));
         item[route.method] = operation(route);
     }
+    let mut schemas = schemas::all();
+    schemas.insert("Problem".to_owned(), problem());
+    schemas.insert("PathText".to_owned(), path_text());
     Json(json!({
         "openapi": "3.1.0",
         "info": {
@@ -26,16 +30,18 @@ pub(crate) async fn answer(State(app): State<App>) -> Json<Value> {
         "paths": paths,
         "components": {
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
-            "schemas": {
-                "Problem": problem(),
-                "Path": {"oneOf": [
-                    {"type": "string"},
-                    {"type": "object", "required": ["hex"], "additionalProperties": false,
-                        "properties": {"hex": {"type": "string", "pattern": "^([0-9a-fA-F]{2})*$"}}},
-                ]},
-            },
+            "schemas": schemas,
         },
     }))
+}
+
+/// A path in a body.
+fn path_text() -> Value {
+    let hex = json!({"type": "string", "pattern": "^([0-9a-fA-F]{2})*$"});
+    json!({"oneOf": [
+        {"type": "string"},
+        {"type": "object", "required": ["hex"], "additionalProperties": false, "properties": {"hex": hex}},
+    ]})
 }
 
 fn problem() -> Value {
@@ -106,7 +112,7 @@ fn body(members: &[&str]) -> Value {
 }
 
 fn member_schema(member: &str) -> Value {
-    let path = json!({"$ref": "#/components/schemas/Path"});
+    let path = json!({"$ref": "#/components/schemas/PathText"});
     match member {
         "path" => path,
         "paths" => json!({"type": "array", "items": path}),
@@ -120,10 +126,6 @@ fn member_schema(member: &str) -> Value {
 }
 
 fn responses(route: &Route) -> Value {
-    let typed = |kind: &str| {
-        json!({"type": "object", "required": ["type"],
-            "properties": {"type": {"const": kind}}})
-    };
     let of_json = |schema: Value| json!({"description": "Done.", "content": {"application/json": {"schema": schema}}});
     let of_media = |media: &str| json!({"description": "Done.", "content": {media: {"schema": {"type": "string"}}}});
     let mut responses = json!({"default": {

@@ -10,7 +10,7 @@ const CONFLICTS: &str = "/api/v1/folders/site/conflicts";
 const PATHS: [&str; 3] = ["a", "b/c", "d"];
 
 /// A node with a conflict at each of the paths, and the conflicts. Each side holds the name of its node.
-fn with_conflicts() -> (Place, Vec<Value>) {
+pub(crate) fn with_conflicts() -> (Place, Vec<Value>) {
     let place = Place::node();
     let other = place.other_node();
     for path in PATHS {

@@ -4,6 +4,7 @@
 
 mod client;
 mod conflicts;
+mod described;
 mod encrypted;
 mod enrolled;
 mod entry;
