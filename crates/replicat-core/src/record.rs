@@ -70,6 +70,15 @@ impl Record {
         }
     }
 
+    /// How what the own storage holds is described; `None` if it holds nothing.
+    #[must_use]
+    pub fn held_metadata(&self) -> Option<Metadata> {
+        match &self.local.as_ref()?.base {
+            Some(base) => Some(base.metadata.clone()),
+            None => self.entry.shown().map(|shown| shown.metadata().clone()),
+        }
+    }
+
     /// The contents by which this path is to be found: those of all versions, and what the storage holds. Symlinks
     /// are found by their substance.
     pub fn contents(&self) -> impl Iterator<Item = ContentHash> {

@@ -499,16 +499,12 @@ fn is_disturbed(
     let is_directory = record
         .held_payload()
         .is_some_and(|held| held.is_directory());
-    let timeless = |metadata: &Metadata| Metadata {
+    let timeless = Metadata {
         mtime: None,
-        ..metadata.clone()
+        ..observation.metadata.clone()
     };
-    let known = match record.local.as_ref().and_then(|local| local.base.as_ref()) {
-        Some(base) => Some(timeless(&base.metadata)),
-        None => record.entry.shown().map(|shown| timeless(shown.metadata())),
-    };
-    let is_as_known =
-        known.is_some_and(|known| timeless(&observation.metadata).agrees_with(&known));
+    let known = record.held_metadata();
+    let is_as_known = known.is_some_and(|known| timeless.agrees_with(&known));
     Ok(is_directory && is_as_known)
 }
 

@@ -1,9 +1,9 @@
 //! Groups of changes: flushed, made, flushed again, recorded, and only then told.
 
-use replicat_core::entry::{Metadata, Timestamp};
+use replicat_core::entry::Metadata;
 use replicat_core::path::RelPath;
 use replicat_core::plan::{Step, Task};
-use replicat_core::record::{Base, Fingerprint, Record};
+use replicat_core::record::{Base, Fingerprint};
 use replicat_fs::apply::error::ApplyError;
 use replicat_fs::apply::{Action, Applied, Change, Displaced, Outcome, Touched};
 use replicat_fs::echo::Written;
@@ -356,16 +356,21 @@ impl Work<'_> {
         for path in std::mem::take(&mut self.linked) {
             let record = self.target.replica.record(&path);
             let record = record.map_err(|error| self.target.failed(error))?;
-            let (Some(local), Some(found)) = (record.local, self.fingerprint_of(&path)) else {
+            let found = self.target.root.observe(&path, self.target.tracking);
+            let found = found.map_err(|error| self.target.fs_failed(error))?;
+            let (Some(local), Some(held), Some(found)) =
+                (&record.local, record.held_metadata(), found)
+            else {
                 continue;
             };
             let restamped = Fingerprint {
-                ctime: found.ctime,
+                ctime: found.fingerprint.ctime,
                 ..local.fingerprint
             };
-            if restamped == found {
+            // Who described it in the same moment stamped it too.
+            if restamped == found.fingerprint && found.metadata.agrees_with(&held) {
                 self.batch.dirty = true;
-                let noted = self.target.replica.refresh(&path, found);
+                let noted = self.target.replica.refresh(&path, found.fingerprint);
                 noted.map_err(|error| self.target.failed(error))?;
             }
         }
@@ -381,7 +386,7 @@ impl Work<'_> {
             let record = self.target.replica.record(path);
             let record = record.map_err(|error| self.target.failed(error))?;
             let held = record.held_payload();
-            let mtime = held_mtime(&record);
+            let mtime = record.held_metadata().and_then(|held| held.mtime);
             let is_directory = held.is_some_and(|held| held.is_directory());
             let known = record.local.as_ref().filter(|_| is_directory);
             let Some(known) = known.filter(|_| mtime.is_some() && self.target.hands.is_some())
@@ -419,15 +424,6 @@ impl Work<'_> {
 /// Whether it is the same thing, whatever became of it.
 fn is_same(one: &Fingerprint, other: &Fingerprint) -> bool {
     (one.inode, one.birth) == (other.inode, other.birth)
-}
-
-/// The modification time that the storage is to have. The entry may show a deletion already, which tells another.
-fn held_mtime(record: &Record) -> Option<Timestamp> {
-    let shown = record.entry.shown();
-    match record.local.as_ref().and_then(|local| local.base.as_ref()) {
-        Some(base) => base.metadata.mtime,
-        None => shown.and_then(|shown| shown.metadata().mtime),
-    }
 }
 
 fn change(step: &Step, action: Action) -> Change {
