@@ -174,6 +174,41 @@ fn a_directory_that_is_renamed_while_more_is_under_way_has_its_time() {
 }
 
 #[test]
+fn files_that_share_for_a_while_are_parted_though_a_directory_is_renamed() {
+    use std::os::unix::fs::MetadataExt;
+    let world = tempdir().unwrap();
+    let one = Live::start("one", &world.path().join("one"));
+    let other = Live::start("other", &world.path().join("other"));
+    let cable = Cable::connect(&one, &other);
+    fs::create_dir(one.path("old")).unwrap();
+    fs::write(one.path("old/file"), "first").unwrap();
+    wait("the file", || other.read("old/file").is_some());
+    settle(&[&one, &other]);
+    cable.delay(Duration::from_millis(20));
+    let large: Vec<u8> = (0..4_000_000_u32)
+        .flat_map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes())
+        .collect();
+    fs::write(one.path("old/file"), &large).unwrap();
+    wait("the edit is on its way", || other.status().pending > 0);
+    // What is about to be replaced is given this name as well.
+    fs::write(one.path("copy"), "first").unwrap();
+    wait("the copy", || other.read("copy").is_some());
+    let names = |path: &str| fs::metadata(other.path(path)).unwrap().nlink();
+    assert_eq!(names("copy"), 2, "they do not share");
+    fs::rename(one.path("old"), one.path("new")).unwrap();
+    wait("the renaming", || other.path("new").is_dir());
+    // After all it is not replaced.
+    fs::write(one.path("new/file"), "first").unwrap();
+    cable.delay(Duration::ZERO);
+    wait("both", || {
+        other.read("new/file").as_deref() == Some("first") && names("copy") == 1
+    });
+    settle(&[&one, &other]);
+    assert_eq!((names("copy"), names("new/file")), (1, 1));
+    assert_eq!(tree(&one.root), tree(&other.root));
+}
+
+#[test]
 fn a_large_tree_and_a_large_file_come_whole() {
     let world = tempdir().unwrap();
     let one = Live::start("one", &world.path().join("one"));

@@ -96,6 +96,7 @@ impl Work<'_> {
         for notes in [
             &mut self.target.disturbed,
             &mut self.linked,
+            &mut self.adopted,
             &mut self.done.look_again,
         ] {
             follow(notes, from, &to);

@@ -15,7 +15,10 @@ impl Work<'_> {
     /// A step that was to replace or remove a file may have been overtaken after the file got its further name. The two
     /// must not stay one file: what a user writes to one would show in the other.
     pub(super) fn part_adopted(&mut self) -> Result<(), SyncError> {
-        for path in std::mem::take(&mut self.adopted) {
+        // By either name: the other may be elsewhere by now.
+        let adopted = std::mem::take(&mut self.adopted);
+        let named: Vec<_> = adopted.into_iter().chain(self.linked.clone()).collect();
+        for path in named {
             let Some(shared) = self.shared(&path)? else {
                 continue;
             };
