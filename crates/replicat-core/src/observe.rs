@@ -247,13 +247,14 @@ impl<S: Store> Replica<S> {
         if matches!(lost.payload, Payload::File { link: Some(_), .. }) {
             return Ok(None);
         }
-        let file = |local: &Local| (local.fingerprint.inode, local.fingerprint.birth);
         for other in self
             .store()
             .by_content(content, SAME_CONTENT_LOOKED_AT_MAX)?
         {
             let there = self.record(&other)?.local;
-            if other != *path && there.is_some_and(|there| file(&there) == file(old)) {
+            if other != *path
+                && there.is_some_and(|there| there.fingerprint.is_of_same(&old.fingerprint))
+            {
                 return Ok(Some(other));
             }
         }
@@ -295,10 +296,8 @@ impl<S: Store> Replica<S> {
             .by_content(content, SAME_CONTENT_LOOKED_AT_MAX)?
         {
             let record = self.record(&other)?;
-            let same = record.local.as_ref().is_some_and(|local| {
-                let known = local.fingerprint;
-                (known.inode, known.birth) == (found.inode, found.birth)
-            });
+            let local = record.local.as_ref();
+            let same = local.is_some_and(|local| local.fingerprint.is_of_same(found));
             if other == *path || !same {
                 continue;
             }

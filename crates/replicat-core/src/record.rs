@@ -19,6 +19,14 @@ pub struct Fingerprint {
     pub birth: Timestamp,
 }
 
+impl Fingerprint {
+    /// Whether both are of the same file or directory, whatever became of it and wherever it is.
+    #[must_use]
+    pub fn is_of_same(&self, other: &Self) -> bool {
+        (self.inode, self.birth) == (other.inode, other.birth)
+    }
+}
+
 /// What a replica's own storage holds at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Local {

@@ -121,9 +121,7 @@ impl Sieve<'_> {
                     return;
                 }
                 let found = self.stat(&path).map(|found| observe::fingerprint(&found));
-                let is_it = found.is_some_and(|found| {
-                    (found.inode, found.birth) == (written.inode, written.birth)
-                });
+                let is_it = found.is_some_and(|found| found.is_of_same(written));
                 is_it && self.list(&path, waiting).is_some()
             }
             Some(Written::Doubtful) | None => false,

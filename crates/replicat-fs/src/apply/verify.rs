@@ -21,9 +21,9 @@ pub(crate) fn matches_expected(
 ) -> bool {
     let found_print = fingerprint(found);
     if kind(found) == Kind::Directory {
-        return is_same_file(expected, &found_print);
+        return expected.is_of_same(&found_print);
     }
-    is_same_file(expected, &found_print)
+    expected.is_of_same(&found_print)
         && expected.size == found_print.size
         && expected.mtime == found_print.mtime
         && (expected.ctime == found_print.ctime || accepted.contains(&expected.ctime))
@@ -36,12 +36,8 @@ pub(crate) fn matches_displaced(before: &Statx, after: &Statx) -> bool {
         == FileType::from_raw_mode(after.stx_mode.into());
     let is_directory = kind(before) == Kind::Directory;
     same_kind
-        && is_same_file(&was, &is)
+        && was.is_of_same(&is)
         && (is_directory || (was.size == is.size && was.mtime == is.mtime))
-}
-
-fn is_same_file(one: &Fingerprint, other: &Fingerprint) -> bool {
-    one.inode == other.inode && one.birth == other.birth
 }
 
 /// Changes of ctime that we made ourselves to files with several names: by linking, unlinking or describing one

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use axum::http::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use replicat_server::control::json::hexadecimal;
 use replicat_server::control::{Command, PathText};
 use serde_json::{Value, json};
 use ureq::http::request::Builder;
@@ -27,6 +28,8 @@ pub(super) enum Reply {
     One,
     /// Objects, page by page.
     Items,
+    /// Objects, one page of them.
+    Page,
 }
 
 /// A request.
@@ -124,9 +127,28 @@ impl Call {
                 Self::list(&of_folder(folder, "/history")).path(path)
             }
             Command::Why { folder, path } => Self::get(&of_folder(folder, "/why")).path(path),
-            Command::Tree { folder, path } | Command::List { folder, path, .. } => {
+            Command::Tree { folder, path } => {
                 let level = Self::list(&of_folder(folder, "/tree"));
                 level.path(path).query("limit", LIMIT)
+            }
+            Command::List {
+                folder,
+                path,
+                after,
+                limit,
+            } => {
+                let page = Self {
+                    reply: Reply::Page,
+                    ..Self::get(&of_folder(folder, "/tree"))
+                };
+                let page = page.path(path).query("limit", limit.to_string().as_bytes());
+                match after {
+                    Some(after) => {
+                        let name = hexadecimal(&after.bytes().unwrap_or_default());
+                        page.query("after", name.as_bytes())
+                    }
+                    None => page,
+                }
             }
             Command::Resolve { folder, path, keep } => {
                 let body = json!({"path": path, "keep": keep});
@@ -193,6 +215,17 @@ mod tests {
             "POST /folders/site/pause"
         );
         assert_eq!(target(&Command::Resume { folder: None }), "POST /resume");
+        let page = Command::List {
+            folder: "site".to_owned(),
+            path: PathText::Text("d".to_owned()),
+            after: Some(PathText::Text("a".to_owned())),
+            limit: 7,
+        };
+        assert_eq!(
+            target(&page),
+            "GET /folders/site/tree?path=d&limit=7&after=61"
+        );
+        assert_eq!(Call::of(&page).reply, Reply::Page);
         let rescan = Command::Rescan {
             folder: Some("site".to_owned()),
             paths: vec![PathText::Text("a".to_owned())],

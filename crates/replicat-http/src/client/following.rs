@@ -82,8 +82,8 @@ fn follow<E: From<ApiError>>(
             let reason = data.get("reason").and_then(Value::as_str);
             return Err(ApiError::Ended(reason.unwrap_or("it ended").to_owned()).into());
         }
-        // What was missed is told of, so that nobody takes it for all.
-        if message.name == name || message.name == "gap" {
+        // That events were missed is told of, so that nobody takes those for all. Of how things stand, the last is the whole truth.
+        if message.name == name || (message.name == "gap" && name == "event") {
             take(data)?;
         }
     }

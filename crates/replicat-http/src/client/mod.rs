@@ -12,6 +12,7 @@ mod following;
 mod managing;
 mod tree;
 
+use std::borrow::Cow;
 use std::fs;
 use std::io::Read;
 use std::path::Path;
@@ -127,6 +128,7 @@ impl ApiClient {
     ) -> Result<(), E> {
         match call.reply {
             Reply::One => take(self.one(call)?),
+            Reply::Page => self.page(call, None)?.0.into_iter().try_for_each(take),
             Reply::Items => {
                 let mut after = None;
                 loop {
@@ -153,15 +155,11 @@ impl ApiClient {
         call: &Call,
         after: Option<&str>,
     ) -> Result<(Vec<Object>, Option<String>), ApiError> {
-        let paged;
         let call = match after {
-            Some(after) => {
-                paged = call.clone().query("after", after.as_bytes());
-                &paged
-            }
-            None => call,
+            Some(after) => Cow::Owned(call.clone().query("after", after.as_bytes())),
+            None => Cow::Borrowed(call),
         };
-        let mut page = self.one(call)?;
+        let mut page = self.one(&call)?;
         let items = match page.get_mut("items").map(Value::take) {
             Some(Value::Array(items)) => items,
             _ => return Err(self.broken("there are no `items` in it")),

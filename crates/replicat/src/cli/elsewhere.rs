@@ -1,5 +1,6 @@
 //! Nodes and managers on other hosts, as commands are told of them.
 
+use std::env;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
@@ -17,11 +18,17 @@ use super::teller::Teller;
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Another host")]
 pub(crate) struct AccessArguments {
-    /// The token to show there, in place of one in a file; others on this host can see it here
-    #[arg(long, value_name = "TOKEN", env = "REPLICAT_TOKEN", global = true)]
+    /// The token to show there; others on this host can see it here
+    /// [env: REPLICAT_TOKEN]
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        conflicts_with = "token_file",
+        global = true
+    )]
     pub(crate) token: Option<String>,
-    /// Read the token from the first line of FILE
-    #[arg(long, value_name = "FILE", env = "REPLICAT_TOKEN_FILE", global = true)]
+    /// Read the token from the first line of FILE [env: REPLICAT_TOKEN_FILE]
+    #[arg(long, value_name = "FILE", global = true)]
     pub(crate) token_file: Option<PathBuf>,
     /// Trust certificates that those in FILE (PEM) have signed, in place of the system's
     #[arg(long, value_name = "FILE", env = "REPLICAT_CA_FILE", global = true)]
@@ -31,20 +38,35 @@ pub(crate) struct AccessArguments {
 impl AccessArguments {
     /// Speaks with whoever serves HTTP at `address`.
     pub(crate) fn client(&self, address: &ApiAddress) -> Result<ApiClient, Failure> {
-        let token = match (&self.token, &self.token_file) {
-            (Some(token), _) => token.clone(),
-            (None, Some(path)) => {
-                let text = fs::read_to_string(path).map_err(|source| Failure::TokenFile {
-                    path: path.clone(),
-                    source,
-                })?;
-                text.lines().next().unwrap_or_default().to_owned()
-            }
-            (None, None) => return Err(Failure::NoToken),
-        };
+        let token = self.token()?;
         let client = ApiClient::new(address.clone(), &token, self.ca_file.as_deref());
         Ok(client?)
     }
+
+    /// The token that an option names, else one that a variable does.
+    fn token(&self) -> Result<String, Failure> {
+        let variable = |name| env::var_os(name).filter(|value| !value.is_empty());
+        match (&self.token, &self.token_file) {
+            (Some(token), _) => Ok(token.clone()),
+            (None, Some(path)) => first_line(path),
+            (None, None) => match variable("REPLICAT_TOKEN") {
+                // What is no text is no token, which is said then.
+                Some(token) => Ok(token.to_string_lossy().into_owned()),
+                None => match variable("REPLICAT_TOKEN_FILE") {
+                    Some(path) => first_line(Path::new(&path)),
+                    None => Err(Failure::NoToken),
+                },
+            },
+        }
+    }
+}
+
+fn first_line(path: &Path) -> Result<String, Failure> {
+    let text = fs::read_to_string(path).map_err(|source| Failure::TokenFile {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(text.lines().next().unwrap_or_default().to_owned())
 }
 
 /// A node on another host.
@@ -99,17 +121,15 @@ impl FolderOfNodeArguments {
 
     /// The same, of what is done over HTTP alone.
     pub(crate) fn required(&self) -> Result<(ApiClient, String), Failure> {
-        let client = self.url.required()?;
-        match &self.folder {
-            Some(folder) => Ok((client, folder.clone())),
-            None => {
-                let asked = Asked::Api(Box::new(client));
-                let folder = only_folder(&asked)?;
-                match asked {
-                    Asked::Api(client) => Ok((*client, folder)),
-                    Asked::Socket(_) => Err(Failure::NoUrl),
-                }
-            }
+        if self.url.url.is_none() {
+            return Err(Failure::NoUrl);
+        }
+        match self.find()? {
+            Some(FolderOfNode {
+                asked: Asked::Api(client),
+                folder,
+            }) => Ok((*client, folder)),
+            _ => Err(Failure::NoUrl),
         }
     }
 }

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
-use jiff::tz::TimeZone;
 use replicat::manager::Service;
 use serde_json::Value;
 
@@ -13,7 +12,7 @@ use super::teller::Teller;
 use super::terminal::{count_text, duration_text, number_text, sentence};
 
 /// An object of this `kind`, as lines; `None` if it is not one of these.
-pub(crate) fn lines(kind: &str, object: &Object, _: &TimeZone) -> Option<Vec<String>> {
+pub(crate) fn lines(kind: &str, object: &Object) -> Option<Vec<String>> {
     Some(match kind {
         "manager" => manager(object),
         "member" => member(object),

@@ -54,7 +54,7 @@ fn lines(object: &Object, zone: &TimeZone) -> Vec<String> {
     let kind = fields::text(object, "type");
     let shown = node_text::lines(kind, object, zone)
         .or_else(|| inspection_text::lines(kind, object, zone))
-        .or_else(|| manager_text::lines(kind, object, zone));
+        .or_else(|| manager_text::lines(kind, object));
     shown.unwrap_or_default()
 }
 

@@ -259,6 +259,22 @@ fn what_keeps_a_command_from_another_host_is_named() {
 }
 
 #[test]
+fn an_option_that_names_a_token_goes_before_variables_that_do() {
+    let there = Elsewhere::new("read");
+    let asked = |words: &[&str], variables: &[(&str, &str)]| {
+        let mut command = there.place.command(&["session", "--url", &there.node.http]);
+        let output = command.args(words).envs(variables.iter().copied()).output();
+        output.unwrap().status.code()
+    };
+    let wrong = ("REPLICAT_TOKEN", "rpt_0");
+    let file = ("REPLICAT_TOKEN_FILE", "token");
+    assert_eq!(asked(&[], &[file]), Some(0));
+    assert_eq!(asked(&[], &[wrong, file]), Some(2));
+    assert_eq!(asked(&["--token-file", "token"], &[wrong]), Some(0));
+    assert_eq!(asked(&[], &[]), Some(2));
+}
+
+#[test]
 fn what_is_encrypted_is_trusted_by_its_authority_alone() {
     let place = Place::new();
     let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
@@ -301,16 +317,7 @@ struct ManagerElsewhere {
 impl ManagerElsewhere {
     fn new() -> Self {
         let place = Place::new();
-        let words = [
-            "manager",
-            "serve",
-            "--json",
-            "--address",
-            "127.0.0.1:0",
-            "--http",
-            "127.0.0.1:0",
-        ];
-        let manager = place.start(&words, "manager");
+        let manager = place.http_manager();
         make_token(&place, &["--manager"], "admin");
         Self { place, manager }
     }

@@ -65,16 +65,7 @@ fn a_token_of_the_command_line_opens_the_api_until_it_is_revoked() {
 #[test]
 fn a_manager_has_tokens_of_its_own() {
     let place = Place::new();
-    let words = [
-        "manager",
-        "serve",
-        "--json",
-        "--address",
-        "127.0.0.1:0",
-        "--http",
-        "127.0.0.1:0",
-    ];
-    let manager = place.start(&words, "manager");
+    let manager = place.http_manager();
     let made = place.ask(&[
         "api",
         "token",

@@ -100,6 +100,21 @@ impl Place {
         self.serve(&words)
     }
 
+    /// Starts a manager that serves HTTP.
+    pub(crate) fn http_manager(&self) -> Node {
+        let here = "127.0.0.1:0";
+        let words = [
+            "manager",
+            "serve",
+            "--json",
+            "--address",
+            here,
+            "--http",
+            here,
+        ];
+        self.start(&words, "manager")
+    }
+
     pub(crate) fn arrives(&self, path: &str, content: &str) {
         until(&format!("{path} holds {content}"), || {
             self.read(path).as_deref() == Some(content)

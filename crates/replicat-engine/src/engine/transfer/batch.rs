@@ -394,7 +394,7 @@ impl Work<'_> {
                 continue;
             };
             let found = self.fingerprint_of(path);
-            if !found.is_some_and(|found| is_same(&found, &known.fingerprint)) {
+            if !found.is_some_and(|found| found.is_of_same(&known.fingerprint)) {
                 // Somebody put something else there, whose time is his.
                 self.done.look_again.insert(path.clone());
                 continue;
@@ -419,11 +419,6 @@ impl Work<'_> {
         }
         Ok(())
     }
-}
-
-/// Whether it is the same thing, whatever became of it.
-fn is_same(one: &Fingerprint, other: &Fingerprint) -> bool {
-    (one.inode, one.birth) == (other.inode, other.birth)
 }
 
 fn change(step: &Step, action: Action) -> Change {
