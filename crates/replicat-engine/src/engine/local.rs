@@ -25,6 +25,7 @@ use replicat_index::{Durability as Commit, Index, IndexError};
 use super::failure::Failure;
 use super::gleaned::Gleaned;
 use super::roots::GivenRoot;
+use super::setbacks::Setbacks;
 use super::{clock, partners, random_u64, random_u128, retention};
 use crate::error::SyncError;
 use crate::event::RootIndex;
@@ -57,6 +58,8 @@ pub(super) struct LocalReplica {
     pub(super) skipped: Vec<Skipped>,
     /// Directories that could not be removed once because something was in them.
     pub(super) stubborn: BTreeSet<RelPath>,
+    /// What came to nothing lately.
+    pub(super) setbacks: Setbacks,
     /// Directories in which something was just done here: they are to get their own times again.
     pub(super) disturbed: BTreeSet<RelPath>,
     /// Small contents that scans have read, where they are sent soon.
@@ -360,6 +363,7 @@ impl<'given> Opening<'given> {
             changes: ChangeCounts::default(),
             skipped: Vec::new(),
             stubborn: BTreeSet::new(),
+            setbacks: Setbacks::default(),
             disturbed: BTreeSet::new(),
             gleaned: None,
             echoes: None,
@@ -513,6 +517,7 @@ impl LocalReplica {
             changes: ChangeCounts::default(),
             skipped: Vec::new(),
             stubborn: BTreeSet::new(),
+            setbacks: Setbacks::default(),
             disturbed: BTreeSet::new(),
             gleaned: None,
             echoes: None,

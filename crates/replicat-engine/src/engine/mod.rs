@@ -21,6 +21,7 @@ mod partners;
 mod retention;
 mod roots;
 mod scan;
+mod setbacks;
 mod skipping;
 mod transfer;
 

@@ -1,6 +1,7 @@
 //! Folders that are kept in sync live.
 
 use std::fs;
+use std::os::unix::net::UnixListener;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use bytes::Bytes;
 use replicat_core::id::ContentHash;
 use replicat_core::message::Want;
 use replicat_core::path::RelPath;
+use replicat_engine::engine::inspect::{Answer, Question};
 use replicat_engine::live::{
     CARRIED_CONTENT_BYTES_MAX, ChangeAction, ChangeOrigin, Connection, FolderEvent, FolderState,
     LiveSettings, Parcel, PeerNumber, Reply, SendError, Trust,
@@ -311,6 +313,62 @@ fn in_sync_is_said_when_the_peer_has_it_in_its_directory() {
     cable.withhold(false);
     settle(&[&one, &other]);
     assert_eq!(other.read("large").map(|text| text.len()), Some(200 << 10));
+}
+
+/// What a node answers to who asks why a path is as it is.
+fn why(live: &Live, path: &str) -> String {
+    let path = RelPath::new(path.as_bytes()).unwrap();
+    match live.folder.inspect(Question::Why(path)).unwrap() {
+        Answer::Why(explanation) => explanation.facts.join("\n"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn who_asks_why_a_path_waits_is_told_what_for() {
+    let world = tempdir().unwrap();
+    let one = Live::start("one", &world.path().join("one"));
+    let other = Live::start("other", &world.path().join("other"));
+    let cable = Cable::connect(&one, &other);
+    fs::write(one.path("first"), "first").unwrap();
+    settle(&[&one, &other]);
+    assert!(!why(&other, "first").contains("tried"));
+    cable.withhold(true);
+    fs::write(one.path("large"), vec![b'x'; 200 << 10]).unwrap();
+    wait("that nobody has it", || {
+        why(&other, "large").contains("it is tried again within")
+    });
+    cable.withhold(false);
+    settle(&[&one, &other]);
+    cable.delay(Duration::from_secs(1));
+    fs::write(one.path("slow"), vec![b'y'; 200 << 10]).unwrap();
+    wait("that it is fetched", || {
+        why(&other, "slow").contains("are being fetched or written")
+    });
+    cable.delay(Duration::ZERO);
+    let in_the_way = UnixListener::bind(other.path("socket")).unwrap();
+    fs::write(one.path("socket"), "of one's").unwrap();
+    wait("what is in the way", || {
+        let why = why(&other, "socket");
+        why.contains("that was tried 2 times, last ") && why.contains("was changed meanwhile")
+    });
+    // Nobody is to be busy with it for as long as it is in the way.
+    std::thread::sleep(Duration::from_secs(2));
+    let why_not = why(&other, "socket");
+    let attempts: Option<u64> = (why_not.split_once("that was tried "))
+        .and_then(|(_, rest)| rest.split_once(" times").map(|(attempts, _)| attempts))
+        .and_then(|attempts| attempts.parse().ok());
+    assert!(attempts.is_some_and(|attempts| attempts < 50), "{why_not}");
+    drop(in_the_way);
+    fs::remove_file(other.path("socket")).unwrap();
+    settle(&[&one, &other]);
+    for path in ["large", "slow", "socket"] {
+        assert!(
+            !why(&other, path).contains("tried"),
+            "{}",
+            why(&other, path)
+        );
+    }
 }
 
 #[test]

@@ -45,10 +45,11 @@ pub enum Answer {
     Tree(Vec<TreeRow>),
 }
 
-/// Answers with a replica that is lent for it.
+/// Answers with a replica that is lent for it; `waits` says what keeps its folder from bringing more at the moment.
 pub(in crate::engine) fn answer_in(
     local: LocalReplica,
     question: &Question,
+    waits: Option<&str>,
 ) -> (LocalReplica, Result<Answer, SyncError>) {
     let looked = Looked::lent(local);
     let (looked, answer) = match question {
@@ -61,7 +62,7 @@ pub(in crate::engine) fn answer_in(
             (looked, found)
         }
         Question::Why(path) => {
-            let found = why::explain(&looked, path).map(Answer::Why);
+            let found = why::explain(&looked, path, waits).map(Answer::Why);
             (looked, found)
         }
         Question::Tree(path) => tree(looked, path),

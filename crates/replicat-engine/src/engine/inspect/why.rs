@@ -16,10 +16,15 @@ use crate::options::RootLocation;
 /// # Errors
 /// [`SyncError::NotReplica`] if the root was never synced.
 pub fn why(location: &RootLocation, path: &RelPath) -> Result<Explanation, SyncError> {
-    explain(&open::open(location, Access::Read)?, path)
+    explain(&open::open(location, Access::Read)?, path, None)
 }
 
-pub(super) fn explain(looked: &Looked, path: &RelPath) -> Result<Explanation, SyncError> {
+/// `waits` says what keeps whoever brings what is new to this root from it at the moment.
+pub(super) fn explain(
+    looked: &Looked,
+    path: &RelPath,
+    waits: Option<&str>,
+) -> Result<Explanation, SyncError> {
     let record = looked
         .local
         .replica
@@ -29,7 +34,13 @@ pub(super) fn explain(looked: &Looked, path: &RelPath) -> Result<Explanation, Sy
     if record.is_empty() {
         facts.push("nothing is known of it: it is new since the last sync, was never there, or is left out".to_owned());
     } else {
-        facts.push(standing(looked, path, &record)?);
+        let planned = looked.local.replica.plan(path);
+        let planned = planned.map_err(|error| looked.local.failed(error))?;
+        facts.push(standing(&planned, &record).to_owned());
+        if planned != Planned::Nothing {
+            facts.extend(looked.local.setbacks.told(path));
+            facts.extend(waits.map(ToOwned::to_owned));
+        }
         facts.extend(versions(looked, path, &record)?);
     }
     facts.extend(scope(looked, path)?);
@@ -39,31 +50,20 @@ pub(super) fn explain(looked: &Looked, path: &RelPath) -> Result<Explanation, Sy
     })
 }
 
-fn standing(looked: &Looked, path: &RelPath, record: &Record) -> Result<String, SyncError> {
-    let planned = looked
-        .local
-        .replica
-        .plan(path)
-        .map_err(|error| looked.local.failed(error))?;
-    Ok(match planned {
-        Planned::Nothing if record.local.is_some() => {
-            "this root holds what all replicas agreed on".to_owned()
-        }
-        Planned::Nothing => "it is gone, here and in what all replicas agreed on".to_owned(),
+fn standing(planned: &Planned, record: &Record) -> &'static str {
+    match planned {
+        Planned::Nothing if record.local.is_some() => "this root holds what all replicas agreed on",
+        Planned::Nothing => "it is gone, here and in what all replicas agreed on",
         Planned::Step(_) if record.local.is_none() => {
-            "it is known of, and not here yet: the next sync brings it".to_owned()
+            "it is known of, and not here yet: the next sync brings it"
         }
-        Planned::Step(_) => "what is here is to be replaced: the next sync does it".to_owned(),
-        Planned::Blocked(Obstacle::Parent) => {
-            "it waits for the directory above it to be created".to_owned()
-        }
-        Planned::Blocked(Obstacle::Children) => {
-            "it waits for what is still below it to go".to_owned()
-        }
+        Planned::Step(_) => "what is here is to be replaced: the next sync does it",
+        Planned::Blocked(Obstacle::Parent) => "it waits for the directory above it to be created",
+        Planned::Blocked(Obstacle::Children) => "it waits for what is still below it to go",
         Planned::Blocked(Obstacle::Unpreserved) => {
-            "what is here lost a conflict, and stays until its copy is made".to_owned()
+            "what is here lost a conflict, and stays until its copy is made"
         }
-    })
+    }
 }
 
 fn versions(looked: &Looked, path: &RelPath, record: &Record) -> Result<Vec<String>, SyncError> {

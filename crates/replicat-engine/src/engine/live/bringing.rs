@@ -1,8 +1,10 @@
 //! From what is known to the directory: a while of work at a time.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use replicat_core::path::RelPath;
 use replicat_core::store::Store;
 
 use super::owner::{Open, Owner, surroundings};
@@ -24,6 +26,26 @@ const RETRY_PAUSE_MAX: Duration = Duration::from_secs(5);
 const LOOKED_AT_AFRESH_MAX: usize = 256;
 
 impl Open {
+    /// What keeps more from being brought at the moment, as a sentence; `is_amid`: a peer is telling something.
+    pub(super) fn waits(&self, is_amid: bool) -> Option<&'static str> {
+        let waits = match self.left {
+            _ if is_amid => "nothing is brought while a peer is still telling what it knows",
+            Left::Building => "it waits for contents that are being fetched or written",
+            Left::Nothing if self.retry_at.is_some() => "it is tried again within some seconds",
+            Left::Nothing | Left::More => return None,
+        };
+        Some(waits)
+    }
+
+    /// Paths were not as expected. They are looked at at once, those that were tried before only when they are tried again:
+    /// what is in the way may stay there.
+    fn look_again(&mut self, paths: BTreeSet<RelPath>, now: Instant) {
+        let is_fresh = |path: &RelPath| self.local.setbacks.is_fresh(path);
+        let (at_once, later): (Vec<_>, Vec<_>) = paths.into_iter().partition(is_fresh);
+        self.hints.add(at_once, now);
+        self.put_off.extend(later);
+    }
+
     /// Nothing has helped what waits for a while: whatever was concluded of it is concluded anew, from the directory on.
     fn look_afresh(&mut self, now: Instant) -> Result<(), SyncError> {
         let waiting = self
@@ -86,6 +108,7 @@ impl Owner {
         if !is_at_rest || is_noted || open.local.pending()? > 0 {
             return Ok(());
         }
+        open.local.setbacks.clear();
         let news = open.local.replica.note_applied();
         let news = news.map_err(|error| open.local.failed(error))?;
         open.noted = Some(open.local.replica.knowledge().clone());
@@ -106,6 +129,8 @@ impl Owner {
             open.retry_at = None;
             open.ongoing.stir();
             open.left = Left::More;
+            let put_off = std::mem::take(&mut open.put_off);
+            open.hints.add(put_off.into_iter().collect(), now);
             if open.retry_pause == RETRY_PAUSE_MAX {
                 open.look_afresh(now)?;
             }
@@ -121,13 +146,10 @@ impl Owner {
             .work(&mut open.local, &around, now + WORK_MAX)?;
         open.left = left;
         let done = open.ongoing.take_done();
-        if !done.look_again.is_empty() {
-            let paths = done.look_again.into_iter().collect();
-            open.hints.add(paths, Instant::now());
-        }
+        open.look_again(done.look_again, Instant::now());
         if left == Left::Nothing {
             let pending = open.local.pending()?;
-            if pending > 0 {
+            if pending > 0 || !open.put_off.is_empty() {
                 open.retry_at = Some(Instant::now() + open.retry_pause);
                 open.retry_pause = (open.retry_pause * 2).min(RETRY_PAUSE_MAX);
             } else {

@@ -36,6 +36,9 @@ pub(super) struct Hints {
 
 impl Hints {
     pub(super) fn add(&mut self, paths: Vec<RelPath>, now: Instant) {
+        if paths.is_empty() {
+            return;
+        }
         self.paths.extend(paths);
         self.everything |= self.paths.len() > PATHS_MAX;
         self.due.get_or_insert(now);

@@ -1,6 +1,6 @@
 //! The owner of a live folder: takes everything that happens in turn.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
@@ -83,6 +83,8 @@ pub(super) struct Open {
     pub(super) left: Left,
     pub(super) retry_at: Option<Instant>,
     pub(super) retry_pause: Duration,
+    /// Paths that are looked at when what failed is tried again.
+    pub(super) put_off: BTreeSet<RelPath>,
     /// Events were learnt of that may call for further ones.
     pub(super) unsettled: bool,
     /// Steps were carried out since it was last settled with nothing left to do.
@@ -414,6 +416,7 @@ fn open(
         left: Left::Nothing,
         retry_at: None,
         retry_pause: RETRY_PAUSE_MIN,
+        put_off: BTreeSet::new(),
         unsettled: true,
         stepped: false,
         merged: 0,

@@ -127,12 +127,14 @@ impl Owner {
 
     /// Answers a question by the index.
     fn answer(&mut self, question: &Question) -> Result<Answer, SyncError> {
+        let is_amid = self.is_amid();
         let Some(mut open) = self.open.take() else {
             return Err(SyncError::NotReplica {
                 root: self.settings.root.clone(),
             });
         };
-        let (local, answer) = inspect::answer_in(open.local, question);
+        let waits = open.waits(is_amid);
+        let (local, answer) = inspect::answer_in(open.local, question, waits);
         open.local = local;
         self.open = Some(open);
         answer

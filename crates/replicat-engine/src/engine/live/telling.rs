@@ -212,6 +212,7 @@ impl Owner {
             && !open.unsettled
             && open.left == Left::Nothing
             && open.hints.is_empty()
+            && open.put_off.is_empty()
             && !self.is_amid()
             && self
                 .peers

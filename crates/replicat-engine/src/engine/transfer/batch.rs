@@ -189,6 +189,10 @@ impl Work<'_> {
         let Some(hands) = &self.target.hands else {
             return Ok(Some(Fingerprint::default()));
         };
+        let mut paths = vec![change.path.clone()];
+        if let Action::Rename { from, .. } = &change.action {
+            paths.push(from.clone());
+        }
         let changes = vec![change];
         self.batch.touched.merge(Touched::by(&changes));
         self.batch.dirty = true;
@@ -197,7 +201,13 @@ impl Work<'_> {
             Some(Err(error)) if failure::is_disk_full(&error) => Err(SyncError::DiskFull {
                 root: self.target.given.clone(),
             }),
-            Some(Err(_)) | None => Ok(None),
+            Some(Err(error)) => {
+                for path in &paths {
+                    self.target.setbacks.note(path, error.to_string());
+                }
+                Ok(None)
+            }
+            None => Ok(None),
         }
     }
 
@@ -227,6 +237,7 @@ impl Work<'_> {
 
     fn refused(&mut self, step: &Step, error: ApplyError) -> Result<(), SyncError> {
         self.taken.insert(step.path.clone());
+        self.target.setbacks.note(&step.path, error.to_string());
         match error {
             error if failure::is_disk_full(&error) => {
                 return Err(SyncError::DiskFull {
@@ -297,6 +308,7 @@ impl Work<'_> {
         fingerprint: Option<Fingerprint>,
     ) -> Result<(), SyncError> {
         self.batch.dirty = true;
+        self.target.setbacks.forget(path);
         let held = fingerprint.map(|fingerprint| (fingerprint, is_recent(&fingerprint)));
         let done = self.target.replica.done(path, goal, held);
         done.map_err(|error| self.target.failed(error))
@@ -410,6 +422,7 @@ impl Work<'_> {
             };
             match self.apply_now(change)? {
                 Some(fingerprint) => {
+                    self.target.setbacks.forget(path);
                     let noted = self.target.replica.refresh(path, fingerprint);
                     noted.map_err(|error| self.target.failed(error))?;
                 }

@@ -14,6 +14,8 @@ use crate::world::World;
 /// How long users wait between two steps at the most, in milliseconds.
 const PAUSE_MS_MAX: u64 = 40;
 const STEPS_MAX: u64 = 50;
+/// What nodes note: more than usual, for when a history fails.
+const LOG: &str = "warn,replicat_server=info,replicat_net=info,replicat_engine=debug";
 
 /// How the nodes of a history know each other.
 #[derive(Clone, Copy, Debug)]
@@ -159,6 +161,9 @@ fn cluster(random: &mut Random) -> Cluster {
     }
     let world = world.with(&options);
     let mut cluster = Cluster::new(world, |node, other| topology.joins(node, other), &options);
+    for node in &mut cluster.nodes {
+        node.environment.push(("REPLICAT_LOG".into(), LOG.into()));
+    }
     // Most do without flushing, which is faster; then a kill takes their index back some way, maybe to before a file that was
     // announced, and that the user has replaced since.
     if random.below(4) != 0 {
