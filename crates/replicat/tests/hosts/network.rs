@@ -12,7 +12,8 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    /// Makes the namespaces. `None`, said loudly, if that cannot be done here; inside continuous integration it must.
+    /// Makes the namespaces. `None`, said loudly, if that cannot be done here, or if there is nothing to compare hosts with;
+    /// inside continuous integration it must.
     pub(crate) fn new(count: usize) -> Option<Self> {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let prefix = format!("rp{}x{number}", std::process::id());
@@ -20,12 +21,12 @@ impl Network {
             hub: format!("{prefix}hub"),
             hosts: (0..count).map(|host| format!("{prefix}h{host}")).collect(),
         };
-        match network.build() {
+        match has_rsync().and_then(|()| network.build()) {
             Ok(()) => Some(network),
             Err(reason) => {
                 let strict = std::env::var_os("REPLICAT_TESTS_STRICT").is_some();
-                assert!(!strict, "no network namespaces here: {reason}");
-                eprintln!("SKIPPED: no network namespaces here: {reason}");
+                assert!(!strict, "no hosts here: {reason}");
+                eprintln!("SKIPPED: no hosts here: {reason}");
                 None
             }
         }
@@ -81,6 +82,11 @@ impl Drop for Network {
             let _ = ip(&["netns", "delete", namespace]);
         }
     }
+}
+
+fn has_rsync() -> Result<(), String> {
+    let started = Command::new("rsync").arg("--version").output();
+    started.map(drop).map_err(|error| format!("rsync: {error}"))
 }
 
 fn port(host: usize) -> String {
