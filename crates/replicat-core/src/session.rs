@@ -291,7 +291,8 @@ impl Session {
             }
         }
         self.has_news = false;
-        if self.is_live() && self.told == *replica.knowledge() {
+        // What a repair brought may be told of events that were known before: it has its end, too.
+        if self.is_live() && !self.is_telling && self.told == *replica.knowledge() {
             return Ok(None);
         }
         if self.stage == Stage::Sending {

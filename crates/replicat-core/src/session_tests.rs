@@ -154,6 +154,27 @@ fn sums_that_differ_on_a_live_session_lead_to_repair() {
     assert_eq!(other.1.outcome(), Some(Outcome::Equal));
 }
 
+/// What a repair with a third brings may be of events that both sides have said they know. It is told, and that it was told
+/// whole: who hears it would wait for the end for ever.
+#[test]
+fn what_is_told_of_events_known_before_is_told_to_its_end() {
+    let (mut one, mut other) = peers();
+    write(&mut one.0, "a", 1);
+    write(&mut one.0, "b", 2);
+    let kept = one.0.record(&path("b")).unwrap();
+    let lost = crate::record::Record::default();
+    one.0.store_mut().set_record(&path("b"), &lost).unwrap();
+    one.1.announce();
+    talk(&mut one, &mut other);
+    assert_eq!(one.0.knowledge(), other.0.knowledge());
+    one.0.store_mut().set_record(&path("b"), &kept).unwrap();
+    one.1.announce();
+    talk(&mut one, &mut other);
+    assert!(has(&other, "b") && other.1.is_whole());
+    one.1.announce();
+    assert_eq!(talk(&mut one, &mut other), 0);
+}
+
 /// The pages of a repair come from the top down. Who settled between two of them would take a directory that is gone with all
 /// that it held for one that is gone beneath a file that stays.
 #[test]

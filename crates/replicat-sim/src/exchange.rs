@@ -149,10 +149,15 @@ impl World {
             [true, false] => 0,
             [false, true] => 1,
             [false, false] if silent && self.lose_patience(link) => return Ok(Progress::Moved),
-            [false, false] if silent && link.outcomes().is_some() => return Ok(Progress::Silent),
-            [false, false] if silent => {
+            [false, false] if silent && link.outcomes().is_none() => {
                 return Err(Failure::violation("a session is stuck".to_owned()));
             }
+            // A side that waits for the end of what it hears does nothing meanwhile.
+            [false, false] if silent && !link.sessions.iter().all(Session::is_whole) => {
+                let failure = "a side waits for the end of what was said";
+                return Err(Failure::violation(failure.to_owned()));
+            }
+            [false, false] if silent => return Ok(Progress::Silent),
             [false, false] => return Ok(Progress::Moved),
         };
         match link.arriving[side].pop_front() {
