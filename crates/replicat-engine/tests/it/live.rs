@@ -6,9 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use replicat_core::id::ContentHash;
-use replicat_core::message::Want;
+use replicat_core::id::{ContentHash, ReplicaId};
+use replicat_core::message::{Hello, Message, PROTOCOL_VERSION, Want};
 use replicat_core::path::RelPath;
+use replicat_core::version::VersionVector;
+use replicat_core::wire;
 use replicat_engine::engine::inspect::{Answer, Question};
 use replicat_engine::live::{
     CARRIED_CONTENT_BYTES_MAX, ChangeAction, ChangeOrigin, Connection, FolderEvent, FolderState,
@@ -469,4 +471,41 @@ fn more_content_than_may_travel_ends_the_session() {
         reason.as_deref() == Some("more travels with a message than may")
     });
     assert_eq!(one.folder.standing().unwrap().peers, []);
+}
+
+/// Nothing is brought while a peer is telling something. One that never ends is not waited for for ever.
+#[test]
+fn a_peer_that_falls_silent_amid_its_telling_is_not_waited_for() {
+    let world = tempdir().unwrap();
+    let impatient = |settings| LiveSettings {
+        peer_patience: Duration::from_secs(1),
+        ..settings
+    };
+    let one = Live::with("one", &world.path().join("one"), impatient);
+    let other = Live::start("other", &world.path().join("other"));
+    let _cable = Cable::connect(&one, &other);
+    settle(&[&one, &other]);
+    let peer = Arc::new(Mute::default());
+    let number = PeerNumber(u64::MAX);
+    one.folder
+        .connect(number, Arc::<Mute>::clone(&peer), Trust::Full);
+    let greeting = Message::Hello(Hello {
+        protocol: PROTOCOL_VERSION,
+        folder: one.status().folder,
+        replica: ReplicaId(77),
+        knowledge: VersionVector::new(),
+        applied: VersionVector::new(),
+        names: Vec::new(),
+    });
+    one.folder
+        .receive(number, Parcel::of(wire::encode(&greeting)));
+    wait("the greeting", || one.status().peers.len() == 2);
+    fs::write(other.path("file"), "of other's").unwrap();
+    wait("the end of patience", || peer.0.lock().unwrap().is_some());
+    wait("the file", || one.read("file").is_some());
+    let has_warned = |event: &FolderEvent| match event {
+        FolderEvent::Warning(text) => text.starts_with("mute did not go on"),
+        _ => false,
+    };
+    assert!(one.heard.events().iter().any(has_warned));
 }

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use replicat_core::path::RelPath;
 use replicat_core::store::Store;
 
+use super::connected::Peer;
 use super::owner::{Open, Owner, surroundings};
 use super::peer::Connection;
-use super::talking::Peer;
 use crate::engine::clock;
 use crate::engine::held::Held;
 use crate::engine::transfer::{Left, Neighbour, Source};

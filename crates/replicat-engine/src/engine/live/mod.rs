@@ -9,6 +9,7 @@
 
 mod bringing;
 mod carrying;
+mod connected;
 mod files;
 mod handle;
 mod observing;

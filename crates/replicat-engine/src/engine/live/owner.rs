@@ -15,13 +15,13 @@ use replicat_fs::filter::Filter;
 use replicat_fs::watch::{WatchEvent, Watcher};
 
 use super::bringing::RETRY_PAUSE_MIN;
+use super::connected::Peer;
 use super::handle::Shared;
 use super::observing::Hints;
 use super::peer::{Connection, Parcel, PeerNumber, Trust};
 use super::settings::LiveSettings;
 use super::status::{FolderState, FolderStatus, Listener};
 use super::steering::Order;
-use super::talking::Peer;
 use super::telling::{Gathering, new_status};
 use super::verifying::Verification;
 use crate::engine::gleaned::Gleaned;

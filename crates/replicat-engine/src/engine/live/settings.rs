@@ -11,6 +11,8 @@ use crate::options::{Durability, FilterRule, ForeignRoot, MissingRoot, OwnerPoli
 /// How often the whole tree is compared with the index though nothing was told, by default: a write through a memory map
 /// is not told of.
 const RESCAN_INTERVAL: Duration = Duration::from_secs(300);
+/// How long a peer may be silent amid telling something, by default.
+const PEER_PATIENCE: Duration = Duration::from_secs(120);
 
 /// Everything that a live folder has to know.
 #[derive(Clone, Debug)]
@@ -39,6 +41,9 @@ pub struct LiveSettings {
     pub threads: Option<NonZeroUsize>,
     /// How often the whole tree is compared with the index though nothing was told.
     pub rescan_interval: Duration,
+    /// How long a peer may be silent amid telling something. Nothing is brought to the directory meanwhile, from whomever;
+    /// after that the session with it is ended, and begins anew.
+    pub peer_patience: Duration,
 }
 
 impl LiveSettings {
@@ -58,6 +63,7 @@ impl LiveSettings {
             durability: Durability::default(),
             threads: None,
             rescan_interval: RESCAN_INTERVAL,
+            peer_patience: PEER_PATIENCE,
         }
     }
 }

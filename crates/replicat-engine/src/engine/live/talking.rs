@@ -3,19 +3,18 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use replicat_core::id::ReplicaId;
 use replicat_core::message::{Hello, Message};
 use replicat_core::restore::Renewal;
-use replicat_core::session::{Outcome, Session, SessionError};
-use replicat_core::store::{Digest, Member, Store, StoreError};
-use replicat_core::version::{Dot, VersionVector};
+use replicat_core::session::{Session, SessionError};
+use replicat_core::store::{Member, Store};
 use replicat_core::wire;
 use replicat_index::Durability;
 
-use super::carrying::{self, Carried};
+use super::carrying;
+use super::connected::Peer;
 use super::owner::Owner;
-use super::peer::{Connection, Parcel, PeerNumber, SendError, Trust};
+use super::peer::{Connection, Parcel, PeerNumber, Trust};
 use super::status::FolderState;
 use crate::engine::local::LocalReplica;
 use crate::engine::transfer::Left;
@@ -26,8 +25,6 @@ use crate::error::SyncError;
 const MERGED_MAX: usize = 8;
 /// After how long what peers told of third ones is passed on, if nothing else is said.
 const GOSSIP_INTERVAL: Duration = Duration::from_secs(10);
-/// After how long sums are compared again that proved nothing, though nothing changed here.
-const COMPARE_INTERVAL: Duration = Duration::from_secs(5);
 /// How many messages with entries a peer may tell something in that is passed on at once. Of more than that, others are
 /// asked first what they know of it by now: they may have heard it at the same time.
 const PASSED_ON_MAX: usize = 2;
@@ -35,194 +32,6 @@ const PASSED_ON_MAX: usize = 2;
 const ANSWER_PATIENCE: Duration = Duration::from_secs(2);
 /// How many messages go to one peer before the others, and the directory, have their turn.
 const MESSAGES_AT_ONCE_MAX: usize = 64;
-
-/// A peer that is connected.
-pub(super) struct Peer {
-    connection: Arc<dyn Connection>,
-    trust: Trust,
-    session: Session,
-    /// A message that the connection could not take.
-    unsent: Option<Parcel>,
-    is_full: bool,
-    /// What a deaf session was told that the peer knows.
-    told: VersionVector,
-    /// What the peer has brought to its directory, as it says itself.
-    applied: VersionVector,
-    /// What both knew when equal sums proved that they hold the same, and the sums. What comes in a session that breaks
-    /// changes the sum and not what is known.
-    proved: Option<(VersionVector, Digest)>,
-    /// When the sums were asked for since the last change.
-    compared_at: Option<Instant>,
-    /// Until when news waits for what it knows by then.
-    asked_until: Option<Instant>,
-    carried: Carried,
-}
-
-impl Peer {
-    /// The peer is telling something, and is not done with it.
-    pub(super) fn is_amid(&self) -> bool {
-        self.session.peer().is_some() && !self.session.is_whole()
-    }
-
-    /// It has greeted.
-    pub(super) fn is_open(&self) -> bool {
-        self.session.peer().is_some()
-    }
-
-    pub(super) fn is_live(&self) -> bool {
-        self.session.is_live()
-    }
-
-    pub(super) fn connection(&self) -> Arc<dyn Connection> {
-        Arc::clone(&self.connection)
-    }
-
-    pub(super) fn replica(&self) -> Option<ReplicaId> {
-        self.session.peer()
-    }
-
-    /// Whether the peer has said that it knows just what is known here.
-    pub(super) fn knows(&self, knowledge: &VersionVector) -> bool {
-        match (self.trust, self.session.peer_knowledge()) {
-            (Trust::Deaf, _) => self.told.contains_all(knowledge),
-            (Trust::Full, Some(theirs)) => theirs == knowledge,
-            (Trust::Full, None) => false,
-        }
-    }
-
-    /// Whether the peer has said that it has brought to its directory all that is known here.
-    pub(super) fn has_brought(&self, knowledge: &VersionVector) -> bool {
-        self.applied.contains_all(knowledge)
-    }
-
-    /// Whether the peer is known to hold in its directory what is known here.
-    pub(super) fn is_in_sync(&self, knowledge: &VersionVector, digest: Digest) -> bool {
-        let is_proved = self.trust == Trust::Deaf || self.has_proved(knowledge, digest);
-        self.is_live() && self.knows(knowledge) && is_proved && self.has_brought(knowledge)
-    }
-
-    fn has_proved(&self, knowledge: &VersionVector, digest: Digest) -> bool {
-        (self.proved.as_ref()).is_some_and(|proved| proved.0 == *knowledge && proved.1 == digest)
-    }
-
-    /// Something changed on this side.
-    fn announce(&mut self) {
-        self.session.announce();
-        self.compared_at = None;
-    }
-
-    /// Has the peer say what it knows before it is told what it may have heard from others.
-    fn ask_first(&mut self, until: Instant) {
-        self.session.ask_first();
-        self.asked_until = Some(until);
-    }
-
-    /// Tells the session what it cannot know: how late it is, and whether others are amid telling something.
-    fn keep_time(&mut self, now: Instant, is_amid: bool) {
-        self.session.hold_answer(is_amid);
-        if self.asked_until.is_some_and(|until| until <= now) {
-            self.asked_until = None;
-            self.session.tell_anyway();
-        }
-    }
-
-    /// Notes what the peer says of its own progress.
-    fn note_progress(&mut self, message: &Message) {
-        match message {
-            Message::Hello(hello) => self.applied.clone_from(&hello.applied),
-            Message::Members(members) => {
-                let own = members.iter().find(|(id, _)| Some(*id) == self.replica());
-                if let Some((_, member)) = own {
-                    self.applied.clone_from(&member.applied);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// Notes what the sums proved, if they came to be compared since the outcome was `before`.
-    fn note_proof(
-        &mut self,
-        before: Option<Outcome>,
-        local: &LocalReplica,
-    ) -> Result<(), StoreError> {
-        let is_new = before != self.session.outcome();
-        if is_new && self.session.outcome() == Some(Outcome::Equal) {
-            let digest = local.replica.store().digest()?;
-            self.proved = Some((local.replica.knowledge().clone(), digest));
-        }
-        Ok(())
-    }
-
-    /// Takes back what was proved: this side holds other versions now, of events that were known before.
-    fn forget_proof(&mut self) {
-        self.proved = None;
-        self.announce();
-    }
-
-    /// The next message for the peer.
-    fn next_message(&mut self, local: &mut LocalReplica) -> Result<Option<Message>, SessionError> {
-        let before = self.session.outcome();
-        let message = self.session.poll(&mut local.replica)?;
-        self.note_proof(before, local)?;
-        let repairs = matches!(message, Some(Message::Repair(_) | Message::TreeReply(_)));
-        if repairs && !self.is_live() {
-            // What it said when it greeted may not hold any more; it says it again when the session is live.
-            self.applied = VersionVector::new();
-        }
-        Ok(message)
-    }
-
-    /// The contents that travel with a message. Not in the first exchange: there much is told that is old.
-    fn contents_for(&mut self, message: &Message, local: &LocalReplica) -> Vec<Bytes> {
-        match message {
-            Message::Entries(entries) if self.is_live() => self.carried.choose(entries, local),
-            _ => Vec::new(),
-        }
-    }
-
-    /// What is taken of a message: from a peer that is not believed, what it knows, and nothing that it tells.
-    fn filter(&mut self, message: Message, ours: &VersionVector) -> Option<Message> {
-        if self.trust == Trust::Full {
-            return Some(message);
-        }
-        match message {
-            Message::Entries(_)
-            | Message::Repair(_)
-            | Message::TreeReply(_)
-            | Message::Members(_) => None,
-            Message::Hello(hello) => {
-                self.told.union(&hello.knowledge);
-                Some(Message::Hello(hello))
-            }
-            Message::Sent { knowledge } => {
-                self.told.union(&knowledge);
-                let knowledge = common(&knowledge, ours);
-                Some(Message::Sent { knowledge })
-            }
-            Message::Sum { digest, knowledge } => {
-                self.told.union(&knowledge);
-                Some(Message::Sum { digest, knowledge })
-            }
-            other => Some(other),
-        }
-    }
-}
-
-/// What both vectors cover.
-fn common(one: &VersionVector, other: &VersionVector) -> VersionVector {
-    let mut common = VersionVector::new();
-    for dot in one.iter() {
-        let counter = dot.counter.min(other.get(dot.replica));
-        if counter > 0 {
-            common.add(Dot {
-                replica: dot.replica,
-                counter,
-            });
-        }
-    }
-    common
-}
 
 impl Owner {
     pub(super) fn greet(
@@ -237,20 +46,8 @@ impl Owner {
         };
         match Session::open(&open.local.replica) {
             Ok(session) => {
-                let peer = Peer {
-                    connection,
-                    trust,
-                    session,
-                    unsent: None,
-                    is_full: false,
-                    told: VersionVector::new(),
-                    applied: VersionVector::new(),
-                    proved: None,
-                    compared_at: None,
-                    asked_until: None,
-                    carried: Carried::default(),
-                };
-                self.peers.insert(number, peer);
+                self.peers
+                    .insert(number, Peer::new(connection, trust, session));
             }
             Err(error) => {
                 let failed = open.local.failed(error);
@@ -269,7 +66,7 @@ impl Owner {
 
     pub(super) fn unblock(&mut self, number: PeerNumber) {
         if let Some(peer) = self.peers.get_mut(&number) {
-            peer.is_full = false;
+            peer.unblock();
         }
     }
 
@@ -293,11 +90,10 @@ impl Owner {
         let Ok(message) = wire::decode(parcel.message) else {
             return self.dismiss(number, "a message does not decode");
         };
-        peer.note_progress(&message);
-        let Some(message) = peer.filter(message, open.local.replica.knowledge()) else {
+        let Some(message) = peer.hear(message, open.local.replica.knowledge()) else {
             return;
         };
-        if peer.trust == Trust::Full {
+        if peer.is_trusted() {
             carrying::keep(&open.local, &parcel.contents);
         }
         let kind = match &message {
@@ -305,10 +101,7 @@ impl Owner {
             message => Kind::of(message),
         };
         let before = open.local.replica.knowledge().clone();
-        let outcome = peer.session.outcome();
-        let taken = peer.session.receive(&mut open.local.replica, message);
-        let proof = |()| Ok(peer.note_proof(outcome, &open.local)?);
-        if let Err(error) = taken.and_then(proof) {
+        if let Err(error) = peer.receive(&mut open.local, message) {
             return self.fail_session(number, error);
         }
         let learnt = before != *open.local.replica.knowledge();
@@ -413,6 +206,7 @@ impl Owner {
 
     /// Tells the peers what they do not know yet.
     pub(super) fn talk(&mut self) -> Result<(), SyncError> {
+        self.end_stuck();
         self.compare_sums();
         let (now, is_amid) = (Instant::now(), self.is_amid());
         for peer in self.peers.values_mut() {
@@ -436,10 +230,10 @@ impl Owner {
             let (Some(peer), Some(open)) = (self.peers.get_mut(&number), &mut self.open) else {
                 break;
             };
-            if peer.is_full {
+            if peer.is_full() {
                 break;
             }
-            let parcel = match peer.unsent.take() {
+            let parcel = match peer.take_unsent() {
                 Some(parcel) => parcel,
                 None => match peer.next_message(&mut open.local) {
                     Err(error) => return Ok(Err(error)),
@@ -458,19 +252,29 @@ impl Owner {
             let Some(peer) = self.peers.get_mut(&number) else {
                 break;
             };
-            match peer.connection.send(parcel) {
-                Ok(()) => {}
-                Err(SendError::Full(parcel)) => {
-                    peer.unsent = Some(parcel);
-                    peer.is_full = true;
-                }
-                Err(SendError::Gone) => {
-                    self.part(number);
-                    break;
-                }
+            if peer.send(parcel).is_err() {
+                self.part(number);
+                break;
             }
         }
         Ok(Ok(()))
+    }
+
+    /// Ends sessions in which the peer does not go on with what it is telling: the folder waits for that.
+    fn end_stuck(&mut self) {
+        let (now, patience) = (Instant::now(), self.settings.peer_patience);
+        let stuck = self.peers.iter();
+        let stuck: Vec<PeerNumber> = stuck
+            .filter(|(_, peer)| peer.is_stuck(now, patience))
+            .map(|(number, _)| *number)
+            .collect();
+        for number in stuck {
+            let name = self.name_of(number);
+            self.warn(format!(
+                "{name} did not go on with what it was telling; the session with it begins anew"
+            ));
+            self.dismiss(number, "it was not told to its end what was told");
+        }
     }
 
     /// Asks at quiet moments for the proof that both sides hold the same.
@@ -482,30 +286,25 @@ impl Owner {
         };
         let now = Instant::now();
         for peer in self.peers.values_mut() {
-            let is_new = (peer.compared_at)
-                .is_none_or(|at| now.saturating_duration_since(at) >= COMPARE_INTERVAL);
-            let is_due = is_new
-                && peer.trust == Trust::Full
-                && peer.is_live()
-                && !peer.has_proved(knowledge, digest)
-                && peer.knows(knowledge);
-            if is_due {
-                peer.compared_at = Some(now);
-                peer.session.compare_again();
-            }
+            peer.compare(now, knowledge, digest);
         }
+    }
+
+    fn name_of(&self, number: PeerNumber) -> String {
+        let connection = self.peers.get(&number).map(Peer::connection);
+        connection.map_or_else(String::new, |to| to.name().to_owned())
     }
 
     fn dismiss(&mut self, number: PeerNumber, reason: &str) {
         if let Some(peer) = self.peers.remove(&number) {
-            peer.connection.close(reason);
+            peer.close(reason);
         }
         self.set_sources();
     }
 
     pub(super) fn dismiss_all(&mut self, reason: &str) {
         for (_, peer) in std::mem::take(&mut self.peers) {
-            peer.connection.close(reason);
+            peer.close(reason);
         }
         self.set_sources();
     }
@@ -534,8 +333,7 @@ impl Owner {
                 }
             }
             error => {
-                let name = self.peers.get(&number).map(Peer::connection);
-                let name = name.map_or_else(String::new, |to| to.name().to_owned());
+                let name = self.name_of(number);
                 self.warn(format!("the session with {name} ended: {error}"));
                 self.dismiss(number, &error.to_string());
             }
