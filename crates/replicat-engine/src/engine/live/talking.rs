@@ -143,6 +143,7 @@ impl Owner {
                 self.announce_all();
             }
             Kind::Repair => {
+                tracing::debug!("sums differ though both know the same; entries are compared");
                 self.look_into();
                 self.withdraw()?;
             }
