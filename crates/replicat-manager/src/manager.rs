@@ -132,19 +132,12 @@ impl Manager {
         &self.authority
     }
 
-    /// A certificate for the manager itself, which an endpoint renews.
+    /// A certificate for the manager itself, for good.
     ///
     /// # Errors
     /// If it cannot be made.
-    pub fn identity(&self, now: SystemTime) -> Result<Identity, IdentityError> {
-        let name = manager_name();
-        Identity::issue(
-            &self.authority,
-            name,
-            Role::Manager,
-            now,
-            CERTIFICATE_LIFETIME,
-        )
+    pub fn identity(&self) -> Result<Identity, IdentityError> {
+        Identity::issue_for_good(&self.authority, manager_name(), Role::Manager)
     }
 
     /// The state as it was known last.

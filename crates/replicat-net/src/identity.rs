@@ -13,7 +13,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::CertifiedKey;
 use zeroize::Zeroize as _;
 
-use crate::authority::{Authority, AuthorityError};
+use crate::authority::{Authority, AuthorityError, Term};
 use crate::certificate::{Certificate, CertificateError};
 use crate::name::{ClusterId, EnrolmentId, NodeName, PeerIdentity, Role};
 
@@ -123,21 +123,42 @@ impl Identity {
         now: SystemTime,
         lifetime: Duration,
     ) -> Result<Self, IdentityError> {
-        let peer = PeerIdentity {
-            name,
-            role,
-            enrolment: None,
-        };
-        let key = NodeKey::generate()?;
-        let certificate = authority.sign(&key.0, &peer, now, lifetime)?;
-        let mut identity =
-            Self::from_parts(vec![certificate], key.to_der(), authority.certificate())?;
+        let mut identity = Self::for_term(authority, name, role, Term::from(now, lifetime)?)?;
         identity.valid.issued = now;
         identity.issuer = Some(Issuer {
             authority: authority.clone(),
             lifetime,
         });
         Ok(identity)
+    }
+
+    /// A new key, and a certificate for it that is valid whatever clocks say. For those who hold the authority: they can
+    /// issue another at any time, so that an end would protect nobody, and part those whose clocks are wrong.
+    ///
+    /// # Errors
+    /// If the cryptographic library fails.
+    pub fn issue_for_good(
+        authority: &Authority,
+        name: NodeName,
+        role: Role,
+    ) -> Result<Self, IdentityError> {
+        Self::for_term(authority, name, role, Term::always())
+    }
+
+    fn for_term(
+        authority: &Authority,
+        name: NodeName,
+        role: Role,
+        term: Term,
+    ) -> Result<Self, IdentityError> {
+        let peer = PeerIdentity {
+            name,
+            role,
+            enrolment: None,
+        };
+        let key = NodeKey::generate()?;
+        let certificate = authority.sign(&key.0, &peer, term)?;
+        Self::from_parts(vec![certificate], key.to_der(), authority.certificate())
     }
 
     /// An identity that was given to this node: its certificate, followed by others between it and
@@ -195,7 +216,7 @@ impl Identity {
         self.peer.enrolment
     }
 
-    /// From when on the certificate is valid: a day before it was issued.
+    /// From when on the certificate is valid: a day before it was issued, if it expires.
     #[must_use]
     pub fn valid_from(&self) -> SystemTime {
         self.valid.from

@@ -69,7 +69,7 @@ impl Service {
             queue_bytes_max: FRAME_BYTES_MAX,
             ..EndpointConfig::default()
         };
-        let identity = manager.identity(SystemTime::now())?;
+        let identity = manager.identity()?;
         let (endpoint, events) = Endpoint::bind(identity, config).await?;
         let admitting = Arc::clone(&manager);
         endpoint.set_admission(move |peer| admit(&admitting, peer));

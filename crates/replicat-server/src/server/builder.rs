@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use replicat_net::{
     ClusterKey, Endpoint, EndpointConfig, Events, Identity, NodeName, RateLimiter, Role,
@@ -20,9 +20,6 @@ use crate::control::service;
 use crate::settings::{FolderName, FolderSettings, NodeSettings, Settings};
 use crate::storage::ChangeHandler;
 use crate::workers::Workers;
-
-/// How long a certificate that a node issues itself is valid; it is renewed long before.
-const CERTIFICATE_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Puts a server together, see [`ReplicatServer::builder`].
 #[derive(Default)]
@@ -193,13 +190,8 @@ impl ServerBuilder {
             return Ok((identity.clone(), self.settings.cluster_key.clone()));
         }
         let key = self.settings.load_cluster_key()?;
-        let identity = Identity::issue(
-            &key.authority()?,
-            self.settings.node_name(),
-            Role::ReadWrite,
-            SystemTime::now(),
-            CERTIFICATE_LIFETIME,
-        )?;
+        let name = self.settings.node_name();
+        let identity = Identity::issue_for_good(&key.authority()?, name, Role::ReadWrite)?;
         Ok((identity, Some(key)))
     }
 }

@@ -2,6 +2,9 @@
 //!
 //! The clock of the whole process is set off by `faketime`, and the times of files by hand.
 
+use std::process::Command;
+
+use crate::cluster::Cluster;
 use crate::input::objects;
 use crate::machine::{has_program, tool};
 use crate::world::World;
@@ -193,5 +196,63 @@ fn s68_a_clock_that_is_off_does_not_empty_the_trash() {
                 assert!(world.in_trash(last, &content), "{days} days: {content}");
             }
         });
+    }
+}
+
+/// The variables by which `faketime` sets the clock of a process off by so many days. A process that it starts itself
+/// gets no signals.
+fn variables_of_clock(days: i64) -> Vec<(String, String)> {
+    let mut faketime = Command::new("faketime");
+    faketime.args([
+        "-m",
+        "--exclude-monotonic",
+        "-f",
+        &format!("{days:+}d"),
+        "env",
+    ]);
+    let printed = String::from_utf8(faketime.output().unwrap().stdout).unwrap();
+    let variables = printed.lines().filter_map(|line| line.split_once('='));
+    let is_of_clock =
+        |name: &str| name == "LD_PRELOAD" || name.contains("FAKE") && name != "FAKETIME_SHARED";
+    variables
+        .filter(|(name, _)| is_of_clock(name))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
+/// The last node's clock is off; before 1980 is where a machine begins that keeps no time while it is off.
+#[test]
+fn s68_nodes_whose_clocks_are_years_apart_keep_a_folder_in_sync() {
+    if !has_program("faketime") {
+        return;
+    }
+    for days in [-DAYS, DAYS, 20 * DAYS, -now() / 86_400 + 365] {
+        let mut cluster = Cluster::new(World::new(2), |_, _| true, &[]);
+        let variables = variables_of_clock(days);
+        assert!(variables.len() >= 2, "{variables:?}");
+        cluster.nodes[1].environment.extend(variables);
+        for name in ["edited", "deleted", "kept"] {
+            cluster.world.write(0, name, format!("{name} at first"));
+        }
+        cluster.start();
+        cluster.settle();
+        cluster
+            .world
+            .write(1, "edited", "edited by a clock that is off");
+        cluster.arrives(0, "edited", "edited by a clock that is off");
+        cluster
+            .world
+            .write(0, "edited", "edited by a clock that is right");
+        cluster.arrives(1, "edited", "edited by a clock that is right");
+        cluster.world.remove(1, "deleted");
+        cluster.goes(0, "deleted");
+        cluster.world.write(0, "deleted", "written anew");
+        cluster.arrives(1, "deleted", "written anew");
+        cluster.finish();
+        assert_eq!(cluster.world.read(1, "kept"), "kept at first");
+        assert_eq!(
+            cluster.world.read(0, "edited"),
+            "edited by a clock that is right"
+        );
     }
 }
