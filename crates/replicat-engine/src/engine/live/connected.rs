@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use replicat_core::entry::Entry;
 use replicat_core::id::ReplicaId;
 use replicat_core::message::Message;
 use replicat_core::session::{Outcome, Session, SessionError};
@@ -269,10 +270,14 @@ impl Peer {
             return Some(message);
         }
         match message {
-            Message::Entries(_)
-            | Message::Repair(_)
-            | Message::TreeReply(_)
-            | Message::Members(_) => None,
+            Message::Entries(_) | Message::Repair(_) | Message::Members(_) => None,
+            // Where it differs is told what is here, and where to look on; what it has there is not taken.
+            Message::TreeReply(mut reply) => {
+                for (_, entry) in &mut reply.entries {
+                    *entry = Entry::default();
+                }
+                Some(Message::TreeReply(reply))
+            }
             Message::Hello(hello) => {
                 self.told.union(&hello.knowledge);
                 Some(Message::Hello(hello))

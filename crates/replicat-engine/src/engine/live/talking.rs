@@ -98,6 +98,8 @@ impl Owner {
         }
         let kind = match &message {
             Message::Members(members) if has_strangers(&open.local, members) => Kind::Strangers,
+            // Of a peer that is not believed nothing was taken.
+            Message::TreeReply(_) if !peer.is_trusted() => Kind::Other,
             message => Kind::of(message),
         };
         let before = open.local.replica.knowledge().clone();
