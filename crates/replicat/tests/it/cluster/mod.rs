@@ -42,6 +42,8 @@ pub(crate) struct Cluster {
     pub(crate) nodes: Vec<Node>,
     /// Whether somebody gives up what all wait for and nobody has: it may have been lost with a state that went back.
     pub(crate) gives_up: bool,
+    /// The node that only receives, if one does: nobody changes its root.
+    pub(crate) receiver: Option<usize>,
 }
 
 impl Cluster {
@@ -69,7 +71,23 @@ impl Cluster {
             nodes: nodes.collect(),
             world,
             gives_up: false,
+            receiver: None,
         }
+    }
+
+    /// Has the last node only receive.
+    pub(crate) fn last_only_receives(&mut self) {
+        let mode = ("REPLICAT_MODE".to_owned(), "receive-only".to_owned());
+        if let Some(last) = self.nodes.last_mut() {
+            last.environment.push(mode);
+            self.receiver = Some(self.nodes.len() - 1);
+        }
+    }
+
+    /// The nodes whose changes others take.
+    fn givers(&self) -> impl Iterator<Item = usize> {
+        let receiver = self.receiver;
+        (0..self.nodes.len()).filter(move |node| Some(*node) != receiver)
     }
 
     /// A scenario over two nodes, over three that all know each other, and over three in a chain: every node starts first.
@@ -150,11 +168,12 @@ impl Cluster {
         self.world.assert_nothing_to_do(&all, &[]);
     }
 
-    /// Puts a file into each root. Who sees it elsewhere knows that the node has seen what was done before, too.
+    /// Puts a file into each root whose changes are taken. Who sees it elsewhere knows that the node has seen what was done before, too.
     fn mark(&self) {
         let started = Instant::now();
         until("paths have settled", || started.elapsed() >= SETTLING);
-        for (node, root) in self.world.roots().iter().enumerate() {
+        for node in self.givers() {
+            let root = self.world.root(node);
             fs::write(root.join(marker(node)), format!("from {node}")).unwrap();
         }
     }
@@ -182,7 +201,8 @@ impl Cluster {
                 last.clone_from(&look.trees);
                 still_since = Instant::now();
             } else if self.gives_up && still_since.elapsed() >= DOUBT {
-                self.nodes.iter().for_each(Node::give_up_missing);
+                self.givers()
+                    .for_each(|node| self.nodes[node].give_up_missing());
                 still_since = Instant::now();
             }
             if !patience.lasts() {
@@ -203,9 +223,8 @@ impl Cluster {
     }
 
     fn is_marked(&self) -> bool {
-        let count = self.nodes.len();
         (self.world.roots().iter())
-            .all(|root| (0..count).all(|node| root.join(marker(node)).exists()))
+            .all(|root| self.givers().all(|node| root.join(marker(node)).exists()))
     }
 
     fn look(&self, nodes: &[usize]) -> Look {

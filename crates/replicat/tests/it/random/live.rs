@@ -164,11 +164,17 @@ fn cluster(random: &mut Random) -> Cluster {
     for node in &mut cluster.nodes {
         node.environment.push(("REPLICAT_LOG".into(), LOG.into()));
     }
+    if random.below(4) == 0 {
+        cluster.last_only_receives();
+    }
     // Most do without flushing, which is faster; then a kill takes their index back some way, maybe to before a file that was
-    // announced, and that the user has replaced since.
+    // announced, and that the user has replaced since. Who only receives would take what it has forgotten for changes made
+    // there, which nobody else takes.
     if random.below(4) != 0 {
         cluster.gives_up = true;
-        for node in &mut cluster.nodes {
+        let receiver = cluster.receiver;
+        let nodes = cluster.nodes.iter_mut().enumerate();
+        for (_, node) in nodes.filter(|(number, _)| Some(*number) != receiver) {
             node.environment
                 .push(("REPLICAT_DURABILITY".into(), "none".into()));
         }
@@ -202,6 +208,8 @@ fn play(seed: u64, tally: &mut Tally) {
                 tally.kills += disturbance.kills(nodes);
                 disturbance.happen(&mut cluster);
             }
+            Happening::User(step)
+                if cluster.receiver.is_some() && step.root() == cluster.receiver => {}
             // What cannot be done is left out.
             Happening::User(step) => drop(change(&cluster.world, &mut ledger, &step)),
         }

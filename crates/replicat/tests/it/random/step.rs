@@ -127,6 +127,29 @@ impl Step {
         }
     }
 
+    /// The root in which it happens; `None` of a sync.
+    pub(super) fn root(&self) -> Option<usize> {
+        match self {
+            Self::Write(root, ..)
+            | Self::Replace(root, ..)
+            | Self::Append(root, ..)
+            | Self::Remove(root, ..)
+            | Self::Rename(root, ..)
+            | Self::MakeDirectory(root, ..)
+            | Self::Symlink(root, ..)
+            | Self::HardLink(root, ..)
+            | Self::Chmod(root, ..)
+            | Self::Touch(root, ..)
+            | Self::WriteCopy(root, ..)
+            | Self::RemoveCopy(root, ..)
+            | Self::RenameCopy(root, ..)
+            | Self::Swap(root, ..)
+            | Self::Retype(root, ..)
+            | Self::WriteLarge(root, ..) => Some(*root),
+            Self::Sync(_) => None,
+        }
+    }
+
     /// What a user does while nodes run.
     pub(super) fn random_live(random: &mut Random, roots: usize, number: u64) -> Self {
         let root = random.index(roots);
