@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -27,10 +26,6 @@ use crate::reception::Reception;
 use crate::registry::Registry;
 use crate::shared::Shared;
 use crate::tls::Tls;
-
-/// The longest pause between two looks at whether the certificate is to be renewed: clocks jump when
-/// a machine wakes up.
-const RENEWAL_CHECK: Duration = Duration::from_secs(600);
 
 /// What a node listens and dials with. Clones are handles on the same endpoint; it stops when the
 /// last one is dropped.
@@ -63,7 +58,6 @@ impl Endpoint {
         if let Some((listener, _)) = listener {
             shared.tasks.spawn(listen(shared.clone(), listener));
         }
-        shared.tasks.spawn(renew(shared.clone()));
         let endpoint = Self {
             _stop: Arc::new(shared.stopping.clone().drop_guard()),
             shared,
@@ -239,34 +233,4 @@ fn shared(
         stopping: CancellationToken::new(),
         tasks: TaskTracker::new(),
     })
-}
-
-/// Renews the certificate of a node that can issue its own.
-async fn renew(shared: Arc<Shared>) {
-    loop {
-        let now = SystemTime::now();
-        let identity = shared.identity.load_full();
-        let Some(due) = identity.renews() else {
-            return;
-        };
-        let pause = match due.duration_since(now) {
-            Ok(pause) => pause.min(RENEWAL_CHECK),
-            Err(_) => {
-                renew_now(&shared, &identity, now);
-                RENEWAL_CHECK
-            }
-        };
-        tokio::select! {
-            () = shared.stopping.cancelled() => return,
-            () = tokio::time::sleep(pause) => {}
-        }
-    }
-}
-
-fn renew_now(shared: &Shared, identity: &Identity, now: SystemTime) {
-    match identity.renewed(now) {
-        Some(Ok(identity)) => shared.present(identity),
-        Some(Err(error)) => tracing::error!(%error, "cannot renew the certificate"),
-        None => {}
-    }
 }

@@ -1,6 +1,6 @@
 //! The identity of a node: its name, its role, and the certificate and key that prove them.
 //!
-//! A node that holds the cluster key issues its own certificate and renews it; one that a manager
+//! A node that holds the cluster key issues its own certificate, for good; one that a manager
 //! enrolled is given its parts. Peers verify both in the same way.
 
 use std::fmt;
@@ -94,25 +94,16 @@ pub struct Identity {
     cluster: ClusterId,
     peer: PeerIdentity,
     valid: Validity,
-    issuer: Option<Issuer>,
 }
 
 #[derive(Clone, Copy)]
 struct Validity {
     from: SystemTime,
-    issued: SystemTime,
     expires: SystemTime,
-}
-
-#[derive(Clone)]
-struct Issuer {
-    authority: Authority,
-    lifetime: Duration,
 }
 
 impl Identity {
     /// A new key, and a certificate for it that is valid until `lifetime` after `now`.
-    /// An endpoint renews it after two thirds of that.
     ///
     /// # Errors
     /// If the times are out of range or the cryptographic library fails.
@@ -123,13 +114,7 @@ impl Identity {
         now: SystemTime,
         lifetime: Duration,
     ) -> Result<Self, IdentityError> {
-        let mut identity = Self::for_term(authority, name, role, Term::from(now, lifetime)?)?;
-        identity.valid.issued = now;
-        identity.issuer = Some(Issuer {
-            authority: authority.clone(),
-            lifetime,
-        });
-        Ok(identity)
+        Self::for_term(authority, name, role, Term::from(now, lifetime)?)
     }
 
     /// A new key, and a certificate for it that is valid whatever clocks say. For those who hold the authority: they can
@@ -185,10 +170,8 @@ impl Identity {
             peer: described.peer,
             valid: Validity {
                 from: described.not_before,
-                issued: described.not_before,
                 expires: described.not_after,
             },
-            issuer: None,
         })
     }
 
@@ -238,26 +221,6 @@ impl Identity {
     #[must_use]
     pub fn expires(&self) -> SystemTime {
         self.valid.expires
-    }
-
-    /// When a node that can issue its own certificate replaces it; `None` if it cannot.
-    #[must_use]
-    pub fn renews(&self) -> Option<SystemTime> {
-        let issuer = self.issuer.as_ref()?;
-        self.valid.issued.checked_add(issuer.lifetime / 3 * 2)
-    }
-
-    /// The same node with a new key and certificate; `None` if it cannot issue them itself.
-    pub(crate) fn renewed(&self, now: SystemTime) -> Option<Result<Self, IdentityError>> {
-        let issuer = self.issuer.as_ref()?;
-        let PeerIdentity { name, role, .. } = self.peer.clone();
-        Some(Self::issue(
-            &issuer.authority,
-            name,
-            role,
-            now,
-            issuer.lifetime,
-        ))
     }
 }
 

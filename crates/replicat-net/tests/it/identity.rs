@@ -173,24 +173,6 @@ async fn a_late_clock_accepts_a_new_certificate() {
 }
 
 #[tokio::test]
-async fn a_node_with_the_key_renews_its_certificate() {
-    let authority = authority();
-    let then = SystemTime::now() - 25 * DAY;
-    let old = Identity::issue(&authority, name("b"), Role::ReadWrite, then, MONTH).unwrap();
-    assert!(old.renews().unwrap() < SystemTime::now());
-    let (old_expiry, b) = (old.expires(), TestNode::with(old, config()).await);
-    crate::fixture::patiently(async {
-        while b.endpoint.identity().expires() == old_expiry {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
-    let mut a = TestNode::start(&authority, "a").await;
-    a.dial(Some("b"), &b.address());
-    assert!(a.link_up().await.expires() > old_expiry + 20 * DAY);
-}
-
-#[tokio::test]
 async fn a_link_ends_when_the_certificate_of_the_peer_does() {
     let authority = authority();
     let mut a = TestNode::start(&authority, "a").await;

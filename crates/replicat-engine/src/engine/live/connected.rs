@@ -140,7 +140,7 @@ impl Peer {
         self.trust == Trust::Full
     }
 
-    /// What is taken of a message of its own, whose progress is noted in any case.
+    /// What is taken of a message of the peer's. What it says of its own progress is noted in any case.
     pub(super) fn hear(&mut self, message: Message, ours: &VersionVector) -> Option<Message> {
         self.heard_at = Instant::now();
         self.note_progress(&message);
