@@ -4,3 +4,4 @@
 mod live;
 mod meddling;
 mod pair;
+mod peers;
