@@ -6,7 +6,7 @@ use std::ops::Bound;
 use crate::digest::of_entry;
 use crate::id::{ContentHash, FolderId, LinkId, ReplicaId};
 use crate::path::RelPath;
-use crate::record::Record;
+use crate::record::{Holdings, Record};
 use crate::store::{Children, Digest, Identity, Member, Store, StoreError};
 use crate::version::{Dot, VersionVector};
 
@@ -22,6 +22,8 @@ pub struct MemoryStore {
     by_link: BTreeSet<(LinkId, RelPath)>,
     by_copy: BTreeSet<(Dot, RelPath)>,
     pending: BTreeSet<RelPath>,
+    excluded: BTreeSet<RelPath>,
+    holdings: Holdings,
     digest: Digest,
 }
 
@@ -46,6 +48,8 @@ impl MemoryStore {
             by_link: BTreeSet::new(),
             by_copy: BTreeSet::new(),
             pending: BTreeSet::new(),
+            excluded: BTreeSet::new(),
+            holdings: Holdings::default(),
             digest: Digest::default(),
         }
     }
@@ -73,6 +77,10 @@ impl MemoryStore {
             self.by_copy.remove(&(loser, path.clone()));
         }
         self.pending.remove(path);
+        self.excluded.remove(path);
+        let Holdings { files, bytes } = old.holdings();
+        self.holdings.files -= files;
+        self.holdings.bytes = self.holdings.bytes.wrapping_sub(bytes);
     }
 }
 
@@ -132,6 +140,12 @@ impl Store for MemoryStore {
         if record.pending {
             self.pending.insert(path.clone());
         }
+        if record.excluded.is_some() {
+            self.excluded.insert(path.clone());
+        }
+        let Holdings { files, bytes } = record.holdings();
+        self.holdings.files += files;
+        self.holdings.bytes = self.holdings.bytes.wrapping_add(bytes);
         self.digest = self.digest.plus(of_entry(path, &record.entry));
         self.records.insert(path.clone(), record.clone());
         Ok(())
@@ -219,6 +233,20 @@ impl Store for MemoryStore {
 
     fn pending_count(&self) -> Result<u64, StoreError> {
         Ok(self.pending.len() as u64)
+    }
+
+    fn excluded(&self, after: Option<&RelPath>, limit: usize) -> Result<Vec<RelPath>, StoreError> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let rows = self.excluded.range((start, Bound::Unbounded));
+        Ok(rows.take(limit).cloned().collect())
+    }
+
+    fn excluded_count(&self) -> Result<u64, StoreError> {
+        Ok(self.excluded.len() as u64)
+    }
+
+    fn holdings(&self) -> Result<Holdings, StoreError> {
+        Ok(self.holdings)
     }
 
     fn digest(&self) -> Result<Digest, StoreError> {

@@ -11,7 +11,7 @@ use crate::store::{Store, StoreError};
 use crate::version::{Context, Dot, Hlc};
 
 /// How many paths of one content are looked at when its copies are sought.
-const SAME_CONTENT_LOOKED_AT_MAX: usize = 64;
+pub(crate) const SAME_CONTENT_LOOKED_AT_MAX: usize = 64;
 
 /// What was found at a path of the own storage.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub enum Found {
         /// Where the same file or directory was found instead.
         moved_to: Option<RelPath>,
     },
-    /// The filters leave the path out: whatever is there is none of our business any more.
+    /// The filters leave the path out, whatever is there: see [`Replica::exclude`].
     OutOfScope,
 }
 
@@ -64,15 +64,22 @@ impl<S: Store> Replica<S> {
         path: &RelPath,
         found: Found,
     ) -> Result<Observed, StoreError> {
-        let record = self.record(path)?;
         match found {
-            Found::Present(present) => self.observe_present(now, path, record, present),
+            Found::Present(present) => {
+                let record = self.included(path)?;
+                self.release_moved(&present.payload, &present.fingerprint)?;
+                self.observe_present(now, path, record, present)
+            }
             Found::Absent { moved_to } => {
-                // What came and went at one path amid a scan did not move.
+                let record = self.included(path)?;
+                // What came and went at one path during a scan did not move.
                 let moved_to = moved_to.filter(|to| to != path);
                 self.observe_absent(now, path, record, moved_to)
             }
-            Found::OutOfScope => self.forget_local(path, record),
+            Found::OutOfScope => {
+                self.exclude(path)?;
+                Ok(Observed::Nothing)
+            }
         }
     }
 
@@ -234,7 +241,7 @@ impl<S: Store> Replica<S> {
 
     /// Where the very file that was at `path` is now: then what is at `path` was not made from it. Of a file with several
     /// names that cannot be said.
-    fn moved_away(
+    pub(crate) fn moved_away(
         &self,
         path: &RelPath,
         old: &Local,
@@ -421,13 +428,6 @@ impl<S: Store> Replica<S> {
             }
         }
         Ok(false)
-    }
-
-    fn forget_local(&mut self, path: &RelPath, mut record: Record) -> Result<Observed, StoreError> {
-        if record.local.take().is_some() {
-            self.write(path, record)?;
-        }
-        Ok(Observed::Nothing)
     }
 
     /// Announces what was found, and records that the storage holds just that.

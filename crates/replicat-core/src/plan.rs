@@ -249,7 +249,7 @@ impl<S: Store> Replica<S> {
             let record = self.record(&other)?;
             let shown = record.entry.shown();
             let shows = shown.is_some_and(|s| s.payload().content() == Some(content));
-            if other == *path || !shows {
+            if other == *path || !shows || record.excluded.is_some() {
                 continue;
             }
             let has = match &record.local {
@@ -281,8 +281,13 @@ impl<S: Store> Replica<S> {
                 continue;
             }
             let record = self.record(&path)?;
-            let held = self.storage_state(&path, &record)?;
-            let (Some(held), Some(local)) = (held, &record.local) else {
+            let held = match &record.excluded {
+                Some(_) => record
+                    .state()
+                    .and_then(|held| held.base.as_deref().cloned()),
+                None => self.storage_state(&path, &record)?,
+            };
+            let (Some(held), Some(local)) = (held, record.state()) else {
                 continue;
             };
             if held.payload.content() != Some(content) {
@@ -294,7 +299,9 @@ impl<S: Store> Replica<S> {
                 Some(_) => Fate::Replaced,
             };
             let linked = matches!(held.payload, Payload::File { link: Some(_), .. });
-            let fate = if linked { Fate::Stays } else { fate };
+            // What filters leave out is a user's alone: it is read, if it is as it was, and never moved.
+            let stays = linked || record.excluded.is_some();
+            let fate = if stays { Fate::Stays } else { fate };
             if best.as_ref().is_none_or(|best| fate < best.fate) {
                 best = Some(Source {
                     path,
@@ -399,6 +406,7 @@ impl<S: Store> Replica<S> {
         fingerprint: Option<(Fingerprint, bool)>,
     ) -> Result<(), StoreError> {
         let mut record = self.record(path)?;
+        record.include();
         record.local = goal
             .zip(fingerprint)
             .map(|(base, (fingerprint, racy))| Local {
@@ -434,7 +442,7 @@ impl<S: Store> Replica<S> {
     ) -> Result<(), StoreError> {
         let mut moved = vec![from.clone()];
         self.for_each_below(from, |path, record| {
-            if record.local.is_some() {
+            if record.local.is_some() || record.excluded.is_some() {
                 moved.push(path.clone());
             }
             Ok(true)
@@ -443,22 +451,55 @@ impl<S: Store> Replica<S> {
             let Some(new) = path.rebase(from, to) else {
                 continue;
             };
-            let mut old = self.record(&path)?;
-            let state = self.storage_state(&path, &old)?;
-            let Some(mut local) = old.local.take() else {
-                continue;
-            };
-            self.write(&path, old)?;
-            let mut record = self.record(&new)?;
-            local.base = self.state_after_move(&new, &record, state)?.map(Box::new);
+            self.done_move(&path, &new)?;
             if new == *to {
-                // A description changed since the last scan travelled along and is in this fingerprint.
-                (local.fingerprint, local.racy) = (fingerprint, true);
+                self.refresh_moved(to, fingerprint)?;
             }
-            record.local = Some(local);
-            self.write(&new, record)?;
         }
         Ok(())
+    }
+
+    /// Records that what the storage held at `path` is at `new` now.
+    fn done_move(&mut self, path: &RelPath, new: &RelPath) -> Result<(), StoreError> {
+        let mut old = self.record(path)?;
+        let mut record = self.record(new)?;
+        let is_excluded = old.excluded.is_some();
+        // An excluded file that nobody has at the new path stays known at the old one: there it is missed when
+        // the filters include it again, and found here.
+        if is_excluded && !record.entry.is_live() {
+            return Ok(());
+        }
+        let state = match old.state_mut().and_then(|held| held.base.clone()) {
+            Some(base) => Some(*base),
+            None => self.storage_state(path, &old)?,
+        };
+        let local = match &mut old.excluded {
+            Some(excluded) => excluded.held.take(),
+            None => old.local.take(),
+        };
+        let Some(mut local) = local else {
+            return Ok(());
+        };
+        self.write(path, old)?;
+        local.base = self.state_after_move(new, &record, state)?.map(Box::new);
+        match &mut record.excluded {
+            Some(excluded) => excluded.held = Some(local),
+            None => record.local = Some(local),
+        }
+        self.write(new, record)
+    }
+
+    /// A description changed since the last scan travelled along and is in this fingerprint.
+    fn refresh_moved(
+        &mut self,
+        path: &RelPath,
+        fingerprint: Fingerprint,
+    ) -> Result<(), StoreError> {
+        let mut record = self.record(path)?;
+        if let Some(local) = &mut record.local {
+            (local.fingerprint, local.racy) = (fingerprint, true);
+        }
+        self.write(path, record)
     }
 
     /// The state of a file that was just renamed to `path`: what it holds is what it held, but which events that

@@ -57,6 +57,23 @@ pub struct Base {
     pub conflict_of: Option<Dot>,
 }
 
+/// A path that the filters of a replica leave out, as it was when they did so first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Excluded {
+    /// What the storage was last known to hold there, with its base; `None`: nothing is known of it, or it was taken
+    /// away on purpose.
+    pub held: Option<Local>,
+}
+
+/// How much a storage holds, as far as its replica observed it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Holdings {
+    /// Files and symbolic links.
+    pub files: u64,
+    /// Bytes of these files, holes included.
+    pub bytes: u64,
+}
+
 /// All that a replica keeps of one path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
@@ -64,6 +81,8 @@ pub struct Record {
     pub entry: Entry,
     /// What the own storage holds; `None`: nothing, or something out of the filters' scope.
     pub local: Option<Local>,
+    /// The filters leave the path out: it is neither observed nor worked on. Never set together with `local`.
+    pub excluded: Option<Excluded>,
     /// There is work to do here: see [`crate::plan`] and [`crate::settle`]. Set by the core on every write.
     pub pending: bool,
 }
@@ -87,10 +106,59 @@ impl Record {
         }
     }
 
-    /// The contents by which this path is to be found: those of all versions, and what the storage holds. Symlinks
-    /// are found by their substance.
+    /// What the path adds to the holdings of the own storage.
+    #[must_use]
+    pub fn holdings(&self) -> Holdings {
+        let payload = self.local.as_ref().and_then(|local| match &local.base {
+            Some(base) => Some(&base.payload),
+            None => self.shown_payload(),
+        });
+        match payload {
+            Some(Payload::File { size, .. }) => Holdings {
+                files: 1,
+                bytes: *size,
+            },
+            Some(Payload::Symlink { .. }) => Holdings { files: 1, bytes: 0 },
+            _ => Holdings::default(),
+        }
+    }
+
+    /// What the entry shows. Most have one version, which is asked for on every write.
+    fn shown_payload(&self) -> Option<&Payload> {
+        match self.entry.versions() {
+            [version] => Some(&version.payload),
+            _ => self.entry.shown().map(|shown| &shown.winner.payload),
+        }
+    }
+
+    /// What the own storage holds, or held when the filters left the path out.
+    #[must_use]
+    pub fn state(&self) -> Option<&Local> {
+        match &self.excluded {
+            Some(excluded) => excluded.held.as_ref(),
+            None => self.local.as_ref(),
+        }
+    }
+
+    /// The same, to change it.
+    pub(crate) fn state_mut(&mut self) -> Option<&mut Local> {
+        match &mut self.excluded {
+            Some(excluded) => excluded.held.as_mut(),
+            None => self.local.as_mut(),
+        }
+    }
+
+    /// Brings a path back into scope, as it was when it left it.
+    pub(crate) fn include(&mut self) {
+        if let Some(excluded) = self.excluded.take() {
+            self.local = excluded.held;
+        }
+    }
+
+    /// The contents by which this path is to be found: those of all versions, and what the storage holds, or held when
+    /// the filters left the path out. Symlinks are found by their substance.
     pub fn contents(&self) -> impl Iterator<Item = ContentHash> {
-        let base = self.local.as_ref().and_then(|local| local.base.as_ref());
+        let base = self.state().and_then(|local| local.base.as_ref());
         let stored = base.and_then(|base| base.payload.leaf_substance());
         self.entry
             .versions
@@ -126,6 +194,7 @@ impl Record {
     /// Whether the record says nothing and need not be kept.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entry.versions.is_empty() && self.local.is_none()
+        let holds_nothing = self.local.is_none() && self.excluded.is_none();
+        self.entry.versions.is_empty() && holds_nothing
     }
 }

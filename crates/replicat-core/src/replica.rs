@@ -224,7 +224,8 @@ impl<S: Store> Replica<S> {
             .local
             .as_ref()
             .map_or(live, |local| local.base.is_some());
-        record.pending = unfinished || record.entry.contested_move().is_some();
+        let calls = unfinished || record.entry.contested_move().is_some();
+        record.pending = calls && record.excluded.is_none();
         self.store.set_record(path, &record)
     }
 

@@ -81,7 +81,7 @@ impl<S: Store> Replica<S> {
         }
         self.remember_state(path, &mut record)?;
         record.entry = Entry::from_stored(versions);
-        if let Some(base) = record.local.as_mut().and_then(|local| local.base.as_mut()) {
+        if let Some(base) = record.state_mut().and_then(|held| held.base.as_mut()) {
             let is_embodied = |(old, _): &(Dot, Dot)| base.context.covers(*old);
             let (embodied, others): (Vec<_>, Vec<_>) = renamed.into_iter().partition(is_embodied);
             limit(&mut base.context, known);

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::id::{ContentHash, FolderId, LinkId, ReplicaId};
 use crate::path::RelPath;
-use crate::record::Record;
+use crate::record::{Holdings, Record};
 use crate::version::{Dot, VersionVector};
 
 /// A store could not do what it was asked.
@@ -124,6 +124,13 @@ pub trait Store {
     ) -> Result<Vec<RelPath>, StoreError>;
     /// How many paths have work to do.
     fn pending_count(&self) -> Result<u64, StoreError>;
+
+    /// The paths that the filters leave out, in path order, see [`Record::excluded`].
+    fn excluded(&self, after: Option<&RelPath>, limit: usize) -> Result<Vec<RelPath>, StoreError>;
+    /// How many paths the filters leave out.
+    fn excluded_count(&self) -> Result<u64, StoreError>;
+    /// How much the own storage holds: the sum of [`Record::holdings`].
+    fn holdings(&self) -> Result<Holdings, StoreError>;
 
     /// The sum of [`crate::digest::of_entry`] over all records.
     fn digest(&self) -> Result<Digest, StoreError>;

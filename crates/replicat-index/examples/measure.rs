@@ -245,6 +245,7 @@ fn record_of(number: u64, touched: bool) -> Record {
             racy: false,
             base: None,
         }),
+        excluded: None,
         pending: false,
     }
 }

@@ -222,6 +222,7 @@ struct Changed {
     links: bool,
     copies: bool,
     pending: bool,
+    excluded: bool,
 }
 
 impl Changed {
@@ -236,6 +237,8 @@ impl Changed {
             links: !(old().flat_map(Record::links)).eq(new().flat_map(Record::links)),
             copies: !(old().flat_map(Record::copies)).eq(new().flat_map(Record::copies)),
             pending: old().any(|record| record.pending) != new().any(|record| record.pending),
+            excluded: old().any(|record| record.excluded.is_some())
+                != new().any(|record| record.excluded.is_some()),
         }
     }
 }
@@ -249,6 +252,9 @@ fn compare(rows: &mut Vec<OrderRow>, key: &[u8], origin: &Origin<'_>, replicas: 
             let mut found = order_keys(key, record, &changed, replicas);
             if record.pending && changed.pending {
                 found.push((Name::Pending, keys::path_in(directory, name)));
+            }
+            if record.excluded.is_some() && changed.excluded {
+                found.push((Name::Excluded, keys::path_in(directory, name)));
             }
             found
         };

@@ -4,6 +4,7 @@ use redb::WriteTransaction;
 
 use crate::error::Fault;
 use crate::format::FORMAT_VERSION;
+use crate::summary::count_holdings;
 use crate::tables::{Name, OpenTables, Rows};
 
 const FORMAT: &[u8] = b"format";
@@ -12,7 +13,7 @@ const FORMAT: &[u8] = b"format";
 type Step = fn(&WriteTransaction) -> Result<(), Fault>;
 
 /// `STEPS[n]` makes format n + 1 of format n.
-const STEPS: [Step; FORMAT_VERSION as usize] = [add_history, add_skipped];
+const STEPS: [Step; FORMAT_VERSION as usize] = [add_history, add_skipped, add_scope];
 
 /// Format 0 had neither a history nor settings.
 fn add_history(transaction: &WriteTransaction) -> Result<(), Fault> {
@@ -26,6 +27,12 @@ fn add_history(transaction: &WriteTransaction) -> Result<(), Fault> {
 fn add_skipped(transaction: &WriteTransaction) -> Result<(), Fault> {
     transaction.open_table(Name::Skipped.definition())?;
     Ok(())
+}
+
+/// Format 2 did not know what filters leave out, nor how much the storage holds.
+fn add_scope(transaction: &WriteTransaction) -> Result<(), Fault> {
+    transaction.open_table(Name::Excluded.definition())?;
+    count_holdings(&mut OpenTables::of(transaction)?)
 }
 
 /// The format of a file.

@@ -14,7 +14,7 @@ use replicat_core::store::Children;
 use replicat_core::version::Dot;
 
 use crate::history::HistoryRow;
-use crate::tables::{Direction, Name};
+use crate::tables::{Direction, List, Name};
 
 /// How many rows are held before they are written: enough to fill pages, and a few milliseconds' work.
 const ROWS_MAX: usize = 4_096;
@@ -65,6 +65,7 @@ pub(crate) struct Overlay {
     by_link: BTreeSet<(LinkId, RelPath)>,
     by_copy: BTreeSet<(Dot, RelPath)>,
     pending: BTreeSet<RelPath>,
+    excluded: BTreeSet<RelPath>,
     count: usize,
     bytes: usize,
 }
@@ -160,6 +161,7 @@ impl Overlay {
             self.by_copy.remove(&(loser, path.clone()));
         }
         self.pending.remove(path);
+        self.excluded.remove(path);
     }
 
     fn index(&mut self, path: &RelPath, record: &Record) {
@@ -177,6 +179,9 @@ impl Overlay {
         }
         if record.pending {
             self.pending.insert(path.clone());
+        }
+        if record.excluded.is_some() {
+            self.excluded.insert(path.clone());
         }
     }
 
@@ -247,21 +252,26 @@ impl Overlay {
         with_key(&self.by_copy, loser, 1).pop()
     }
 
-    /// The held paths with work to do, strictly beyond `from`.
-    pub(crate) fn pending(
+    /// The held paths with work to do, or those out of scope, strictly beyond `from`.
+    pub(crate) fn listed(
         &self,
+        list: List,
         from: Option<&RelPath>,
         direction: Direction,
         limit: usize,
     ) -> Vec<RelPath> {
+        let listed = match list {
+            List::Pending => &self.pending,
+            List::Excluded => &self.excluded,
+        };
         let edge = from.map_or(Bound::Unbounded, Bound::Excluded);
         match direction {
             Direction::Forwards => {
-                let rows = self.pending.range((edge, Bound::Unbounded));
+                let rows = listed.range((edge, Bound::Unbounded));
                 rows.take(limit).cloned().collect()
             }
             Direction::Backwards => {
-                let rows = self.pending.range((Bound::Unbounded, edge));
+                let rows = listed.range((Bound::Unbounded, edge));
                 rows.rev().take(limit).cloned().collect()
             }
         }
@@ -299,7 +309,7 @@ fn state_bytes(record: &Record) -> usize {
     let shared: usize = versions
         .map(|version| RECORD_BYTES + state(&version.payload, &version.metadata))
         .sum();
-    let base = record.local.as_ref().and_then(|local| local.base.as_ref());
+    let base = record.state().and_then(|local| local.base.as_ref());
     let stored = base.map_or(0, |base| {
         RECORD_BYTES + state(&base.payload, &base.metadata)
     });

@@ -13,7 +13,7 @@ use crate::format::keys::{self, Place};
 use crate::format::v1::decode_record;
 use crate::overlay::directory_of;
 use crate::replicas::Replicas;
-use crate::tables::{Direction, Name, Rows};
+use crate::tables::{Direction, List, Name, Rows};
 
 const DONE: ControlFlow<()> = ControlFlow::Break(());
 const ON: ControlFlow<()> = ControlFlow::Continue(());
@@ -135,9 +135,10 @@ impl<R: Rows> View<'_, R> {
         Ok(found)
     }
 
-    /// The paths with work to do, strictly beyond `from`.
-    pub(crate) fn pending(
+    /// The paths of a list, strictly beyond `from`.
+    pub(crate) fn listed(
         &self,
+        list: List,
         from: Option<&RelPath>,
         direction: Direction,
         limit: usize,
@@ -154,7 +155,7 @@ impl<R: Rows> View<'_, R> {
             return Ok(found);
         }
         self.rows
-            .scan(Name::Pending, range, direction, &mut |key, _| {
+            .scan(list.table(), range, direction, &mut |key, _| {
                 let path = keys::path_of(key)?;
                 if !hidden(&path) {
                     found.push(path);

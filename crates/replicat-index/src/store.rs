@@ -2,14 +2,14 @@
 
 use replicat_core::id::{ContentHash, LinkId, ReplicaId};
 use replicat_core::path::RelPath;
-use replicat_core::record::Record;
+use replicat_core::record::{Holdings, Record};
 use replicat_core::store::{Children, Digest, Identity, Member, Store, StoreError};
 use replicat_core::version::{Dot, VersionVector};
 
 use crate::error::Fault;
 use crate::format::keys;
 use crate::index::Index;
-use crate::tables::{Direction, Name};
+use crate::tables::{Direction, List, Name};
 
 impl Index {
     fn store_error(&self, action: &'static str) -> impl FnOnce(Fault) -> StoreError + '_ {
@@ -121,15 +121,16 @@ impl Index {
         Ok(held.into_iter().chain(stored).min())
     }
 
-    fn find_pending(
+    fn find_listed(
         &self,
+        list: List,
         from: Option<&RelPath>,
         direction: Direction,
         limit: usize,
     ) -> Result<Vec<RelPath>, Fault> {
-        let held = self.overlay.pending(from, direction, limit);
+        let held = self.overlay.listed(list, from, direction, limit);
         let hidden = |path: &RelPath| self.overlay.hides(path);
-        let stored = self.view()?.pending(from, direction, limit, hidden)?;
+        let stored = (self.view()?).listed(list, from, direction, limit, hidden)?;
         Ok(merged(held, stored, limit, |a, b| match direction {
             Direction::Forwards => a < b,
             Direction::Backwards => a > b,
@@ -248,7 +249,7 @@ impl Store for Index {
     }
 
     fn pending(&self, after: Option<&RelPath>, limit: usize) -> Result<Vec<RelPath>, StoreError> {
-        self.find_pending(after, Direction::Forwards, limit)
+        self.find_listed(List::Pending, after, Direction::Forwards, limit)
             .map_err(self.store_error("list the work to do"))
     }
 
@@ -257,12 +258,25 @@ impl Store for Index {
         before: Option<&RelPath>,
         limit: usize,
     ) -> Result<Vec<RelPath>, StoreError> {
-        self.find_pending(before, Direction::Backwards, limit)
+        self.find_listed(List::Pending, before, Direction::Backwards, limit)
             .map_err(self.store_error("list the work to do"))
     }
 
     fn pending_count(&self) -> Result<u64, StoreError> {
         Ok(self.summary.totals.pending)
+    }
+
+    fn excluded(&self, after: Option<&RelPath>, limit: usize) -> Result<Vec<RelPath>, StoreError> {
+        self.find_listed(List::Excluded, after, Direction::Forwards, limit)
+            .map_err(self.store_error("list what is out of scope"))
+    }
+
+    fn excluded_count(&self) -> Result<u64, StoreError> {
+        Ok(self.summary.totals.excluded)
+    }
+
+    fn holdings(&self) -> Result<Holdings, StoreError> {
+        Ok(self.summary.totals.holdings)
     }
 
     fn digest(&self) -> Result<Digest, StoreError> {

@@ -6,7 +6,7 @@ use std::ops::{Bound, ControlFlow};
 use replicat_core::digest::of_entry;
 use replicat_core::id::ReplicaId;
 use replicat_core::path::RelPath;
-use replicat_core::record::Record;
+use replicat_core::record::{Holdings, Record};
 use replicat_core::store::{Digest, Identity, Member};
 use replicat_core::version::VersionVector;
 
@@ -14,7 +14,7 @@ use crate::error::Fault;
 use crate::format::bytes::{Input, Writer};
 use crate::format::keys::{DirectoryId, ROOT};
 use crate::format::rows::{decode_identity, decode_member, encode_identity, encode_member};
-use crate::format::v1::{decode_vector, encode_vector};
+use crate::format::v1::{decode_record, decode_vector, encode_vector};
 use crate::replicas::Replicas;
 use crate::tables::{Direction, Name, OpenTables, Rows};
 
@@ -29,6 +29,8 @@ pub(crate) struct Totals {
     pub(crate) records: u64,
     pub(crate) pending: u64,
     pub(crate) next_directory: DirectoryId,
+    pub(crate) excluded: u64,
+    pub(crate) holdings: Holdings,
 }
 
 impl Totals {
@@ -41,12 +43,37 @@ impl Totals {
             };
             self.digest = self.digest.minus(digest(old)).plus(digest(new));
         }
-        let count = |record: Option<&Record>| {
-            record.map_or((0, 0), |record| (1, u64::from(record.pending)))
+        let (old, new) = (Counts::of(old), Counts::of(new));
+        let change = |total: u64, old: u64, new: u64| total.saturating_sub(old) + new;
+        self.records = change(self.records, old.records, new.records);
+        self.pending = change(self.pending, old.pending, new.pending);
+        self.excluded = change(self.excluded, old.excluded, new.excluded);
+        let Holdings { files, bytes } = self.holdings;
+        self.holdings = Holdings {
+            files: change(files, old.holdings.files, new.holdings.files),
+            // A peer may announce any size. The sum is right again when that is gone.
+            bytes: (bytes.wrapping_sub(old.holdings.bytes)).wrapping_add(new.holdings.bytes),
         };
-        let ((fewer, done), (more, pending)) = (count(old), count(new));
-        self.records = self.records.saturating_sub(fewer) + more;
-        self.pending = self.pending.saturating_sub(done) + pending;
+    }
+}
+
+/// What one record adds to the totals.
+#[derive(Default)]
+struct Counts {
+    records: u64,
+    pending: u64,
+    excluded: u64,
+    holdings: Holdings,
+}
+
+impl Counts {
+    fn of(record: Option<&Record>) -> Self {
+        record.map_or_else(Self::default, |record| Self {
+            records: 1,
+            pending: u64::from(record.pending),
+            excluded: u64::from(record.excluded.is_some()),
+            holdings: record.holdings(),
+        })
     }
 }
 
@@ -84,6 +111,8 @@ impl Summary {
                 records: 0,
                 pending: 0,
                 next_directory: ROOT + 1,
+                excluded: 0,
+                holdings: Holdings::default(),
             },
             totals_saved: None,
             unsaved: Unsaved {
@@ -237,6 +266,9 @@ fn encode_totals(totals: &Totals) -> Vec<u8> {
     writer.varint(totals.records);
     writer.varint(totals.pending);
     writer.varint(u64::from(totals.next_directory));
+    writer.varint(totals.excluded);
+    writer.varint(totals.holdings.files);
+    writer.varint(totals.holdings.bytes);
     writer.0
 }
 
@@ -247,7 +279,29 @@ fn decode_totals(bytes: &[u8]) -> Result<Totals, Fault> {
         records: input.varint()?,
         pending: input.varint()?,
         next_directory: input.varint_u32()?,
+        excluded: input.varint()?,
+        holdings: Holdings {
+            files: input.varint()?,
+            bytes: input.varint()?,
+        },
     };
     input.end()?;
     Ok(totals)
+}
+
+/// Counts what formats before 3 did not count, and writes the totals again.
+pub(crate) fn count_holdings(tables: &mut OpenTables<'_>) -> Result<(), Fault> {
+    let replicas = load_replicas(tables)?;
+    let totals = tables.get(Name::Meta, TOTALS, |row| Ok(row.to_vec()))?;
+    let mut totals = totals.ok_or_else(|| Fault::damaged("it has no totals"))?;
+    // Nothing is excluded yet, and nothing counted.
+    totals.extend([0, 0, 0]);
+    let mut totals = decode_totals(&totals)?;
+    tables.scan(Name::Entries, ALL, Direction::Forwards, &mut |_, row| {
+        let Holdings { files, bytes } = decode_record(row, &replicas)?.holdings();
+        totals.holdings.files += files;
+        totals.holdings.bytes = totals.holdings.bytes.wrapping_add(bytes);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    tables.put(Name::Meta, TOTALS, &encode_totals(&totals))
 }

@@ -49,9 +49,11 @@ pub(crate) enum Name {
     Settings,
     /// path in path order -> why it was left out.
     Skipped,
+    /// path in path order, of what the filters leave out -> nothing.
+    Excluded,
 }
 
-const DEFINITIONS: [(Name, Definition); 15] = [
+const DEFINITIONS: [(Name, Definition); 16] = [
     (Name::Entries, TableDefinition::new("entries")),
     (Name::Directories, TableDefinition::new("directories")),
     (
@@ -70,7 +72,26 @@ const DEFINITIONS: [(Name, Definition); 15] = [
     (Name::History, TableDefinition::new("history")),
     (Name::Settings, TableDefinition::new("settings")),
     (Name::Skipped, TableDefinition::new("skipped")),
+    (Name::Excluded, TableDefinition::new("excluded")),
 ];
+
+/// A list of paths, kept in path order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum List {
+    /// Those with work to do.
+    Pending,
+    /// Those that the filters leave out.
+    Excluded,
+}
+
+impl List {
+    pub(crate) fn table(self) -> Name {
+        match self {
+            Self::Pending => Name::Pending,
+            Self::Excluded => Name::Excluded,
+        }
+    }
+}
 
 impl Name {
     pub(crate) fn definition(self) -> Definition {

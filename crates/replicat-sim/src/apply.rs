@@ -155,6 +155,7 @@ impl World {
                 break;
             }
             if self.nodes[replica].leaves_out(&path) {
+                self.nodes[replica].replica_mut().exclude(&path)?;
                 continue;
             }
             let Planned::Step(step) = self.nodes[replica].replica().plan(&path)? else {
@@ -187,7 +188,7 @@ impl World {
             return Ok(Done::Unchanged);
         }
         if !self.has_room(replica, step) {
-            return Ok(Done::Unchanged);
+            return self.keep_directory(replica, step);
         }
         if let Some(content) = step.secure {
             self.nodes[replica].disk.stage(content_of(content));
@@ -230,6 +231,20 @@ impl World {
         parent && (stays || !disk.has_children(&step.path))
     }
 
+    /// A directory that is to go, and holds nothing but what filters leave out, stays.
+    fn keep_directory(&mut self, replica: usize, step: &Step) -> Result<Done, Failure> {
+        let now = self.nodes[replica].now(self.seconds);
+        let node = &mut self.nodes[replica];
+        let mut below = node.disk.below(&step.path);
+        let is_kept = below.all(|(path, _)| node.leaves_out(path));
+        if !is_kept || !node.disk.has_children(&step.path) {
+            return Ok(Done::Unchanged);
+        }
+        drop(below);
+        node.replica_mut().keep_directory(now, &step.path)?;
+        Ok(Done::Changed)
+    }
+
     /// Where what a step writes comes from; `None` if it cannot be had now.
     fn supply(&mut self, replica: usize, step: &Step) -> Result<Option<Supply>, Failure> {
         let Task::WriteFile { content, .. } = &step.task else {
@@ -259,21 +274,19 @@ impl World {
         Ok(Some(Supply::Staged))
     }
 
-    /// Whether a replica that can be reached has a content.
+    /// Whether a replica that can be reached has a content, or the own trash does.
     fn is_offered(&self, replica: usize, content: ContentHash) -> Result<bool, Failure> {
         for (other, node) in self.nodes.iter().enumerate() {
-            if other == replica || self.is_partitioned(replica, other) {
+            if self.is_partitioned(replica, other) {
                 continue;
             }
-            // What the trash holds is a source as well.
-            if node.disk.tree().trash.contains(&content_of(content)) {
+            let offers = match other == replica {
+                // Its own files were looked at.
+                true => node.disk.tree().trash.contains(&content_of(content)),
+                false => node.offers(content)?,
+            };
+            if offers {
                 return Ok(true);
-            }
-            for path in node.replica().store().by_content(content, 16)? {
-                let holds = Some(Kind::File(content_of(content)));
-                if node.disk.node(&path).map(|file| file.kind) == holds {
-                    return Ok(true);
-                }
             }
         }
         Ok(false)

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use replicat_core::conflict::MARK;
 use replicat_core::entry::Timestamp;
+use replicat_core::id::ContentHash;
 use replicat_core::path::RelPath;
+use replicat_core::plan::{Obstacle, Planned};
 use replicat_core::store::Store;
 
 use crate::disk::{Content, Disk, Kind, Node as File, content_of};
@@ -93,6 +95,7 @@ impl World {
 
     /// Brings all to an end, and checks it.
     fn conclude(&mut self, history: &History) -> Result<(), Failure> {
+        self.rest_within_scopes()?;
         self.come_to_rest()?;
         for _ in 0..GIVEN_UP_MAX {
             if !self.give_up_orphans(history)? {
@@ -101,6 +104,64 @@ impl World {
             self.come_to_rest()?;
         }
         self.check(history)
+    }
+
+    /// Filters that differ hold nobody up: the replicas come to rest, and are equal in what none of them leaves out.
+    fn rest_within_scopes(&mut self) -> Result<(), Failure> {
+        if self.nodes.iter().all(|node| node.excluded.is_none()) {
+            return Ok(());
+        }
+        self.come_to_rest()?;
+        // What one replica alone has, out of its scope, comes to the others when it is in scope again; or a user deleted it.
+        if !self.waits_for_scope()? {
+            self.check_equality()?;
+        }
+        (0..self.nodes.len()).for_each(|replica| self.include(replica));
+        Ok(())
+    }
+
+    /// Whether a replica holds a content at a path that its filters do not leave out, or in its trash.
+    fn is_in_scope_anywhere(&self, content: ContentHash) -> Result<bool, Failure> {
+        let holds = Some(Kind::File(content_of(content)));
+        for node in &self.nodes {
+            let paths = node.store().by_content(content, usize::MAX)?;
+            let is_there = |path: &RelPath| {
+                !node.leaves_out(path) && node.disk.node(path).map(|file| file.kind) == holds
+            };
+            if paths.iter().any(is_there) || node.disk.tree().trash.contains(&content_of(content)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether a replica waits for a content that nobody has in scope, or keeps one that is to be carried out of its scope.
+    fn waits_for_scope(&self) -> Result<bool, Failure> {
+        for node in &self.nodes {
+            for path in node.store().pending(None, usize::MAX)? {
+                let entry = node.replica().record(&path)?.entry;
+                let content = entry.shown().and_then(|shown| shown.payload().content());
+                let blocked = Planned::Blocked(Obstacle::Unpreserved);
+                if node.replica().plan(&path)? == blocked {
+                    return Ok(true);
+                }
+                let Some(content) = content else { continue };
+                if !self.is_in_scope_anywhere(content)? {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether a replica holds a content, be it in staging or in the trash.
+    fn is_held(&self, content: Content) -> bool {
+        self.nodes.iter().any(|node| {
+            let tree = node.disk.tree();
+            node.disk.holds_file(content)
+                || tree.staging.contains(&content)
+                || tree.trash.contains(&content)
+        })
     }
 
     fn come_to_rest(&mut self) -> Result<(), Failure> {
@@ -138,14 +199,39 @@ impl World {
                 "content {content} was deleted and came back"
             )));
         }
-        if is_faultless(history)
-            && let Some(path) = self.doubled_copy(disk)
-        {
+        if is_faultless(history) {
+            self.check_copies(disk)?;
+        }
+        Ok(())
+    }
+
+    fn check_copies(&self, disk: &Disk) -> Result<(), Failure> {
+        if let Some(path) = self.doubled_copy(disk) {
             return Err(Failure::violation(format!(
                 "{path} is a second copy of one loser"
             )));
         }
+        if let Some(path) = self.needless_copy(disk) {
+            return Err(Failure::violation(format!(
+                "{path} is the copy of a conflict, but only one user worked there"
+            )));
+        }
         Ok(())
+    }
+
+    /// A conflict copy of a path at which the user of one replica alone did anything.
+    fn needless_copy(&self, disk: &Disk) -> Option<RelPath> {
+        let copies = disk.tree().nodes.keys().filter_map(|copy| {
+            let name = copy.name();
+            let mut parts = name.windows(MARK.len());
+            let mark = parts.position(|part| part == MARK.as_bytes())?;
+            Some((copy, copy.parent()?.join(&name[..mark]).ok()?))
+        });
+        // A directory keeps its name against a file also where it stays for what filters leave out.
+        let is_needless =
+            |path: &RelPath| !disk.is_directory(path) && self.oracle.has_one_user(path);
+        let mut needless = copies.filter(|(_, path)| is_needless(path));
+        needless.next().map(|(copy, _)| copy.clone())
     }
 
     fn check_equality(&self) -> Result<(), Failure> {
@@ -162,7 +248,7 @@ impl World {
                     "the digest of replica {number} differs"
                 )));
             }
-            if let Some(difference) = difference(&first.disk, &node.disk) {
+            if let Some(difference) = difference(first, node) {
                 return Err(Failure::violation(format!(
                     "replicas 0 and {number} differ: {difference}"
                 )));
@@ -201,13 +287,7 @@ impl World {
             return Ok(false);
         };
         let excused = shown.winner.carry.is_some() || !is_faultless(history);
-        let held = self.nodes.iter().any(|node| {
-            let tree = node.disk.tree();
-            node.disk.holds_file(content)
-                || tree.staging.contains(&content)
-                || tree.trash.contains(&content)
-        });
-        Ok(excused && !held && self.oracle.may_vanish(content))
+        Ok(excused && !self.is_held(content) && self.oracle.may_vanish(content))
     }
 
     fn doubled_copy(&self, disk: &Disk) -> Option<RelPath> {
@@ -244,16 +324,16 @@ fn is_fault(op: Op) -> bool {
             | Op::RestoreAll(_)
             | Op::LoseIndex(_)
             | Op::Clone(_)
-            | Op::Exclude(..)
     )
 }
 
-/// The first path at which two disks differ, and how.
+/// The first path at which the disks of two replicas differ, and how. What either leaves out does not count.
 #[must_use]
-pub fn difference(one: &Disk, other: &Disk) -> Option<String> {
-    let (one, other) = (&one.tree().nodes, &other.tree().nodes);
+pub fn difference(one: &Node, other: &Node) -> Option<String> {
+    let in_scope = |path: &&RelPath| !one.leaves_out(path) && !other.leaves_out(path);
+    let (one, other) = (&one.disk.tree().nodes, &other.disk.tree().nodes);
     let missing = |path: &RelPath| format!("{path} is at one of them only");
-    for (path, file) in one {
+    for (path, file) in one.iter().filter(|(path, _)| in_scope(path)) {
         match other.get(path) {
             None => return Some(missing(path)),
             Some(there) if shape(file) != shape(there) => {
@@ -268,6 +348,7 @@ pub fn difference(one: &Disk, other: &Disk) -> Option<String> {
     }
     other
         .keys()
+        .filter(in_scope)
         .find(|path| !one.contains_key(*path))
         .map(missing)
 }

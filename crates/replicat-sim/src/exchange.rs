@@ -313,14 +313,12 @@ impl World {
     fn check_claim(&self, ends: [usize; 2]) -> Result<(), Failure> {
         let [one, other] = ends.map(|end| &self.nodes[end]);
         let quiet = [one, other].iter().all(|node| {
-            !node.touched_since_scan
-                && node.excluded.is_none()
-                && node.store().pending_count().is_ok_and(|count| count == 0)
+            !node.touched_since_scan && node.store().pending_count().is_ok_and(|count| count == 0)
         });
         let same = one.replica().knowledge() == other.replica().knowledge();
         if quiet
             && same
-            && let Some(difference) = difference(&one.disk, &other.disk)
+            && let Some(difference) = difference(one, other)
         {
             return Err(Failure::violation(format!(
                 "replicas {} and {} claim to be in sync: {difference}",

@@ -147,7 +147,9 @@ impl Generator {
         let replica = self.replica();
         let other = self.replica();
         let op = match self.random.u8(0..100) {
-            0..=33 => Op::User(replica, self.act()),
+            0..=30 => Op::User(replica, self.act()),
+            31..=32 => Op::Exclude(replica, self.path()),
+            33 => Op::Include(replica),
             34..=37 => Op::UserAfter(replica, self.random.u8(0..12), self.act()),
             38..=52 => Op::Scan(replica),
             53..=66 => Op::Exchange(replica, other, 0),
@@ -196,8 +198,8 @@ impl Generator {
     }
 
     fn fault(&mut self, replica: u8, operations: &mut Vec<Op>) -> Op {
-        match self.random.u8(0..21) {
-            20 => self.relapse(replica, operations),
+        match self.random.u8(0..18) {
+            17 => self.relapse(replica, operations),
             0..=4 => {
                 operations.push(Op::CrashAfter(replica, self.random.u8(0..16)));
                 match self.random.u8(0..3) {
@@ -217,9 +219,7 @@ impl Generator {
                 }
                 Op::LoseIndex(replica)
             }
-            16 => Op::Clone(replica),
-            17..=18 => Op::Exclude(replica, self.path()),
-            _ => Op::Include(replica),
+            _ => Op::Clone(replica),
         }
     }
 

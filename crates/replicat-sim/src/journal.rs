@@ -3,7 +3,7 @@
 use replicat_core::id::{ContentHash, LinkId, ReplicaId};
 use replicat_core::memory::MemoryStore;
 use replicat_core::path::RelPath;
-use replicat_core::record::Record;
+use replicat_core::record::{Holdings, Record};
 use replicat_core::store::{Children, Digest, Identity, Member, Store, StoreError};
 use replicat_core::version::{Dot, VersionVector};
 
@@ -154,6 +154,18 @@ impl Store for JournaledStore {
 
     fn pending_count(&self) -> Result<u64, StoreError> {
         self.inner.pending_count()
+    }
+
+    fn excluded(&self, after: Option<&RelPath>, limit: usize) -> Result<Vec<RelPath>, StoreError> {
+        self.inner.excluded(after, limit)
+    }
+
+    fn excluded_count(&self) -> Result<u64, StoreError> {
+        self.inner.excluded_count()
+    }
+
+    fn holdings(&self) -> Result<Holdings, StoreError> {
+        self.inner.holdings()
     }
 
     fn digest(&self) -> Result<Digest, StoreError> {

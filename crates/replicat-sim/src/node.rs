@@ -1,12 +1,12 @@
 //! One simulated replica: the rules over a journaled store, a disk, a clock, and what is to befall it.
 
-use replicat_core::id::{FolderId, ReplicaId};
+use replicat_core::id::{ContentHash, FolderId, ReplicaId};
 use replicat_core::memory::MemoryStore;
 use replicat_core::path::RelPath;
 use replicat_core::replica::{Now, Replica};
-use replicat_core::store::StoreError;
+use replicat_core::store::{Store, StoreError};
 
-use crate::disk::Disk;
+use crate::disk::{Disk, Kind, content_of};
 use crate::journal::JournaledStore;
 use crate::op::Act;
 
@@ -119,6 +119,23 @@ impl Node {
     #[must_use]
     pub fn now(&self, true_seconds: i64) -> Now {
         Now(self.seconds(true_seconds) as u64 * 1_000_000)
+    }
+
+    /// Whether others can have a content from this replica.
+    ///
+    /// # Errors
+    /// Never; the store in memory does not fail.
+    pub fn offers(&self, content: ContentHash) -> Result<bool, StoreError> {
+        // What the trash holds is a source as well.
+        if self.disk.tree().trash.contains(&content_of(content)) {
+            return Ok(true);
+        }
+        let holds = Some(Kind::File(content_of(content)));
+        let paths = self.replica().store().by_content(content, 16)?;
+        let mut kinds = paths
+            .iter()
+            .map(|path| self.disk.node(path).map(|file| file.kind));
+        Ok(kinds.any(|kind| kind == holds))
     }
 
     /// Whether the filters leave `path` out.

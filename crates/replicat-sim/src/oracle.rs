@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use replicat_core::path::RelPath;
 
-use crate::disk::{Content, Disk, GARBAGE_FROM};
+use crate::disk::{Content, Disk, GARBAGE_FROM, Kind};
 
 /// How a user touched a path without writing content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -214,12 +214,18 @@ impl Oracle {
         let files = tree.nodes.iter();
         let moved =
             files.filter(|(path, node)| after.node(path).map(|n| n.kind) != Some(node.kind));
-        let changed = moved.filter_map(|(_, node)| node.kind.content());
-        for content in changed.chain(tree.staging.iter().copied()) {
+        let changed = moved.filter_map(|(_, node)| Some((node.kind.content()?, node.kind)));
+        let staged = tree.staging.iter();
+        let staged = staged.map(|content| (*content, Kind::File(*content)));
+        for (content, kind) in changed.chain(staged) {
             let fate = self.fates.entry(content).or_default();
             // What was put back is kept by that alone: elsewhere it is being taken away.
             let put_back = !fate.lost_by.is_empty();
-            if put_back || !others.iter().any(|other| other.holds(content)) {
+            let is_there = |other: &&Disk| match kind {
+                Kind::File(content) => other.holds_file(content),
+                _ => other.holds(content),
+            };
+            if put_back || !others.iter().any(is_there) {
                 (fate.may_vanish, fate.is_contested) = (true, true);
             }
             fate.may_be_in_trash |= !others.is_empty();
@@ -248,6 +254,19 @@ impl Oracle {
                 .touches
                 .iter()
                 .any(|(_, _, touch)| *touch == Touch::Described)
+    }
+
+    /// Whether the user of one replica alone touched `path`, or anything above or below. Not known where anything was renamed.
+    #[must_use]
+    pub fn has_one_user(&self, path: &RelPath) -> bool {
+        let is_renamed = |(_, _, touch): &(u8, RelPath, Touch)| *touch == Touch::Renamed;
+        if self.touches.iter().any(is_renamed) {
+            return false;
+        }
+        let touches = self.touches.iter();
+        let there = touches.filter(|(_, at, _)| at.is_within(path) || path.is_within(at));
+        let users: BTreeSet<u8> = there.map(|(replica, _, _)| *replica).collect();
+        users.len() < 2
     }
 
     /// The first content that must exist and does not exist on `disk`, the same as those of all others. Where that is excused it

@@ -35,6 +35,7 @@ impl World {
     pub(crate) fn scan(&mut self, replica: usize) -> Result<usize, Failure> {
         self.nodes[replica].touched_since_scan = false;
         let mut appeared = Appeared::new();
+        self.include_paths(replica)?;
         let mut events = 0;
         for wanted in [Presences::New, Presences::Moved, Presences::Changed] {
             events += self.observe_presences(replica, wanted, &mut appeared)?;
@@ -42,6 +43,17 @@ impl World {
         events += self.observe_absences(replica, &appeared)?;
         self.commit(replica)?;
         Ok(events)
+    }
+
+    /// Brings back into scope what the filters do not leave out any more.
+    fn include_paths(&mut self, replica: usize) -> Result<(), Failure> {
+        let node = &mut self.nodes[replica];
+        for path in node.store().excluded(None, usize::MAX)? {
+            if !node.leaves_out(&path) {
+                node.replica_mut().include(&path)?;
+            }
+        }
+        Ok(())
     }
 
     fn observe_presences(

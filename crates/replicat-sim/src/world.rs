@@ -4,6 +4,7 @@ use replicat_core::entry::Timestamp;
 use replicat_core::id::ReplicaId;
 use replicat_core::memory::MemoryStore;
 use replicat_core::path::RelPath;
+use replicat_core::record::Local;
 use replicat_core::restore::Renewal;
 use replicat_core::session::SessionError;
 use replicat_core::store::{Store, StoreError};
@@ -175,22 +176,24 @@ impl World {
             Op::Exclude(replica, path) => {
                 let replica = self.number(replica);
                 let path = paths::path(path);
-                self.oracle.left_out(&path, &self.nodes[replica].disk);
                 for content in self.moved_unseen(replica, &path)? {
                     self.oracle.moved_out_of_scope(content);
                 }
-                self.forget_deletions(replica);
                 self.nodes[replica].excluded = Some(path);
-            }
-            Op::Include(replica) => {
-                let replica = self.number(replica);
-                self.nodes[replica].excluded = None;
-                // What was left out is not known until the next scan.
+                // What was left out before is not known until the next scan.
                 self.nodes[replica].touched_since_scan = true;
             }
+            Op::Include(replica) => self.include(self.number(replica)),
             _ => {}
         }
         Ok(())
+    }
+
+    /// Ends the exclusion at a replica.
+    pub(crate) fn include(&mut self, replica: usize) {
+        self.nodes[replica].excluded = None;
+        // What was left out is not known until the next scan.
+        self.nodes[replica].touched_since_scan = true;
     }
 
     /// What a user moved to `path` or below since the last scan, as far as it is known from elsewhere.
@@ -206,7 +209,9 @@ impl World {
                 let record = node.replica().record(path);
                 record.is_ok_and(|record| record.local.is_some())
             };
-            let is_new = !is_held(found);
+            let record = node.replica().record(found)?;
+            let is_known = |local: Local| local.fingerprint.inode == file.inode;
+            let is_new = !record.local.is_some_and(is_known);
             if is_new && known.iter().any(|other| other != found && is_held(other)) {
                 moved.push(content);
             }
@@ -336,6 +341,7 @@ impl World {
             return Ok(());
         };
         self.drop_links(replica);
+        self.forget_excluded(replica);
         if keep == Keep::Nothing {
             let node = &mut self.nodes[replica];
             let before = std::mem::replace(&mut node.disk, backup.disk);
@@ -359,6 +365,7 @@ impl World {
 
     fn lose_index(&mut self, replica: usize) -> Result<(), Failure> {
         self.drop_links(replica);
+        self.forget_excluded(replica);
         let identity = self.nodes[replica].store().identity()?;
         let store = MemoryStore::new(identity.folder, self.new_id(), &identity.name);
         self.forget_deletions(replica);
@@ -366,6 +373,14 @@ impl World {
         self.scan(replica)?;
         self.forget_deletions(replica);
         Ok(())
+    }
+
+    /// Only the state knew what filters leave out: what is deleted of that elsewhere may return.
+    fn forget_excluded(&mut self, replica: usize) {
+        let node = &self.nodes[replica];
+        if let Some(excluded) = &node.excluded {
+            self.oracle.left_out(excluded, &node.disk);
+        }
     }
 
     fn forget_deletions(&mut self, replica: usize) {
@@ -430,7 +445,6 @@ impl World {
         self.kept = kept;
         for node in &mut self.nodes {
             node.agenda.clear();
-            node.excluded = None;
         }
     }
 

@@ -115,10 +115,15 @@ impl Held {
 
     fn read_file(&self, want: &Want, path: &RelPath) -> Option<Bytes> {
         let record = self.reader.record(path).ok()??;
-        if record.held_payload()?.content() != Some(want.content) {
+        let held = record.state()?;
+        let content = match &held.base {
+            Some(base) => base.payload.content(),
+            None => record.held_payload()?.content(),
+        };
+        if content != Some(want.content) {
             return None;
         }
-        let expected = record.local?.fingerprint;
+        let expected = held.fingerprint;
         let file = StableFile::open_expected(&self.root, path, &expected).ok()?;
         let mut bytes = BytesMut::zeroed(length_of(want)?);
         let read = file.read_at(want.offset, &mut bytes).ok()?;

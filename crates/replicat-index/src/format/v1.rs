@@ -20,7 +20,9 @@ mod record_flag {
     pub(super) const RACY: u8 = 1 << 2;
     pub(super) const BASE: u8 = 1 << 3;
     pub(super) const ONE_VERSION: u8 = 1 << 4;
-    pub(super) const ALL: u8 = (1 << 5) - 1;
+    /// The path is out of scope, and the local state is the one that it had before. Since format 3.
+    pub(super) const EXCLUDED: u8 = 1 << 5;
+    pub(super) const ALL: u8 = (1 << 6) - 1;
 }
 
 /// Flags of a state: what a version or a base says of a path.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
-use redb::{Database, TableDefinition};
+use redb::{Database, ReadableTable, TableDefinition};
 use replicat_core::store::{Digest, Store, StoreError};
 use replicat_index::{
     Change, Durability, FORMAT_VERSION, HistoryRow, Index, IndexError, SkippedRow,
@@ -19,6 +19,7 @@ const ENTRIES: Table = TableDefinition::new("entries");
 const HISTORY: Table = TableDefinition::new("history");
 const SETTINGS: Table = TableDefinition::new("settings");
 const SKIPPED: Table = TableDefinition::new("skipped");
+const EXCLUDED: Table = TableDefinition::new("excluded");
 
 /// An index with a hundred records.
 fn make(at: &Path) {
@@ -119,14 +120,39 @@ fn a_newer_format_is_left_alone() {
 
 /// Takes from an index what a format did not have yet.
 fn make_older(at: &Path, tables: &[Table], format: u32) {
+    include_all(at);
     let database = Database::open(at).unwrap();
     let transaction = database.begin_write().unwrap();
     for table in tables {
         assert!(transaction.delete_table(*table).unwrap());
     }
+    let mut meta = transaction.open_table(META).unwrap();
+    let totals = meta.get(&b"totals"[..]).unwrap().unwrap().value().to_vec();
+    let totals = totals_of_format_2(&totals);
+    meta.insert(&b"totals"[..], &totals[..]).unwrap();
+    drop(meta);
     transaction.commit().unwrap();
     drop(database);
     change(at, META, b"format", &format.to_le_bytes());
+}
+
+/// Brings all paths into scope: before format 3 none was out of it.
+fn include_all(at: &Path) {
+    let mut index = Index::open(at).unwrap();
+    for path in index.excluded(None, 1000).unwrap() {
+        let mut record = index.record(&path).unwrap().unwrap();
+        record.excluded = None;
+        index.set_record(&path, &record).unwrap();
+    }
+    index.commit(Durability::Group).unwrap();
+}
+
+/// The digest and three numbers.
+fn totals_of_format_2(totals: &[u8]) -> Vec<u8> {
+    let is_last = |byte: &u8| *byte < 0x80;
+    let ends = (16..totals.len()).filter(|&at| is_last(&totals[at]));
+    let end = ends.take(3).last().unwrap();
+    totals[..=end].to_vec()
 }
 
 #[test]
@@ -135,7 +161,7 @@ fn format_0_gains_its_history_and_keeps_its_records() {
     let at = directory.path().join("index");
     make(&at);
     let before = Index::open(&at).unwrap().digest().unwrap();
-    make_older(&at, &[HISTORY, SETTINGS, SKIPPED], 0);
+    make_older(&at, &[HISTORY, SETTINGS, SKIPPED, EXCLUDED], 0);
 
     let mut index = Index::open(&at).unwrap();
     assert_eq!(index.digest().unwrap(), before);
@@ -157,6 +183,25 @@ fn format_0_gains_its_history_and_keeps_its_records() {
 }
 
 #[test]
+fn format_2_gains_scope_and_holdings() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path().join("index");
+    make(&at);
+    include_all(&at);
+    let index = Index::open(&at).unwrap();
+    let (digest, holdings) = (index.digest().unwrap(), index.holdings().unwrap());
+    assert!(holdings.files > 0);
+    drop(index);
+    make_older(&at, &[EXCLUDED], 2);
+
+    let index = Index::open(&at).unwrap();
+    assert_eq!(index.digest().unwrap(), digest);
+    assert_eq!(index.holdings().unwrap(), holdings);
+    assert_eq!(index.excluded_count().unwrap(), 0);
+    assert!(index.excluded(None, 10).unwrap().is_empty());
+}
+
+#[test]
 fn format_1_gains_what_was_skipped_and_keeps_its_settings() {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path().join("index");
@@ -166,7 +211,7 @@ fn format_1_gains_what_was_skipped_and_keeps_its_settings() {
     index.commit(Durability::Group).unwrap();
     let before = index.digest().unwrap();
     drop(index);
-    make_older(&at, &[SKIPPED], 1);
+    make_older(&at, &[SKIPPED, EXCLUDED], 1);
 
     let mut index = Index::open(&at).unwrap();
     assert_eq!(index.digest().unwrap(), before);

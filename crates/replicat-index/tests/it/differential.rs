@@ -190,6 +190,11 @@ fn assert_same_records(index: &impl Store, expected: &MemoryStore) {
         index.pending_count().unwrap(),
         expected.pending_count().unwrap()
     );
+    assert_eq!(
+        index.excluded_count().unwrap(),
+        expected.excluded_count().unwrap()
+    );
+    assert_eq!(index.holdings().unwrap(), expected.holdings().unwrap());
 }
 
 fn assert_same_orders(index: &impl Store, expected: &MemoryStore) {
@@ -197,6 +202,8 @@ fn assert_same_orders(index: &impl Store, expected: &MemoryStore) {
     assert_eq!(pending(index), pending(expected));
     let backwards = |store: &dyn Store| pages(|after| store.pending_backwards(after, 2).unwrap());
     assert_eq!(backwards(index), backwards(expected));
+    let excluded = |store: &dyn Store| pages(|after| store.excluded(after, 2).unwrap());
+    assert_eq!(excluded(index), excluded(expected));
     for (_, record) in expected.records() {
         for dot in record.dots() {
             let before = dot.counter.saturating_sub(1);

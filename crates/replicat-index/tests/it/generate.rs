@@ -8,7 +8,7 @@ use replicat_core::entry::{
 };
 use replicat_core::id::{ContentHash, FolderId, LinkId, ReplicaId};
 use replicat_core::path::RelPath;
-use replicat_core::record::{Base, Fingerprint, Local, Record};
+use replicat_core::record::{Base, Excluded, Fingerprint, Local, Record};
 use replicat_core::store::Identity;
 use replicat_core::version::{Context, Dot, Hlc};
 
@@ -196,15 +196,23 @@ fn local() -> impl Strategy<Value = Local> {
 
 pub(crate) fn record() -> impl Strategy<Value = Record> {
     let versions = prop_oneof![4 => vec(version(), 1), 1 => vec(version(), 0..4)];
-    (versions, option::of(local()), any::<bool>()).prop_map(|(mut versions, local, pending)| {
-        versions.sort_by_key(|version| version.dot);
-        versions.dedup_by_key(|version| version.dot);
-        Record {
-            entry: Entry::from_stored(versions),
-            local,
-            pending,
-        }
-    })
+    let scope = prop_oneof![4 => Just(false), 1 => Just(true)];
+    (versions, option::of(local()), any::<bool>(), scope).prop_map(
+        |(mut versions, local, pending, is_excluded)| {
+            versions.sort_by_key(|version| version.dot);
+            versions.dedup_by_key(|version| version.dot);
+            let (local, excluded) = match is_excluded {
+                true => (None, Some(Excluded { held: local })),
+                false => (local, None),
+            };
+            Record {
+                entry: Entry::from_stored(versions),
+                local,
+                excluded,
+                pending,
+            }
+        },
+    )
 }
 
 /// A record whose dots are its path's alone, as the dot of an event is.

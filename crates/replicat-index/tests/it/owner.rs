@@ -42,6 +42,7 @@ fn file(counter: u64) -> Record {
             racy: false,
             base: None,
         }),
+        excluded: None,
         pending: true,
     }
 }

@@ -8,6 +8,7 @@ mod lost_state;
 mod moves;
 mod put_back;
 mod regressions;
+mod scopes;
 
 /// A history must pass. What its operations leave open is left to the salt, so that some others are tried as well.
 fn check(replicas: u8, salt: u64, operations: &[Op]) {

@@ -4,7 +4,7 @@ use replicat_core::entry::{
     Carry, Entry, Metadata, Owner, Payload, Stamps, Timestamp, Version, Xattr,
 };
 use replicat_core::id::LinkId;
-use replicat_core::record::{Base, Fingerprint, Local, Record};
+use replicat_core::record::{Base, Excluded, Fingerprint, Local, Record};
 use replicat_core::version::{Context, Dot, Hlc, VersionVector};
 
 use super::{Expected, fingerprint_flag, near, record_flag, state_flag};
@@ -59,9 +59,14 @@ impl Decoder<'_> {
             0 => None,
             _ => Some(self.local(flags, &versions)?),
         };
+        let (local, excluded) = match flags & record_flag::EXCLUDED {
+            0 => (local, None),
+            _ => (None, Some(Excluded { held: local })),
+        };
         Ok(Record {
             entry: Entry::from_stored(versions),
             local,
+            excluded,
             pending: flags & record_flag::PENDING != 0,
         })
     }

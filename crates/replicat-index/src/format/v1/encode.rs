@@ -43,10 +43,8 @@ struct Encoder<'a> {
 impl Encoder<'_> {
     fn record(&mut self, record: &Record) {
         let versions = record.entry.versions();
-        let base = record
-            .local
-            .as_ref()
-            .and_then(|local| local.base.as_deref());
+        let local = record.state();
+        let base = local.and_then(|local| local.base.as_deref());
         self.writer.byte(record_flags(record));
         if versions.len() != 1 {
             self.writer.length(versions.len());
@@ -57,7 +55,7 @@ impl Encoder<'_> {
         if let Some(base) = base {
             self.base(base);
         }
-        if let Some(local) = &record.local {
+        if let Some(local) = local {
             self.fingerprint(&local.fingerprint, &Expected::of_record(versions, base));
         }
     }
@@ -217,8 +215,9 @@ fn flag_if<T: Default>(condition: bool, flag: T) -> T {
 }
 
 fn record_flags(record: &Record) -> u8 {
-    let local = record.local.as_ref();
+    let local = record.state();
     flag_if(record.pending, record_flag::PENDING)
+        | flag_if(record.excluded.is_some(), record_flag::EXCLUDED)
         | flag_if(local.is_some(), record_flag::LOCAL)
         | flag_if(local.is_some_and(|local| local.racy), record_flag::RACY)
         | flag_if(
