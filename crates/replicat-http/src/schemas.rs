@@ -29,7 +29,7 @@ const OBJECTS: &[(&str, &str)] = &[
     (
         "folder",
         "name: text, root: path, mode: read-write|send-only|receive-only, status: text, reason?: text, folder?: text, replica?: text, \
-         in_sync?: boolean, in_sync_at?: time?, paths?: integer, pending?: integer, progress?: progress, peers?: [folder-peer], \
+         in_sync?: boolean, in_sync_at?: time?, paths?: integer, pending?: integer, excluded?: integer, progress?: progress, peers?: [folder-peer], \
          skipped?: [skipped], brake?: text?, watched_only?: integer?, queue?: integer, bytes_received?: integer, bytes_sent?: integer",
     ),
     (

@@ -60,6 +60,8 @@ pub(super) struct LocalReplica {
     pub(super) stubborn: BTreeSet<RelPath>,
     /// What came to nothing lately.
     pub(super) setbacks: Setbacks,
+    /// Directories whose ignore file changed: what is in scope there is looked at again.
+    pub(super) rules_changed: BTreeSet<RelPath>,
     /// Directories in which something was just done here: they are to get their own times again.
     pub(super) disturbed: BTreeSet<RelPath>,
     /// Small contents that scans have read, where they are sent soon.
@@ -364,6 +366,7 @@ impl<'given> Opening<'given> {
             skipped: Vec::new(),
             stubborn: BTreeSet::new(),
             setbacks: Setbacks::default(),
+            rules_changed: BTreeSet::new(),
             disturbed: BTreeSet::new(),
             gleaned: None,
             echoes: None,
@@ -518,6 +521,7 @@ impl LocalReplica {
             skipped: Vec::new(),
             stubborn: BTreeSet::new(),
             setbacks: Setbacks::default(),
+            rules_changed: BTreeSet::new(),
             disturbed: BTreeSet::new(),
             gleaned: None,
             echoes: None,

@@ -21,6 +21,7 @@ mod partners;
 mod retention;
 mod roots;
 mod scan;
+mod scope;
 mod setbacks;
 mod skipping;
 mod transfer;
@@ -117,6 +118,9 @@ impl Run<'_> {
     /// Says whether all replicas are known to hold the same versions.
     fn run(&mut self) -> Result<bool, SyncError> {
         self.scan_all()?;
+        for local in &mut self.replicas {
+            local.rules_changed.clear();
+        }
         if self.is_stopped() {
             return Ok(false);
         }
@@ -134,6 +138,9 @@ impl Run<'_> {
                 },
             });
             equal = exchange::converge(&mut self.replicas)?;
+            for local in &mut self.replicas {
+                local.exclude_pending()?;
+            }
             self.check_deletions()?;
             if self.is_stopped() || !self.transfer_all()? {
                 break;
@@ -232,6 +239,7 @@ impl Run<'_> {
                 let paths: Vec<RelPath> = done.look_again.into_iter().collect();
                 scan::scan(target, Scope::Paths(&paths), &self.around)?;
             }
+            look_again |= follow_rules(target, &self.around)?;
         }
         let mut pending = 0;
         for local in &self.replicas {
@@ -270,6 +278,20 @@ impl Run<'_> {
             statistics: self.statistics,
         })
     }
+}
+
+/// Compares the directories whose ignore files a transfer brought. Returns whether there were any.
+fn follow_rules(local: &mut LocalReplica, around: &Surroundings<'_>) -> Result<bool, SyncError> {
+    let changed = std::mem::take(&mut local.rules_changed);
+    // In a dry run the ignore files are not there.
+    if changed.is_empty() || local.hands.is_none() || around.cancellation.is_cancelled() {
+        return Ok(false);
+    }
+    local.include_paths()?;
+    let directories: Vec<RelPath> = changed.into_iter().collect();
+    scan::scan(local, Scope::Paths(&directories), around)?;
+    local.rules_changed.clear();
+    Ok(true)
 }
 
 fn scan_root(local: &mut LocalReplica, around: &Surroundings<'_>) -> Result<Seen, SyncError> {

@@ -114,6 +114,9 @@ pub(super) fn scan(
         phase: Phase::Scan,
     };
     around.reporter.event(&phase);
+    if matches!(scope, Scope::Everything) {
+        local.include_paths()?;
+    }
     local.commit()?;
     let records = local
         .replica
@@ -362,6 +365,7 @@ impl Intake {
         found: Found,
         around: &Surroundings<'_>,
     ) -> Result<(), SyncError> {
+        local.note_rules(path);
         let sight = match around.reporter.wants_observations() {
             true => sight(local, path, &found)?,
             false => None,

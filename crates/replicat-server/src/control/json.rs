@@ -192,6 +192,7 @@ fn put_detail(object: &mut Object, detail: &FolderStatus) {
     });
     put(object, "skipped", skipped.collect::<Vec<_>>());
     put(object, "brake", detail.brake.map(Brake::kind));
+    put(object, "excluded", detail.excluded);
     put(object, "watched_only", detail.watched_only);
     put(object, "queue", detail.queue);
     put(object, "bytes_received", detail.bytes_received);

@@ -20,6 +20,7 @@ fn detail() -> FolderStatus {
         state: FolderState::Online,
         paths: 100,
         pending: 0,
+        excluded: 0,
         progress: Progress::default(),
         in_sync: true,
         in_sync_at: None,

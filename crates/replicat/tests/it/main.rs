@@ -19,6 +19,7 @@ mod notifying;
 mod random;
 mod reflink;
 mod roots;
+mod scopes;
 mod types;
 mod watching;
 mod world;

@@ -30,6 +30,8 @@ pub(super) struct Hints {
     /// Of these, those that were seen to leave.
     moved_out: BTreeSet<RelPath>,
     everything: bool,
+    /// Directories that are compared whole, be what was written there our own: their ignore files changed.
+    rules: BTreeSet<RelPath>,
     /// Not before this.
     due: Option<Instant>,
 }
@@ -47,6 +49,12 @@ impl Hints {
     /// Adds paths that somebody waits for: they are not put off with others.
     pub(super) fn add_awaited(&mut self, paths: Vec<RelPath>, now: Instant) {
         self.add(paths, now);
+        self.due = Some(now);
+    }
+
+    /// Adds directories in which other paths may be in scope now.
+    pub(super) fn add_rules(&mut self, directories: BTreeSet<RelPath>, now: Instant) {
+        self.rules.extend(directories);
         self.due = Some(now);
     }
 
@@ -72,7 +80,7 @@ impl Hints {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.paths.is_empty() && !self.everything
+        self.paths.is_empty() && self.rules.is_empty() && !self.everything
     }
 
     /// How long nothing is due.
@@ -112,6 +120,8 @@ impl Owner {
         let gleaned = open.local.gleaned.take();
         let seen = scan::scan(&mut open.local, Scope::Everything, &around);
         open.local.gleaned = gleaned;
+        // The scan read the ignore files before what they leave out.
+        open.local.rules_changed.clear();
         let seen = seen?;
         if seen.brake.is_none() {
             let itself = open.local.root.observe_itself(open.local.tracking);
@@ -147,7 +157,8 @@ impl Owner {
         }
         let hinted: Vec<RelPath> = hints.paths.into_iter().collect();
         let is_root_hinted = hinted.iter().any(RelPath::is_root);
-        let sifted = open.sift(hinted, now);
+        let mut sifted = open.sift(hinted, now);
+        sifted.whole.extend(hints.rules);
         if sifted == Sifted::default() {
             return Ok(());
         }
@@ -163,6 +174,23 @@ impl Owner {
             open.local.itself = itself.map_err(|error| open.local.fs_failed(error))?;
         }
         self.take_seen(&seen);
+        Ok(())
+    }
+
+    /// After ignore files changed, has compared what they may leave out now, or no more.
+    pub(super) fn follow_rules(&mut self) -> Result<(), SyncError> {
+        let Some(open) = &mut self.open else {
+            return Ok(());
+        };
+        let changed = std::mem::take(&mut open.local.rules_changed);
+        if changed.is_empty() {
+            return Ok(());
+        }
+        open.local.include_paths()?;
+        open.hints.add_rules(changed, Instant::now());
+        open.unsettled = true;
+        open.ongoing.stir();
+        open.left = crate::engine::transfer::Left::More;
         Ok(())
     }
 

@@ -175,6 +175,7 @@ impl Owner {
         self.observe()?;
         self.settle()?;
         self.bring()?;
+        self.follow_rules()?;
         self.rest()?;
         self.talk()
     }

@@ -119,6 +119,8 @@ pub struct FolderStatus {
     pub paths: u64,
     /// How many paths are still to be brought to the directory.
     pub pending: u64,
+    /// How many paths the filters leave out here. They are not pending, and do not count against in sync.
+    pub excluded: u64,
     /// What is under way.
     pub progress: Progress,
     /// The directory holds all that is known here, and so do the directories of all connected peers: each has said so, and

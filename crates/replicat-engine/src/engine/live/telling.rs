@@ -196,6 +196,7 @@ impl Owner {
         status.replica = local.replica.identity().replica;
         status.paths = local.replica.store().record_count().unwrap_or(status.paths);
         status.pending = local.pending().unwrap_or(status.pending);
+        status.excluded = local.replica.store().excluded_count().unwrap_or_default();
         status.progress = open.ongoing.progress();
         status.bytes_received = open.ongoing.fetched();
         status.skipped.clone_from(&local.skipped);
@@ -237,6 +238,7 @@ pub(super) fn new_status(settings: &LiveSettings, local: &LocalReplica) -> Folde
         state: FolderState::InitialScan,
         paths: 0,
         pending: 0,
+        excluded: 0,
         progress: Progress::default(),
         in_sync: false,
         in_sync_at: None,

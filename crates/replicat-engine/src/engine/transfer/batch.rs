@@ -309,6 +309,7 @@ impl Work<'_> {
     ) -> Result<(), SyncError> {
         self.batch.dirty = true;
         self.target.setbacks.forget(path);
+        self.target.note_rules(path);
         let held = fingerprint.map(|fingerprint| (fingerprint, is_recent(&fingerprint)));
         let done = self.target.replica.done(path, goal, held);
         done.map_err(|error| self.target.failed(error))

@@ -270,7 +270,7 @@ impl<'run> Work<'run> {
         path: &RelPath,
         scope: &mut PathFilter<'_>,
     ) -> Result<(), SyncError> {
-        if self.taken.contains(path) {
+        if self.taken.contains(path) || self.target.leaves_out(path, scope)? {
             return Ok(());
         }
         let planned = self
@@ -285,29 +285,10 @@ impl<'run> Work<'run> {
             }
         };
         let goes = matches!(step.task, Task::Remove | Task::RemoveDirectory);
-        if goes != (pass == Pass::Backward) || self.is_out_of_scope(&step, scope)? {
+        if goes != (pass == Pass::Backward) {
             return Ok(());
         }
         self.start(step)
-    }
-
-    fn is_out_of_scope(
-        &mut self,
-        step: &Step,
-        scope: &mut PathFilter<'_>,
-    ) -> Result<bool, SyncError> {
-        if step.path.is_root() {
-            return Ok(false);
-        }
-        let payload = step
-            .goal
-            .as_ref()
-            .map(|goal| &goal.payload)
-            .or(step.before.as_ref());
-        let is_directory = payload.is_some_and(replicat_core::entry::Payload::is_directory);
-        scope
-            .excludes(&step.path, is_directory)
-            .map_err(|error| self.target.fs_failed(error))
     }
 
     /// Begins a step: files are built by others first, the rest is done with the next batch or at once.

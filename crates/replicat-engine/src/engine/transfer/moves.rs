@@ -84,6 +84,10 @@ impl Work<'_> {
         let Some(to) = to.map_err(|error| self.target.failed(error))? else {
             return Ok(());
         };
+        let excludes = (self.target.filter).excludes_path(&self.target.root, &to, true);
+        if excludes.map_err(|error| self.target.fs_failed(error))? {
+            return Ok(());
+        }
         let Some(local) = record.local else {
             return Ok(());
         };

@@ -258,22 +258,52 @@ fn s71_a_filter_edit_deletes_nothing() {
                 assert_eq!(kind, Some(&node.kind), "{path:?} in root {root}");
             }
         }
-        // Out of scope, each root has its own; in scope again, they are united.
+        // Out of scope, each root has its own. In scope again, what a user did meanwhile is an edit or a deletion.
         world.write(0, "a.tmp", "edited while ignored");
         world.remove(last, "build");
         world.run_all();
         assert_eq!(world.read(last, "a.tmp"), "a.tmp");
         assert!(world.exists(0, "build/deep/er"));
         world.remove(0, ".replicatignore");
-        world.run_all();
+        let outcome = world.run_all();
+        assert!(outcome.list("conflicts").is_empty(), "{outcome:#?}");
         world.settle();
-        assert!(world.exists(last, "build/deep/er"));
-        let held: Vec<String> = world
-            .files()
-            .into_iter()
-            .map(|(_, content)| content)
-            .collect();
-        assert!(held.contains(&"edited while ignored".to_owned()));
+        assert_eq!(world.read(last, "a.tmp"), "edited while ignored");
+        assert!(!world.exists(0, "build"));
+        assert!(world.exists(0, "d/b.tmp"));
+    });
+}
+
+#[test]
+fn s71_edit_while_excluded_is_no_conflict() {
+    World::each(|world| {
+        let all: Vec<usize> = (0..world.count()).collect();
+        world.write(0, "f", "1");
+        world.settle();
+        world.write(0, "f", "one-sided edit");
+        let outcome = world.run(&all, &["--exclude", "f"]);
+        assert!(outcome.in_sync(), "{outcome:#?}");
+        assert_eq!(world.read(world.last(), "f"), "1");
+        let outcome = world.run_all();
+        assert!(outcome.list("conflicts").is_empty(), "{outcome:#?}");
+        assert_eq!(world.read(world.last(), "f"), "one-sided edit");
+        world.settle();
+    });
+}
+
+#[test]
+fn s71_edits_on_both_sides_while_excluded_conflict() {
+    World::each(|world| {
+        let all: Vec<usize> = (0..world.count()).collect();
+        world.write(0, "f", "1");
+        world.settle();
+        world.run(&all, &["--exclude", "f"]);
+        world.write(0, "f", "one edit");
+        world.write(world.last(), "f", "another edit");
+        world.run(&all, &["--exclude", "f"]);
+        let outcome = world.run_all();
+        assert_eq!(outcome.list("conflicts").len(), 1, "{outcome:#?}");
+        world.settle();
     });
 }
 
@@ -291,7 +321,9 @@ fn s71_an_exclusion_on_the_command_line_deletes_nothing() {
         world.run(&all, &["--exclude", "*.tmp"]);
         assert_eq!(world.read(world.last(), "a.tmp"), "a.tmp");
         assert_eq!(world.read(world.last(), "kept"), "edited");
+        // The exclusion deleted nothing. The user did, which is seen when the path is in scope again.
         let outcome = world.settle();
         assert!(outcome.list("conflicts").is_empty());
+        assert!(!world.exists(world.last(), "a.tmp"));
     });
 }
