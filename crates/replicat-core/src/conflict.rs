@@ -1,6 +1,7 @@
 //! Conflict copies: what they are called, and whether a loser already has one.
 
 use crate::entry::{Carry, Version};
+use crate::id::ContentHash;
 use crate::path::{NAME_BYTES_MAX, RelPath};
 use crate::record::{Base, Record};
 use crate::replica::Replica;
@@ -12,13 +13,20 @@ const SAME_CONTENT_LOOKED_AT_MAX: usize = 64;
 /// What marks the name of a conflict copy.
 pub const MARK: &str = ".conflict-";
 
-/// The name of the conflict copy of `name`, lost by `node` at `hlc`:
-/// `name.conflict-<node>-<yyyymmdd-hhmmss>.ext`, at most 255 bytes. A name that has to be cut carries a hash of the
-/// whole, so that two long names do not meet.
+/// How many characters of a copy's name are made from its content: 25 bits.
+const TAG_CHARACTERS: usize = 5;
+/// The characters of a tag. Source: Douglas Crockford's Base32, which leaves out i, l, o and u.
+const TAG_ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+/// The name of the conflict copy of `name`, with `content`, lost by `node` at `hlc`:
+/// `name.conflict-<node>-<yyyymmdd-hhmmss>-<tag>.ext`, at most 255 bytes. The tag is made from the content, so that two
+/// losers of one second do not meet. A name that has to be cut carries a hash of the whole, so that two long names do
+/// not meet.
 #[must_use]
-pub fn copy_name(name: &[u8], node: &str, hlc: Hlc) -> Vec<u8> {
+pub fn copy_name(name: &[u8], node: &str, hlc: Hlc, content: ContentHash) -> Vec<u8> {
     let (stem, extension) = split_extension(name);
-    let mut mark = format!("{MARK}{node}-{}", utc_stamp(hlc)).into_bytes();
+    let (stamp, tag) = (utc_stamp(hlc), tag_of(content));
+    let mut mark = format!("{MARK}{node}-{stamp}-{tag}").into_bytes();
     if stem.len() + mark.len() + extension.len() <= NAME_BYTES_MAX {
         return [stem, &mark, extension].concat();
     }
@@ -27,6 +35,16 @@ pub fn copy_name(name: &[u8], node: &str, hlc: Hlc) -> Vec<u8> {
     mark.splice(0..0, tag.bytes());
     let room = NAME_BYTES_MAX.saturating_sub(mark.len() + extension.len());
     [cut(stem, room), &mark, extension].concat()
+}
+
+fn tag_of(content: ContentHash) -> String {
+    let hash = blake3::hash(&content.0);
+    let bits = u64::from_be_bytes(std::array::from_fn(|at| hash.as_bytes()[at]));
+    let character = |number: usize| {
+        let place = bits >> (64 - 5 * (number + 1)) & 31;
+        char::from(TAG_ALPHABET[place as usize])
+    };
+    (0..TAG_CHARACTERS).map(character).collect()
 }
 
 /// Where a name's extension begins: at its last dot, unless that is the first byte or the extension is long.
@@ -160,12 +178,15 @@ impl<S: Store> Replica<S> {
         Ok(found)
     }
 
-    /// Where the conflict copy of `loser` goes.
+    /// Where the conflict copy of `loser` goes; `None` if it is no file or symlink.
     pub(crate) fn copy_path(
         &self,
         path: &RelPath,
         loser: &Version,
     ) -> Result<Option<RelPath>, StoreError> {
+        let Some(content) = loser.payload.leaf_substance() else {
+            return Ok(None);
+        };
         // Several replicas may have carried one edit here, and each may copy its own: that is one copy.
         let author = loser.carry.map_or(loser.dot, Carry::dot).replica;
         let members = self.store().members()?;
@@ -175,7 +196,7 @@ impl<S: Store> Replica<S> {
             .map(|(_, member)| member.name)
             .filter(|name| !name.is_empty())
             .unwrap_or_else(|| author.to_string());
-        let name = copy_name(path.name(), &node, loser.hlc);
+        let name = copy_name(path.name(), &node, loser.hlc, content);
         Ok(path.parent().and_then(|parent| parent.join(&name).ok()))
     }
 }
@@ -185,7 +206,11 @@ mod tests {
     use super::*;
 
     fn copy_of(name: &str) -> String {
-        let name = copy_name(name.as_bytes(), "alpha", Hlc(1_700_000_000_000));
+        copy_with(name, ContentHash([7; 32]))
+    }
+
+    fn copy_with(name: &str, content: ContentHash) -> String {
+        let name = copy_name(name.as_bytes(), "alpha", Hlc(1_700_000_000_000), content);
         String::from_utf8(name).unwrap()
     }
 
@@ -193,16 +218,23 @@ mod tests {
     fn copies_keep_their_extension() {
         assert_eq!(
             copy_of("report.txt"),
-            "report.conflict-alpha-20231114-221320.txt"
+            "report.conflict-alpha-20231114-221320-xeqrb.txt"
         );
         assert_eq!(
             copy_of("Makefile"),
-            "Makefile.conflict-alpha-20231114-221320"
+            "Makefile.conflict-alpha-20231114-221320-xeqrb"
         );
         assert_eq!(
             copy_of(".profile"),
-            ".profile.conflict-alpha-20231114-221320"
+            ".profile.conflict-alpha-20231114-221320-xeqrb"
         );
+    }
+
+    #[test]
+    fn copies_of_one_second_have_names_of_their_own() {
+        let (one, other) = (ContentHash([1; 32]), ContentHash([2; 32]));
+        assert_ne!(copy_with("list", one), copy_with("list", other));
+        assert_eq!(copy_with("list", one), copy_with("list", one));
     }
 
     #[test]

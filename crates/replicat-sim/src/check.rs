@@ -211,12 +211,33 @@ impl World {
                 "{path} is a second copy of one loser"
             )));
         }
+        if let Some(path) = self.displaced_copy(disk) {
+            return Err(Failure::violation(format!(
+                "{path} was displaced from a copy that nobody touched"
+            )));
+        }
         if let Some(path) = self.needless_copy(disk) {
             return Err(Failure::violation(format!(
                 "{path} is the copy of a conflict, but only one user worked there"
             )));
         }
         Ok(())
+    }
+
+    /// A conflict copy of a conflict copy that no user touched: something took the place of a file that was to stay.
+    fn displaced_copy(&self, disk: &Disk) -> Option<RelPath> {
+        let is_displaced = |path: &&RelPath| {
+            let name = path.name();
+            let is_mark = |at: &usize| name[*at..].starts_with(MARK.as_bytes());
+            let Some(second) = (0..name.len()).filter(is_mark).nth(1) else {
+                return false;
+            };
+            let copy = path
+                .parent()
+                .and_then(|parent| parent.join(&name[..second]).ok());
+            copy.is_some_and(|copy| !self.oracle.is_touched(&copy))
+        };
+        disk.tree().nodes.keys().find(is_displaced).cloned()
     }
 
     /// A conflict copy of a path at which the user of one replica alone did anything.

@@ -256,6 +256,13 @@ impl Oracle {
                 .any(|(_, _, touch)| *touch == Touch::Described)
     }
 
+    /// Whether any user did anything at `path`, above or below.
+    #[must_use]
+    pub fn is_touched(&self, path: &RelPath) -> bool {
+        let mut touches = self.touches.iter();
+        touches.any(|(_, at, _)| at.is_within(path) || path.is_within(at))
+    }
+
     /// Whether the user of one replica alone touched `path`, or anything above or below. Not known where anything was renamed.
     #[must_use]
     pub fn has_one_user(&self, path: &RelPath) -> bool {

@@ -6,6 +6,26 @@ use replicat_sim::op::Op::*;
 
 use crate::check;
 
+/// Two versions of one node lost the same path within a second. Their copies had one name, and the second took the place of
+/// the first, which nobody had touched.
+#[test]
+fn copies_of_one_second_stay_where_they_are() {
+    check(
+        3,
+        1592549501,
+        &[
+            User(0, Write(1, 1)),
+            User(0, Write(2, 3)),
+            User(1, Write(2, 4)),
+            Round,
+            User(1, Write(2, 5)),
+            Exchange(2, 0, 2),
+            Scan(0),
+            User(0, Write(2, 6)),
+        ],
+    );
+}
+
 /// A file was renamed away and, before the next scan, back. The deletion that was told in between took the new
 /// file, which held the same content, for the old one.
 #[test]

@@ -32,7 +32,7 @@ Examples:
   replicat sync --json A B | tail -n 1   the summary, for programs
 
 A file changed in two places keeps both versions: the later one at its path, the other beside it
-as name.conflict-NODE-DATE.ext. What a sync deletes or overwrites goes to the root's trash.
+as name.conflict-NODE-DATE-TAG.ext. What a sync deletes or overwrites goes to the root's trash.
 Patterns common to all roots belong in a `.replicatignore` file (gitignore syntax), which is synced.
 Ctrl-C at any moment leaves every file whole; the next sync carries on.";
 
