@@ -142,7 +142,11 @@ impl World {
                 let entry = node.replica().record(&path)?.entry;
                 let content = entry.shown().and_then(|shown| shown.payload().content());
                 let blocked = Planned::Blocked(Obstacle::Unpreserved);
-                if node.replica().plan(&path)? == blocked {
+                // Only the replica that leaves it out may be able to settle it.
+                let mut nodes = self.nodes.iter();
+                if nodes.any(|other| other.leaves_out(&path))
+                    || node.replica().plan(&path)? == blocked
+                {
                     return Ok(true);
                 }
                 let Some(content) = content else { continue };
