@@ -389,7 +389,8 @@ impl<S: Store> Replica<S> {
                 .shown()
                 .is_some_and(|shown| !shown.losers.is_empty());
             let free = there.local.is_none() && !loses;
-            leave = free && (record.local.is_none() || !record.entry.is_live());
+            // What filters leave out stays with its directory as well, while others have it there.
+            leave = free && (record.state().is_none() || !record.entry.is_live());
             Ok(leave)
         })?;
         Ok(leave)

@@ -63,6 +63,24 @@ fn file_moved_from_an_excluded_path_to_where_it_was_expected_stays() {
     );
 }
 
+/// A directory moved whole, with an excluded file in it that others had at the old path. The file was replaced at the new path.
+#[test]
+fn excluded_file_does_not_move_with_its_directory() {
+    check(
+        2,
+        2098239799,
+        &[
+            User(0, MakeDirectory(8)),
+            Round,
+            User(0, Write(11, 3)),
+            Scan(0),
+            User(1, Write(11, 4)),
+            User(1, Rename(8, 1)),
+            Exclude(0, 11),
+        ],
+    );
+}
+
 /// A loser's copy was still to be made when its path was excluded. The content lay at the excluded path alone.
 #[test]
 fn copy_of_a_loser_is_made_from_an_excluded_path() {
