@@ -9,6 +9,7 @@
 mod acquaintance;
 mod below;
 pub mod conflict;
+mod deletion;
 pub mod digest;
 pub mod entry;
 mod follow;

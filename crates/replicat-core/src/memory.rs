@@ -24,6 +24,7 @@ pub struct MemoryStore {
     pending: BTreeSet<RelPath>,
     excluded: BTreeSet<RelPath>,
     holdings: Holdings,
+    departing: Holdings,
     digest: Digest,
 }
 
@@ -50,6 +51,7 @@ impl MemoryStore {
             pending: BTreeSet::new(),
             excluded: BTreeSet::new(),
             holdings: Holdings::default(),
+            departing: Holdings::default(),
             digest: Digest::default(),
         }
     }
@@ -78,9 +80,8 @@ impl MemoryStore {
         }
         self.pending.remove(path);
         self.excluded.remove(path);
-        let Holdings { files, bytes } = old.holdings();
-        self.holdings.files -= files;
-        self.holdings.bytes = self.holdings.bytes.wrapping_sub(bytes);
+        self.holdings = self.holdings.minus(old.holdings());
+        self.departing = self.departing.minus(old.departing());
     }
 }
 
@@ -143,9 +144,8 @@ impl Store for MemoryStore {
         if record.excluded.is_some() {
             self.excluded.insert(path.clone());
         }
-        let Holdings { files, bytes } = record.holdings();
-        self.holdings.files += files;
-        self.holdings.bytes = self.holdings.bytes.wrapping_add(bytes);
+        self.holdings = self.holdings.plus(record.holdings());
+        self.departing = self.departing.plus(record.departing());
         self.digest = self.digest.plus(of_entry(path, &record.entry));
         self.records.insert(path.clone(), record.clone());
         Ok(())
@@ -247,6 +247,10 @@ impl Store for MemoryStore {
 
     fn holdings(&self) -> Result<Holdings, StoreError> {
         Ok(self.holdings)
+    }
+
+    fn departing(&self) -> Result<Holdings, StoreError> {
+        Ok(self.departing)
     }
 
     fn digest(&self) -> Result<Digest, StoreError> {

@@ -74,6 +74,26 @@ pub struct Holdings {
     pub bytes: u64,
 }
 
+impl Holdings {
+    /// The sum of two. A peer may announce files of any size, so that bytes wrap around; what is taken away is added first.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            files: self.files.wrapping_add(other.files),
+            bytes: self.bytes.wrapping_add(other.bytes),
+        }
+    }
+
+    /// What is left of a sum without one that was added to it.
+    #[must_use]
+    pub fn minus(self, other: Self) -> Self {
+        Self {
+            files: self.files.wrapping_sub(other.files),
+            bytes: self.bytes.wrapping_sub(other.bytes),
+        }
+    }
+}
+
 /// All that a replica keeps of one path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
@@ -119,6 +139,18 @@ impl Record {
                 bytes: *size,
             },
             Some(Payload::Symlink { .. }) => Holdings { files: 1, bytes: 0 },
+            _ => Holdings::default(),
+        }
+    }
+
+    /// What the own storage is to lose at the path, since it was deleted elsewhere. What was moved does not count.
+    #[must_use]
+    pub fn departing(&self) -> Holdings {
+        if !self.pending || self.local.is_none() {
+            return Holdings::default();
+        }
+        match self.shown_payload() {
+            Some(Payload::Tombstone { moved_to: None }) => self.holdings(),
             _ => Holdings::default(),
         }
     }

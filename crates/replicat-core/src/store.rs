@@ -131,6 +131,8 @@ pub trait Store {
     fn excluded_count(&self) -> Result<u64, StoreError>;
     /// How much the own storage holds: the sum of [`Record::holdings`].
     fn holdings(&self) -> Result<Holdings, StoreError>;
+    /// How much of that is to go, since it was deleted elsewhere: the sum of [`Record::departing`].
+    fn departing(&self) -> Result<Holdings, StoreError>;
 
     /// The sum of [`crate::digest::of_entry`] over all records.
     fn digest(&self) -> Result<Digest, StoreError>;

@@ -279,6 +279,10 @@ impl Store for Index {
         Ok(self.summary.totals.holdings)
     }
 
+    fn departing(&self) -> Result<Holdings, StoreError> {
+        Ok(self.summary.totals.departing)
+    }
+
     fn digest(&self) -> Result<Digest, StoreError> {
         Ok(self.summary.totals.digest)
     }

@@ -31,6 +31,7 @@ pub(crate) struct Totals {
     pub(crate) next_directory: DirectoryId,
     pub(crate) excluded: u64,
     pub(crate) holdings: Holdings,
+    pub(crate) departing: Holdings,
 }
 
 impl Totals {
@@ -48,12 +49,8 @@ impl Totals {
         self.records = change(self.records, old.records, new.records);
         self.pending = change(self.pending, old.pending, new.pending);
         self.excluded = change(self.excluded, old.excluded, new.excluded);
-        let Holdings { files, bytes } = self.holdings;
-        self.holdings = Holdings {
-            files: change(files, old.holdings.files, new.holdings.files),
-            // A peer may announce any size. The sum is right again when that is gone.
-            bytes: (bytes.wrapping_sub(old.holdings.bytes)).wrapping_add(new.holdings.bytes),
-        };
+        self.holdings = self.holdings.minus(old.holdings).plus(new.holdings);
+        self.departing = self.departing.minus(old.departing).plus(new.departing);
     }
 }
 
@@ -64,6 +61,7 @@ struct Counts {
     pending: u64,
     excluded: u64,
     holdings: Holdings,
+    departing: Holdings,
 }
 
 impl Counts {
@@ -73,6 +71,7 @@ impl Counts {
             pending: u64::from(record.pending),
             excluded: u64::from(record.excluded.is_some()),
             holdings: record.holdings(),
+            departing: record.departing(),
         })
     }
 }
@@ -113,6 +112,7 @@ impl Summary {
                 next_directory: ROOT + 1,
                 excluded: 0,
                 holdings: Holdings::default(),
+                departing: Holdings::default(),
             },
             totals_saved: None,
             unsaved: Unsaved {
@@ -267,8 +267,10 @@ fn encode_totals(totals: &Totals) -> Vec<u8> {
     writer.varint(totals.pending);
     writer.varint(u64::from(totals.next_directory));
     writer.varint(totals.excluded);
-    writer.varint(totals.holdings.files);
-    writer.varint(totals.holdings.bytes);
+    for Holdings { files, bytes } in [totals.holdings, totals.departing] {
+        writer.varint(files);
+        writer.varint(bytes);
+    }
     writer.0
 }
 
@@ -280,13 +282,18 @@ fn decode_totals(bytes: &[u8]) -> Result<Totals, Fault> {
         pending: input.varint()?,
         next_directory: input.varint_u32()?,
         excluded: input.varint()?,
-        holdings: Holdings {
-            files: input.varint()?,
-            bytes: input.varint()?,
-        },
+        holdings: decode_holdings(&mut input)?,
+        departing: decode_holdings(&mut input)?,
     };
     input.end()?;
     Ok(totals)
+}
+
+fn decode_holdings(input: &mut Input<'_>) -> Result<Holdings, Fault> {
+    Ok(Holdings {
+        files: input.varint()?,
+        bytes: input.varint()?,
+    })
 }
 
 /// Counts what formats before 3 did not count, and writes the totals again.
@@ -295,12 +302,12 @@ pub(crate) fn count_holdings(tables: &mut OpenTables<'_>) -> Result<(), Fault> {
     let totals = tables.get(Name::Meta, TOTALS, |row| Ok(row.to_vec()))?;
     let mut totals = totals.ok_or_else(|| Fault::damaged("it has no totals"))?;
     // Nothing is excluded yet, and nothing counted.
-    totals.extend([0, 0, 0]);
+    totals.extend([0; 5]);
     let mut totals = decode_totals(&totals)?;
     tables.scan(Name::Entries, ALL, Direction::Forwards, &mut |_, row| {
-        let Holdings { files, bytes } = decode_record(row, &replicas)?.holdings();
-        totals.holdings.files += files;
-        totals.holdings.bytes = totals.holdings.bytes.wrapping_add(bytes);
+        let record = decode_record(row, &replicas)?;
+        totals.holdings = totals.holdings.plus(record.holdings());
+        totals.departing = totals.departing.plus(record.departing());
         Ok(ControlFlow::Continue(()))
     })?;
     tables.put(Name::Meta, TOTALS, &encode_totals(&totals))

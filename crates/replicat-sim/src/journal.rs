@@ -168,6 +168,10 @@ impl Store for JournaledStore {
         self.inner.holdings()
     }
 
+    fn departing(&self) -> Result<Holdings, StoreError> {
+        self.inner.departing()
+    }
+
     fn digest(&self) -> Result<Digest, StoreError> {
         self.inner.digest()
     }

@@ -195,6 +195,7 @@ fn assert_same_records(index: &impl Store, expected: &MemoryStore) {
         expected.excluded_count().unwrap()
     );
     assert_eq!(index.holdings().unwrap(), expected.holdings().unwrap());
+    assert_eq!(index.departing().unwrap(), expected.departing().unwrap());
 }
 
 fn assert_same_orders(index: &impl Store, expected: &MemoryStore) {
