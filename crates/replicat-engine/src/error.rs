@@ -9,7 +9,6 @@ use replicat_core::store::StoreError;
 use thiserror::Error;
 
 use crate::inspection::Revision;
-use crate::report::BrakeReport;
 
 /// What a process tells its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -155,9 +154,6 @@ pub enum SyncError {
         /// The root.
         root: PathBuf,
     },
-    /// A safety brake stopped the run.
-    #[error("{0}")]
-    Brake(BrakeReport),
     /// Nothing is known of a path.
     #[error("{root} holds nothing at {path}, and never did")]
     UnknownPath {
@@ -287,7 +283,6 @@ impl SyncError {
             Self::IndexNewer { .. } => "index-newer",
             Self::Index { .. } => "index",
             Self::DiskFull { .. } => "disk-full",
-            Self::Brake(report) => report.brake.kind(),
             Self::UnknownPath { .. } => "unknown-path",
             Self::NoConflict { .. } => "no-conflict",
             Self::NothingMissing { .. } => "nothing-missing",
@@ -326,8 +321,7 @@ impl SyncError {
             Self::Changing { .. } | Self::Pending { .. } => ExitCode::Incomplete,
             Self::DifferentFolders { .. }
             | Self::OtherFolder { .. }
-            | Self::RootReplaced { .. }
-            | Self::Brake(_) => ExitCode::Braked,
+            | Self::RootReplaced { .. } => ExitCode::Braked,
             Self::RootNotWritable { .. }
             | Self::Locked { .. }
             | Self::IndexDamaged { .. }
@@ -384,7 +378,6 @@ impl SyncError {
                 "make room and sync again: it goes on where it stopped, and every file is whole"
                     .into()
             }
-            Self::Brake(report) => report.hint(),
             Self::UnknownPath { .. } => "see that the path is right".into(),
             Self::NoConflict { root, .. } => {
                 format!(

@@ -230,32 +230,64 @@ impl fmt::Display for SpecialKind {
     }
 }
 
-/// A safety brake that stopped a root, or the run.
+/// A safety brake: deletions of a root are held until a person decides. All else is synced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrakeReport {
-    /// The root that was stopped.
+    /// The root.
     pub root: PathBuf,
     /// What set it off.
     pub brake: Brake,
+    /// What is held.
+    pub held: HeldDeletions,
 }
 
 /// What set off a safety brake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Brake {
-    /// Most of what was recorded is gone from the root.
+    /// Most of what the root held is to go, within some minutes.
     MassDeletion {
-        /// How many paths are gone.
+        /// How many files are to go, or went.
         gone: u64,
         /// Of how many.
         recorded: u64,
+        /// Their bytes.
+        gone_bytes: u64,
+        /// Of how many bytes.
+        recorded_bytes: u64,
     },
-    /// More paths would be deleted in the root than `--max-delete` allows.
+    /// More files are to go than `--max-delete` allows.
     MaxDelete {
-        /// How many would be deleted.
+        /// How many are to go.
         planned: u64,
-        /// How many may be.
+        /// How many may go.
         allowed: u64,
     },
+}
+
+/// Deletions that are held.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HeldDeletions {
+    /// How many files are gone here, and were not deleted elsewhere yet.
+    pub here: u64,
+    /// How many files were deleted elsewhere, and are still here.
+    pub elsewhere: u64,
+    /// Where they are: directories that go whole first, then by their number of files; the first ten.
+    pub directories: Vec<HeldDirectory>,
+    /// How many files are in other directories.
+    pub more: u64,
+}
+
+/// A directory in which deletions are held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldDirectory {
+    /// Its path.
+    pub path: RelPath,
+    /// It goes itself, with all that it holds.
+    pub is_whole: bool,
+    /// How many files.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
 }
 
 impl Brake {
@@ -272,16 +304,20 @@ impl Brake {
 impl fmt::Display for BrakeReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let root = self.root.display();
+        let where_gone = match self.held.here {
+            0 => "were deleted elsewhere",
+            _ => "are gone",
+        };
         match self.brake {
-            Brake::MassDeletion { gone, recorded } => write!(
+            Brake::MassDeletion { gone, recorded, .. } => write!(
                 f,
-                "{gone} of the {recorded} paths in {root} are gone since the last sync, so that \
-                 nothing was deleted elsewhere"
+                "{gone} of the {recorded} files in {root} {where_gone}: their deletion is held, \
+                 and all else is synced"
             ),
             Brake::MaxDelete { planned, allowed } => write!(
                 f,
-                "{planned} paths would be deleted in {root}, and --max-delete allows {allowed}, \
-                 so that nothing was changed there"
+                "{planned} files in {root} {where_gone}, and max-delete allows {allowed}: their \
+                 deletion is held, and all else is synced"
             ),
         }
     }
@@ -292,15 +328,20 @@ impl BrakeReport {
     #[must_use]
     pub fn hint(&self) -> String {
         let root = self.root.display();
-        match self.brake {
-            Brake::MassDeletion { .. } => format!(
-                "see that the right disk is mounted at {root}; if the files were meant to be \
-                 deleted, run `replicat approve {root}` and sync again"
-            ),
-            Brake::MaxDelete { planned, .. } => format!(
-                "look at the plan with `--dry-run --itemize-changes`; if it is right, use \
-                 `--max-delete {planned}` or leave the option out"
-            ),
+        format!(
+            "see that the right disk is mounted at {root}; `replicat approve {root}` deletes the files everywhere, \
+             `replicat reject {root}` brings them back"
+        )
+    }
+}
+
+impl fmt::Display for HeldDirectory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { files, path, .. } = self;
+        match (self.is_whole, path.is_root()) {
+            (true, _) => write!(f, "{path}/ with {files} files"),
+            (false, true) => write!(f, "{files} files"),
+            (false, false) => write!(f, "{files} files in {path}/"),
         }
     }
 }
@@ -358,10 +399,11 @@ mod tests {
         assert_eq!(report.exit_code(), ExitCode::Incomplete);
         report.brakes.push(BrakeReport {
             root: "a".into(),
-            brake: Brake::MassDeletion {
-                gone: 11,
-                recorded: 20,
+            brake: Brake::MaxDelete {
+                planned: 11,
+                allowed: 10,
             },
+            held: HeldDeletions::default(),
         });
         assert_eq!(report.exit_code(), ExitCode::Braked);
     }

@@ -109,7 +109,7 @@ const fn counter(name: &'static str, help: &'static str, of: fn(&FolderStatus) -
     }
 }
 
-const FIGURES: [Figure; 7] = [
+const FIGURES: [Figure; 8] = [
     gauge(
         "replicat_folder_in_sync",
         "Whether all connected peers hold the same.",
@@ -132,6 +132,11 @@ const FIGURES: [Figure; 7] = [
         "replicat_folder_braked",
         "Whether a brake waits for approval.",
         |folder| u64::from(folder.brake.is_some()),
+    ),
+    gauge(
+        "replicat_folder_held_deletions",
+        "Files that are to be deleted, and held.",
+        |folder| folder.held_deletions,
     ),
     counter(
         "replicat_folder_received_bytes_total",

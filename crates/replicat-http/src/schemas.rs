@@ -30,11 +30,20 @@ const OBJECTS: &[(&str, &str)] = &[
         "folder",
         "name: text, root: path, mode: read-write|send-only|receive-only, status: text, reason?: text, folder?: text, replica?: text, \
          in_sync?: boolean, in_sync_at?: time?, paths?: integer, pending?: integer, excluded?: integer, progress?: progress, peers?: [folder-peer], \
-         skipped?: [skipped], brake?: text?, watched_only?: integer?, queue?: integer, bytes_received?: integer, bytes_sent?: integer",
+         skipped?: [skipped], brake?: text?, held_deletions?: integer, held?: held-deletions?, watched_only?: integer?, queue?: integer, bytes_received?: integer, bytes_sent?: integer",
     ),
     (
         "progress",
         "files_done: integer, files_total: integer, bytes_done: integer, bytes_total: integer",
+    ),
+    (
+        "held-deletions",
+        "files: integer, of_files?: integer, bytes?: integer, of_bytes?: integer, allowed?: integer, here: integer, elsewhere: integer, \
+         directories: [held-directory], more: integer",
+    ),
+    (
+        "held-directory",
+        "path: path, whole: boolean, files: integer, bytes: integer",
     ),
     (
         "folder-peer",
@@ -78,6 +87,7 @@ const OBJECTS: &[(&str, &str)] = &[
     ("resumed", "folders: [text]"),
     ("rescanning", "folders: [text]"),
     ("approved", "folders: [text]"),
+    ("rejected", "folders: [text]"),
     (
         "uploaded",
         "path: path, size: integer, content: content, created: boolean",

@@ -102,9 +102,9 @@ impl Departures {
         self.destinations.get(path).cloned()
     }
 
-    /// How many paths are gone for good.
-    pub(super) fn unpaired(&self) -> u64 {
-        (self.gone.len() - self.destinations.len()) as u64
+    /// Where missing paths went.
+    pub(super) fn moves(&self) -> impl Iterator<Item = (&RelPath, &RelPath)> {
+        self.destinations.iter()
     }
 }
 

@@ -160,6 +160,10 @@ impl LocalReplica {
                 .replica
                 .plan(path)
                 .map_err(|error| local.failed(error))?;
+            // A person decides about these.
+            if local.deletions.holds_departing() && !local.shows_something(path)? {
+                return Ok(());
+            }
             let is_directory = match planned {
                 Planned::Nothing => return Ok(()),
                 Planned::Step(step) => step.goal.is_some_and(|goal| goal.payload.is_directory()),
@@ -182,6 +186,12 @@ impl LocalReplica {
             self.skip(path, SkipReason::Changing);
         }
         Ok(())
+    }
+
+    fn shows_something(&self, path: &RelPath) -> Result<bool, SyncError> {
+        let record = self.replica.record(path);
+        let record = record.map_err(|error| self.failed(error))?;
+        Ok(record.entry.shown().is_some_and(|shown| shown.is_live()))
     }
 
     fn for_each_pending(

@@ -22,6 +22,7 @@ use replicat_fs::state::{STATE_DIRECTORY, StateDirectory, StateError};
 use replicat_fs::trash::{Trash, TrashPolicy};
 use replicat_index::{Durability as Commit, Index, IndexError};
 
+use super::deletions::{Deletions, Pace};
 use super::failure::Failure;
 use super::gleaned::Gleaned;
 use super::roots::GivenRoot;
@@ -60,6 +61,8 @@ pub(super) struct LocalReplica {
     pub(super) stubborn: BTreeSet<RelPath>,
     /// What came to nothing lately.
     pub(super) setbacks: Setbacks,
+    /// What it loses, and whether that may pass.
+    pub(super) deletions: Deletions,
     /// Directories whose ignore file changed: what is in scope there is looked at again.
     pub(super) rules_changed: BTreeSet<RelPath>,
     /// Directories in which something was just done here: they are to get their own times again.
@@ -366,12 +369,14 @@ impl<'given> Opening<'given> {
             skipped: Vec::new(),
             stubborn: BTreeSet::new(),
             setbacks: Setbacks::default(),
+            deletions: Deletions::new(Pace::Once, options.max_delete, &[]),
             rules_changed: BTreeSet::new(),
             disturbed: BTreeSet::new(),
             gleaned: None,
             echoes: None,
         };
         local.check_identity(self.outside.is_some())?;
+        local.open_guard(Pace::Once, options.max_delete)?;
         retention::begin(&local)?;
         Ok(local)
     }
@@ -521,6 +526,7 @@ impl LocalReplica {
             skipped: Vec::new(),
             stubborn: BTreeSet::new(),
             setbacks: Setbacks::default(),
+            deletions: Deletions::new(Pace::Once, options.max_delete, &[]),
             rules_changed: BTreeSet::new(),
             disturbed: BTreeSet::new(),
             gleaned: None,

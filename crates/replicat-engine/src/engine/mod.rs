@@ -3,9 +3,9 @@
 //! Goals: the rules are those of `replicat-core`, carried out on real directories; whatever stops a run, every file is
 //! whole and the next run carries on. Non-goals: deciding what wins, printing.
 
-mod brakes;
 mod clock;
 mod conflicts;
+mod deletions;
 mod departures;
 mod exchange;
 mod failure;
@@ -38,12 +38,16 @@ use crate::error::SyncError;
 use crate::event::{Phase, PlanTotals, Progress, Reporter, SyncEvent};
 use crate::options::{Mode, SyncOptions};
 use crate::report::{BrakeReport, Outcome, Statistics, SyncReport};
+use deletions::{Decision, Verdict};
 use finish::Ending;
 use local::LocalReplica;
 use scan::{Scope, Seen, Surroundings};
 
 /// How often the run starts over because files changed under its hands.
 const ROUNDS_MAX: usize = 16;
+
+/// How often a root is looked at again while it loses files.
+const BURST_LOOKS_MAX: usize = 64;
 
 /// Makes the trees under `roots` equal.
 ///
@@ -118,6 +122,7 @@ impl Run<'_> {
     /// Says whether all replicas are known to hold the same versions.
     fn run(&mut self) -> Result<bool, SyncError> {
         self.scan_all()?;
+        self.await_bursts()?;
         for local in &mut self.replicas {
             local.rules_changed.clear();
         }
@@ -141,12 +146,20 @@ impl Run<'_> {
             for local in &mut self.replicas {
                 local.exclude_pending()?;
             }
-            self.check_deletions()?;
+            if self.judge_deletions()? {
+                equal = exchange::converge(&mut self.replicas)?;
+            }
+            self.count_plan()?;
             if self.is_stopped() || !self.transfer_all()? {
                 break;
             }
         }
+        self.report_brakes()?;
         if self.options.mode == Mode::Apply {
+            for local in &mut self.replicas {
+                local.conclude_verdict()?;
+                local.keep_window()?;
+            }
             let ending = match self.is_stopped() {
                 true => Ending::CutShort,
                 false => Ending::Complete,
@@ -157,7 +170,7 @@ impl Run<'_> {
     }
 
     fn is_stopped(&self) -> bool {
-        !self.brakes.is_empty() || self.options.cancellation.is_cancelled()
+        self.options.cancellation.is_cancelled()
     }
 
     fn scan_all(&mut self) -> Result<(), SyncError> {
@@ -172,13 +185,13 @@ impl Run<'_> {
             };
             running.into_iter().map(join).collect()
         });
-        for (seen, at) in scanned.into_iter().zip(0..) {
-            self.note_scan(at, &seen?);
+        for seen in scanned {
+            self.note_scan(&seen?);
         }
         Ok(())
     }
 
-    fn note_scan(&mut self, at: usize, seen: &Seen) {
+    fn note_scan(&mut self, seen: &Seen) {
         let Statistics {
             files_scanned,
             directories_scanned,
@@ -188,23 +201,55 @@ impl Run<'_> {
         self.statistics.directories_scanned += directories_scanned;
         self.statistics.bytes_scanned += seen.statistics.bytes_scanned;
         self.statistics.bytes_hashed += seen.statistics.bytes_hashed;
-        if let Some(brake) = seen.brake {
-            let root = self.replicas[at].given.clone();
-            self.brakes.push(BrakeReport { root, brake });
-        }
     }
 
-    /// Counts what is to be deleted, where there is a limit to that.
-    fn check_deletions(&mut self) -> Result<(), SyncError> {
-        let mut totals = PlanTotals::default();
-        for local in &self.replicas {
-            let planned = local.totals()?;
-            if let Some(brake) = brakes::max_delete(planned.deletes, self.options.max_delete) {
+    /// Looks again at roots that lose files, until they lose no more or most is gone.
+    fn await_bursts(&mut self) -> Result<(), SyncError> {
+        for local in &mut self.replicas {
+            for _ in 0..BURST_LOOKS_MAX {
+                if !matches!(local.judge_deletions()?, Decision::Hold(_))
+                    || !local.deletions.wait(&self.options.cancellation)
+                {
+                    break;
+                }
+                scan::scan(local, Scope::Everything, &self.around)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Judges what was deleted elsewhere, for each root. Returns whether that made events.
+    fn judge_deletions(&mut self) -> Result<bool, SyncError> {
+        let mut news = false;
+        for local in &mut self.replicas {
+            if local.deletions.guard.verdict() == Some(Verdict::Rejected) {
+                news |= local.reject_departing()? > 0;
+            }
+            local.await_decision(&self.options.cancellation)?;
+        }
+        Ok(news)
+    }
+
+    /// Notes which roots hold deletions until a person decides.
+    fn report_brakes(&mut self) -> Result<(), SyncError> {
+        for local in &mut self.replicas {
+            local.judge_deletions()?;
+            if let Some(brake) = local.brake()? {
                 self.brakes.push(BrakeReport {
                     root: local.given.clone(),
                     brake,
+                    held: local.held_deletions()?,
                 });
             }
+        }
+        Ok(())
+    }
+
+    /// Counts what is to be done.
+    fn count_plan(&mut self) -> Result<(), SyncError> {
+        let mut totals = PlanTotals::default();
+        for local in &self.replicas {
+            let planned = local.totals()?;
             totals.files += planned.files;
             totals.bytes += planned.bytes;
             totals.deletes += planned.deletes;
@@ -267,7 +312,9 @@ impl Run<'_> {
             Mode::DryRun => Outcome::Planned,
         };
         let undone = outcome == Outcome::Planned && changed || outcome == Outcome::Cancelled;
-        let in_sync = equal && !undone && skipped.is_empty() && self.brakes.is_empty();
+        let is_held = |local: &LocalReplica| !local.deletions.guard.held().is_empty();
+        let is_held = self.replicas.iter().any(is_held);
+        let in_sync = equal && !undone && skipped.is_empty() && self.brakes.is_empty() && !is_held;
         Ok(SyncReport {
             outcome,
             in_sync,
@@ -296,8 +343,6 @@ fn follow_rules(local: &mut LocalReplica, around: &Surroundings<'_>) -> Result<b
 
 fn scan_root(local: &mut LocalReplica, around: &Surroundings<'_>) -> Result<Seen, SyncError> {
     let seen = scan::scan(local, Scope::Everything, around)?;
-    if seen.brake.is_none() {
-        local.observe_itself()?;
-    }
+    local.observe_itself()?;
     Ok(seen)
 }

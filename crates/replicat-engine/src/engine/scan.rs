@@ -22,17 +22,18 @@ use replicat_fs::observe::{AttributesOfFiles, Kind, LinkKey, Observation};
 use replicat_fs::scan::{Baseline, Scan, ScanError, ScanItem, ScanReport};
 use replicat_index::{Durability, IndexError, Reader};
 
+use super::deletions::Looked;
 use super::departures::{Departures, is_held};
 use super::failure::scan_failed;
 use super::hashing::{HashError, Hasher};
 use super::local::LocalReplica;
-use super::{brakes, clock, skipping};
+use super::{clock, skipping};
 use crate::error::SyncError;
 use crate::event::{
     ItemKind, Observed as Sight, ObservedChange, Phase, Reporter, ScanCounts, SyncEvent,
 };
 use crate::options::Cancellation;
-use crate::report::{Brake, SkipReason, Statistics};
+use crate::report::{SkipReason, Statistics};
 
 /// How many items wait between the threads of a scan.
 const CHANNEL_ITEMS: usize = 1024;
@@ -64,7 +65,6 @@ pub(super) struct Surroundings<'run> {
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     pub(super) statistics: Statistics,
-    pub(super) brake: Option<Brake>,
 }
 
 /// What is known of the tree, as of the index's last commit.
@@ -123,7 +123,10 @@ pub(super) fn scan(
         .store()
         .record_count()
         .map_err(|error| local.failed(error))?;
-    let mut intake = Intake::default();
+    let mut intake = Intake {
+        is_first: records == 0,
+        ..Intake::default()
+    };
     let walked = if records > 0 {
         walk(local, scope, around, &mut intake, Files::Held)?
     } else {
@@ -283,6 +286,8 @@ struct Intake {
     links: HashMap<LinkKey, LinkId>,
     hashed_bytes: u64,
     observed: u64,
+    /// Nothing was known of the root: what it holds was there before.
+    is_first: bool,
 }
 
 impl Intake {
@@ -348,6 +353,7 @@ impl Intake {
         if is_disturbed(local, path, observation)? {
             return Ok(());
         }
+        self.note_present(local, path, observation)?;
         let link = match observation.link {
             Some(key) => Some(self.link_id(local, path, key)?),
             None => None,
@@ -356,6 +362,26 @@ impl Intake {
             Some(found) => self.observe(local, path, found, around),
             None => Ok(()),
         }
+    }
+
+    /// Tells the guard of deletions that something is at a path: a program made it, or what was gone is there again.
+    fn note_present(
+        &mut self,
+        local: &mut LocalReplica,
+        path: &RelPath,
+        observation: &Observation,
+    ) -> Result<(), SyncError> {
+        local.deletions.guard.release(path);
+        if self.is_first || observation.kind == Kind::Directory {
+            return Ok(());
+        }
+        let record = local.replica.record(path);
+        if (record.map_err(|error| local.failed(error))?.local).is_none() {
+            let now = local.deletions.now();
+            let size = observation.fingerprint.size;
+            local.deletions.guard.handle_made(now, path, size);
+        }
+        Ok(())
     }
 
     fn observe(
@@ -464,14 +490,16 @@ impl Intake {
         }
         self.read(local, unread, around)?;
         departures.pair_by_content(&self.arrivals);
-        let brake = match scope {
-            Scope::Everything => brakes::mass_deletion(local, report, departures.unpaired())?,
-            Scope::Paths(_) | Scope::Hints(_) => {
-                brakes::sudden_deletion(local, departures.unpaired())?
-            }
-        };
-        if brake.is_none() && !around.cancellation.is_cancelled() {
-            for path in std::mem::take(&mut self.missing) {
+        if !around.cancellation.is_cancelled() {
+            let looked = match scope {
+                Scope::Everything => Looked::Everything {
+                    is_empty: report.root_empty,
+                },
+                Scope::Paths(paths) => Looked::Within(paths),
+                Scope::Hints(hints) => Looked::Within(&hints.whole),
+            };
+            let missing = std::mem::take(&mut self.missing);
+            for path in local.judge_missing(missing, &departures, looked)? {
                 let moved_to = departures.destination(&path);
                 self.observe(local, &path, Found::Absent { moved_to }, around)?;
             }
@@ -484,7 +512,7 @@ impl Intake {
             bytes_hashed: self.hashed_bytes,
             ..Statistics::default()
         };
-        Ok(Seen { statistics, brake })
+        Ok(Seen { statistics })
     }
 }
 

@@ -246,33 +246,6 @@ fn a_peer_that_may_only_receive_is_not_believed() {
 }
 
 #[test]
-fn s69_an_emptied_directory_halts_and_goes_on_when_approved() {
-    let world = tempdir().unwrap();
-    let one = Live::start("one", &world.path().join("one"));
-    let other = Live::start("other", &world.path().join("other"));
-    for file in 0..40 {
-        fs::write(one.path(&format!("f{file}")), "x").unwrap();
-    }
-    let cable = Cable::connect(&one, &other);
-    wait("all files", || tree(&other.root).len() == 40);
-    settle(&[&one, &other]);
-    cable.cut();
-    one.folder.pause();
-    wait("the pause", || one.status().state == FolderState::Paused);
-    for file in 0..40 {
-        fs::remove_file(one.path(&format!("f{file}"))).unwrap();
-    }
-    one.folder.resume();
-    wait("the brake", || one.status().brake.is_some());
-    assert!(matches!(one.status().state, FolderState::Halted { .. }));
-    assert_eq!(tree(&other.root).len(), 40);
-    assert!(one.folder.approve());
-    wait("the release", || one.status().brake.is_none());
-    let _cable = Cable::connect(&one, &other);
-    wait("the deletions", || tree(&other.root).is_empty());
-}
-
-#[test]
 fn s70_a_directory_that_vanishes_halts_its_folder() {
     let world = tempdir().unwrap();
     let one = Live::start("one", &world.path().join("one"));

@@ -116,6 +116,7 @@ impl Call {
             Command::Pause { folder } => steer(folder.as_deref(), "/pause", None),
             Command::Resume { folder } => steer(folder.as_deref(), "/resume", None),
             Command::Approve { folder } => steer(folder.as_deref(), "/approve", None),
+            Command::Reject { folder } => steer(folder.as_deref(), "/reject", None),
             Command::Rescan { folder, paths } => {
                 let body = (!paths.is_empty()).then(|| json!({"paths": paths}));
                 steer(folder.as_deref(), "/rescan", body)

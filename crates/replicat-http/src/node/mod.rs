@@ -121,9 +121,15 @@ fn acting() -> Vec<Route> {
         }),
         post_to(
             &of("/approve"),
-            "Releases the brake of a folder",
+            "Lets the deletions pass that are held in a folder",
             "approved",
             || post(approve),
+        ),
+        post_to(
+            &of("/reject"),
+            "Brings back the files whose deletion is held in a folder",
+            "rejected",
+            || post(reject),
         ),
         post_to(
             &of("/rescan"),
@@ -136,9 +142,18 @@ fn acting() -> Vec<Route> {
         post_to("/resume", "Lets all folders go on", "resumed", || {
             post(resume_all)
         }),
-        post_to("/approve", "Releases all brakes", "approved", || {
-            post(approve_all)
-        }),
+        post_to(
+            "/approve",
+            "Lets all deletions pass that are held",
+            "approved",
+            || post(approve_all),
+        ),
+        post_to(
+            "/reject",
+            "Brings back all files whose deletion is held",
+            "rejected",
+            || post(reject_all),
+        ),
         post_to("/rescan", "Looks at all folders anew", "rescanning", || {
             post(rescan_all)
         }),
@@ -416,6 +431,7 @@ async fn steer(
 const PAUSE: Steer = |folder| Command::Pause { folder };
 const RESUME: Steer = |folder| Command::Resume { folder };
 const APPROVE: Steer = |folder| Command::Approve { folder };
+const REJECT: Steer = |folder| Command::Reject { folder };
 const RESCAN: Steer = |folder| Command::Rescan {
     folder,
     paths: Vec::new(),
@@ -445,6 +461,18 @@ async fn approve(
     request: Request,
 ) -> Steered {
     steer(app, Some(folder), request, APPROVE).await
+}
+
+async fn reject(
+    State(app): State<App>,
+    Segments(folder): Segments<String>,
+    request: Request,
+) -> Steered {
+    steer(app, Some(folder), request, REJECT).await
+}
+
+async fn reject_all(State(app): State<App>, request: Request) -> Steered {
+    steer(app, None, request, REJECT).await
 }
 
 async fn pause_all(State(app): State<App>, request: Request) -> Steered {

@@ -173,6 +173,10 @@ pub(super) fn carry_out(
             let approved = server.approve(folder.as_deref())?;
             answer.put(json::done_to("approved", &approved))?;
         }
+        Command::Reject { folder } => {
+            let rejected = server.reject(folder.as_deref())?;
+            answer.put(json::done_to("rejected", &rejected))?;
+        }
         of_folder => carry_out_in_folder(server, of_folder, answer)?,
     }
     Ok(())

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use replicat_core::entry::Timestamp;
 use replicat_core::path::RelPath;
 use replicat_engine::live::{FolderState, FolderStatus, Uploaded};
-use replicat_engine::report::Brake;
+use replicat_engine::report::{Brake, HeldDirectory};
 use replicat_net::{NodeName, Role};
 use serde_json::{Map, Value, json};
 
@@ -192,6 +192,8 @@ fn put_detail(object: &mut Object, detail: &FolderStatus) {
     });
     put(object, "skipped", skipped.collect::<Vec<_>>());
     put(object, "brake", detail.brake.map(Brake::kind));
+    put(object, "held_deletions", detail.held_deletions);
+    put(object, "held", held(detail));
     put(object, "excluded", detail.excluded);
     put(object, "watched_only", detail.watched_only);
     put(object, "queue", detail.queue);
@@ -319,4 +321,44 @@ pub(crate) fn error(kind: &str, message: &str, hint: Option<String>, exit_code: 
     put(&mut object, "hint", hint);
     put(&mut object, "exit_code", exit_code);
     object
+}
+
+/// What a brake holds; null if none does.
+fn held(detail: &FolderStatus) -> Value {
+    let Some(brake) = detail.brake else {
+        return Value::Null;
+    };
+    let mut object = Object::new();
+    match brake {
+        Brake::MassDeletion {
+            gone,
+            recorded,
+            gone_bytes,
+            recorded_bytes,
+        } => {
+            put(&mut object, "files", gone);
+            put(&mut object, "of_files", recorded);
+            put(&mut object, "bytes", gone_bytes);
+            put(&mut object, "of_bytes", recorded_bytes);
+        }
+        Brake::MaxDelete { planned, allowed } => {
+            put(&mut object, "files", planned);
+            put(&mut object, "allowed", allowed);
+        }
+    }
+    put(&mut object, "here", detail.held.here);
+    put(&mut object, "elsewhere", detail.held.elsewhere);
+    let directories = detail.held.directories.iter().map(held_directory);
+    put(&mut object, "directories", directories.collect::<Vec<_>>());
+    put(&mut object, "more", detail.held.more);
+    Value::Object(object)
+}
+
+fn held_directory(directory: &HeldDirectory) -> Value {
+    let mut object = Object::new();
+    put_bytes(&mut object, "path", directory.path.as_bytes());
+    put(&mut object, "whole", directory.is_whole);
+    put(&mut object, "files", directory.files);
+    put(&mut object, "bytes", directory.bytes);
+    Value::Object(object)
 }

@@ -51,8 +51,13 @@ pub enum Command {
         /// The paths; everything if there are none.
         paths: Vec<PathText>,
     },
-    /// Releases the brake of a folder, or of all.
+    /// Lets the deletions pass that are held in a folder, or in all.
     Approve {
+        /// Its name.
+        folder: Option<String>,
+    },
+    /// Brings back the files whose deletion is held in a folder, or in all.
+    Reject {
         /// Its name.
         folder: Option<String>,
     },

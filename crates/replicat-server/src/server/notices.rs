@@ -16,6 +16,9 @@ use super::{Inner, ReplicatServer};
 use crate::control::json;
 use crate::settings::{FolderName, Settings};
 
+/// How many directories a notification of a brake names.
+const PLACES_NAMED_MAX: usize = 3;
+
 /// How often is looked whether there is something to tell.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// How many conflicts one notification lists.
@@ -232,12 +235,12 @@ impl Watch {
         let brake = folder.detail.as_ref().and_then(|detail| detail.brake);
         let before = self.folders.get(&folder.name).copied();
         let (now, kind, what, reason) = match (&folder.state, brake) {
-            // A brake halts the folder.
             (_, Some(brake)) => {
                 let what = format!(
-                    "{}; if that is meant, approve it: replicat approve {}",
+                    "{}{}; `replicat approve --folder {name}` deletes them everywhere, `replicat reject --folder {name}` brings them back",
                     braked(brake),
-                    folder.name
+                    places(folder),
+                    name = folder.name
                 );
                 let kind = brake.kind().to_owned();
                 (Trouble::Braked, Kind::Brake, what, Some(kind))
@@ -310,12 +313,29 @@ impl Watch {
 
 fn braked(brake: Brake) -> String {
     match brake {
-        Brake::MassDeletion { gone, recorded } => format!(
-            "{gone} of {recorded} paths are gone from its directory, so that nothing is deleted elsewhere"
-        ),
+        Brake::MassDeletion { gone, recorded, .. } => {
+            format!("{gone} of {recorded} files are to be deleted, which is held")
+        }
         Brake::MaxDelete { planned, allowed } => format!(
-            "{planned} paths would be deleted, and {allowed} may be, so that nothing is changed"
+            "{planned} files are to be deleted, and max-delete allows {allowed}, so that it is held"
         ),
+    }
+}
+
+/// Where they are, in parentheses.
+fn places(folder: &FolderReport) -> String {
+    let held = folder.detail.as_ref().map(|detail| &detail.held);
+    let directories = held
+        .map(|held| held.directories.as_slice())
+        .unwrap_or_default();
+    let named: Vec<String> = directories
+        .iter()
+        .take(PLACES_NAMED_MAX)
+        .map(ToString::to_string)
+        .collect();
+    match named.is_empty() {
+        true => String::new(),
+        false => format!(" ({})", named.join(", ")),
     }
 }
 

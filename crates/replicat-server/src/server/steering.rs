@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use replicat_core::path::RelPath;
+use replicat_engine::SyncError;
 use replicat_engine::live::{FolderStatus, LiveFolder};
 
 use super::folders::{FolderRow, FolderTable};
@@ -43,17 +44,40 @@ impl ReplicatServer {
         self.each(folder, |tracker| tracker.rescan(paths.to_vec()))
     }
 
-    /// Releases the brake of a folder, or of all; those that one held are returned.
+    /// Lets the deletions pass that are held in a folder, or in all; those in which any were are returned.
     ///
     /// # Errors
-    /// If there is no such folder.
+    /// If there is no such folder, or its index fails.
     pub fn approve(&self, folder: Option<&str>) -> Result<Vec<FolderName>, ServerError> {
-        let rows = self.rows(folder)?;
-        let held = rows.iter().filter(|row| {
-            let tracker = row.tracker();
-            tracker.is_some_and(|tracker| tracker.folder().approve())
-        });
-        Ok(held.map(|row| row.settings.name.clone()).collect())
+        self.decide(folder, LiveFolder::approve)
+    }
+
+    /// Brings back the files whose deletion is held in a folder, or in all; those in which any were are returned.
+    ///
+    /// # Errors
+    /// As [`Self::approve`].
+    pub fn reject(&self, folder: Option<&str>) -> Result<Vec<FolderName>, ServerError> {
+        self.decide(folder, LiveFolder::reject)
+    }
+
+    fn decide(
+        &self,
+        folder: Option<&str>,
+        decide: fn(&LiveFolder) -> Result<bool, SyncError>,
+    ) -> Result<Vec<FolderName>, ServerError> {
+        let mut decided = Vec::new();
+        for row in self.rows(folder)? {
+            let Some(tracker) = row.tracker() else {
+                continue;
+            };
+            let folder = row.settings.name.clone();
+            match decide(tracker.folder()) {
+                Ok(true) => decided.push(folder),
+                Ok(false) => {}
+                Err(source) => return Err(ServerError::Folder { folder, source }),
+            }
+        }
+        Ok(decided)
     }
 
     /// The live folder of a name.

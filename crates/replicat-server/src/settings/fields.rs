@@ -30,7 +30,7 @@ const SETTINGS: [&str; 20] = [
 /// Fields of [`NodeSettings`](super::NodeSettings).
 const NODE: [&str; 2] = ["name", "address"];
 /// Fields of [`FolderSettings`](super::FolderSettings).
-const FOLDER: [&str; 7] = [
+const FOLDER: [&str; 8] = [
     "name",
     "directory",
     "mode",
@@ -38,6 +38,7 @@ const FOLDER: [&str; 7] = [
     "state_dir",
     "join",
     "create",
+    "max_delete",
 ];
 /// Fields of [`Subscription`](replicat_notify::Subscription).
 const NOTIFY: [&str; 4] = ["webhook", "authorization", "command", "on"];

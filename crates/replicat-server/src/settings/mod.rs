@@ -170,6 +170,9 @@ pub struct FolderSettings {
     /// Whether the directory is created if it does not exist.
     #[serde(default)]
     pub create: bool,
+    /// The most files that may be deleted within ten minutes: of more, the deletion is held until a person decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_delete: Option<u64>,
 }
 
 impl NodeSettings {
@@ -214,6 +217,7 @@ impl FolderSettings {
             state_dir: None,
             join: false,
             create: false,
+            max_delete: None,
         }
     }
 
@@ -260,6 +264,7 @@ impl FolderSettings {
         live.mode = self.mode;
         live.rules = rules;
         live.durability = durability;
+        live.max_delete = self.max_delete;
         if self.create {
             live.missing_root = MissingRoot::Create;
         }

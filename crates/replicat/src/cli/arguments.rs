@@ -78,8 +78,10 @@ pub(crate) enum Command {
     Restore(RestoreArguments),
     /// Explain why a path is as it is
     Why(PathArguments),
-    /// Let a root go on that a safety brake stopped
+    /// Let deletions happen that a safety brake holds
     Approve(RootArguments),
+    /// Bring back the files whose deletion a safety brake holds
+    Reject(RootArguments),
     /// List what a root holds, by its index
     Tree(TreeArguments),
 }

@@ -365,7 +365,6 @@ fn exit_code_of(number: u8) -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use replicat::report::{Brake, BrakeReport};
     use replicat_core::id::FolderId;
 
     fn failures() -> Vec<Failure> {
@@ -383,14 +382,6 @@ mod tests {
                 other: "B".into(),
                 other_folder: FolderId(2),
             }
-            .into(),
-            SyncError::Brake(BrakeReport {
-                root: "A".into(),
-                brake: Brake::MaxDelete {
-                    planned: 12,
-                    allowed: 10,
-                },
-            })
             .into(),
             SyncError::IndexDamaged {
                 root: "A".into(),

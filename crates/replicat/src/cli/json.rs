@@ -11,7 +11,8 @@ use replicat::event::{
     Aspect, Aspects, ItemChange, ItemKind, ObservedChange, Phase, PlanItem, RootIndex, SyncEvent,
 };
 use replicat::report::{
-    BrakeReport, ConflictReport, Outcome, RootReport, Skipped, Statistics, SyncReport,
+    BrakeReport, ConflictReport, HeldDirectory, Outcome, RootReport, Skipped, Statistics,
+    SyncReport,
 };
 use replicat_core::entry::Timestamp;
 use replicat_core::path::RelPath;
@@ -290,7 +291,21 @@ fn brake(report: &BrakeReport) -> Object {
     put(&mut object, "kind", report.brake.kind());
     put(&mut object, "message", report.to_string());
     put(&mut object, "hint", report.hint());
+    put(&mut object, "here", report.held.here);
+    put(&mut object, "elsewhere", report.held.elsewhere);
+    let directories = report.held.directories.iter().map(held_directory);
+    put(&mut object, "directories", directories.collect::<Vec<_>>());
+    put(&mut object, "more", report.held.more);
     object
+}
+
+fn held_directory(directory: &HeldDirectory) -> Value {
+    let mut object = Object::new();
+    put_path(&mut object, "path", &directory.path);
+    put(&mut object, "whole", directory.is_whole);
+    put(&mut object, "files", directory.files);
+    put(&mut object, "bytes", directory.bytes);
+    Value::Object(object)
 }
 
 fn statistics(statistics: &Statistics) -> Value {

@@ -162,6 +162,9 @@ pub(crate) struct FolderArguments {
     /// Unite a directory that was part of another folder with this one; nothing is deleted
     #[arg(long, env = "REPLICAT_JOIN", value_parser = FalseyValueParser::new())]
     pub(crate) join: bool,
+    /// Hold deletions until a person decides if more than N files are deleted within ten minutes
+    #[arg(long, value_name = "N", env = "REPLICAT_MAX_DELETE")]
+    pub(crate) max_delete: Option<u64>,
     /// Leave out what matches PATTERN
     #[arg(long, value_name = "PATTERN", help = help::EXCLUDE)]
     pub(crate) exclude: Vec<String>,

@@ -90,6 +90,26 @@ pub(crate) fn approve(arguments: &RootArguments, output: Output) -> Result<(), F
     Ok(teller.tell_as(&object, || vec![look_text::approval(root, approved)])?)
 }
 
+/// `replicat reject`.
+pub(crate) fn reject(arguments: &RootArguments, output: Output) -> Result<(), Failure> {
+    let teller = Teller::new(arguments.look.json, output);
+    let command = |folder| Command::Reject {
+        folder: Some(folder),
+    };
+    let location = match root(arguments)? {
+        Subject::Folder(folder) => return folder.tell(command, &teller),
+        Subject::Root(location) => location,
+    };
+    let root = &location.root;
+    if let Some((socket, folder)) = socket::serving(root) {
+        let name = fields::text(&folder, "name").to_owned();
+        return Asked::Socket(socket).tell(&command(name), &teller);
+    }
+    let rejected = inspect::reject(&location)?;
+    let object = look_json::rejection(root, rejected);
+    Ok(teller.tell_as(&object, || vec![look_text::rejection(root, rejected)])?)
+}
+
 /// `replicat resolve`.
 pub(crate) fn resolve(arguments: &ResolveArguments, output: Output) -> Result<(), Failure> {
     let keep = arguments.keep;

@@ -51,8 +51,14 @@ fn member(member: &MemberStatus) -> Object {
 
 fn brake(brake: Brake) -> Value {
     match brake {
-        Brake::MassDeletion { gone, recorded } => {
-            json!({"kind": brake.kind(), "gone": gone, "recorded": recorded})
+        Brake::MassDeletion {
+            gone,
+            recorded,
+            gone_bytes,
+            recorded_bytes,
+        } => {
+            json!({"kind": brake.kind(), "gone": gone, "recorded": recorded,
+                "gone_bytes": gone_bytes, "recorded_bytes": recorded_bytes})
         }
         Brake::MaxDelete { planned, allowed } => {
             json!({"kind": brake.kind(), "planned": planned, "allowed": allowed})
@@ -70,5 +76,13 @@ pub(crate) fn approval(root: &Path, approved: Approval) -> Object {
     put_root(&mut object, root);
     put(&mut object, "brake", held);
     put(&mut object, "new_replica", approved == Approval::NewReplica);
+    object
+}
+
+/// What was rejected at a root.
+pub(crate) fn rejection(root: &Path, rejected: Option<Brake>) -> Object {
+    let mut object = object("rejection");
+    put_root(&mut object, root);
+    put(&mut object, "brake", rejected.map(brake));
     object
 }

@@ -34,7 +34,7 @@ pub(crate) fn status(status: &Status, zone: &TimeZone) -> Vec<String> {
         ),
         row("Index", &size_text(status.index_bytes)),
     ];
-    lines.extend(status.brake.map(|brake| row("STOPPED", &braked(brake))));
+    lines.extend(status.brake.map(|brake| row("held", &braked(brake))));
     for member in &status.members {
         let standing = match member.standing {
             MemberStanding::UpToDate => "up to date",
@@ -71,14 +71,20 @@ fn holdings(status: &Status) -> String {
 
 fn braked(brake: Brake) -> String {
     match brake {
-        Brake::MassDeletion { gone, recorded } => format!(
-            "{} of {} are gone; `replicat approve` if that is right",
+        Brake::MassDeletion {
+            gone,
+            recorded,
+            gone_bytes,
+            ..
+        } => format!(
+            "the deletion of {} of {} ({}); `replicat approve` deletes them everywhere, `replicat reject` brings them back",
             number_text(gone),
-            count_text(recorded, "path")
+            count_text(recorded, "file"),
+            size_text(gone_bytes)
         ),
         Brake::MaxDelete { planned, allowed } => format!(
-            "{} to delete, {} allowed",
-            number_text(planned),
+            "the deletion of {}, where {} is allowed; `replicat approve` deletes them everywhere, `replicat reject` brings them back",
+            count_text(planned, "file"),
             number_text(allowed)
         ),
     }
@@ -88,18 +94,30 @@ fn braked(brake: Brake) -> String {
 pub(crate) fn approval(root: &Path, approved: Approval) -> String {
     let root = root_text(root);
     match approved {
-        Approval::Needless => format!("nothing holds {root}"),
+        Approval::Needless => format!("no deletion is held in {root}; nothing to approve"),
         Approval::NewReplica => {
             format!("{root} joins as a new replica: the next sync brings it what the others hold")
         }
         Approval::Brake(Brake::MassDeletion { gone, .. }) => format!(
-            "{root}: the next sync carries the deletion of {} to the other roots",
-            count_text(gone, "path")
+            "{root}: the next sync deletes {} in all roots",
+            count_text(gone, "file")
         ),
         Approval::Brake(Brake::MaxDelete { planned, .. }) => format!(
-            "{root}: the next sync may delete {} there",
-            count_text(planned, "path")
+            "{root}: the next sync deletes {} in all roots",
+            count_text(planned, "file")
         ),
+    }
+}
+
+/// What was rejected.
+pub(crate) fn rejection(root: &Path, rejected: Option<Brake>) -> String {
+    let root = root_text(root);
+    match rejected {
+        None => format!("no deletion is held in {root}; nothing to reject"),
+        Some(Brake::MassDeletion { gone: files, .. } | Brake::MaxDelete { planned: files, .. }) => {
+            let files = count_text(files, "file");
+            format!("{root}: the next sync brings back {files}")
+        }
     }
 }
 
@@ -133,6 +151,8 @@ mod tests {
             brake: Some(Brake::MassDeletion {
                 gone: 600,
                 recorded: 1000,
+                gone_bytes: 3 << 20,
+                recorded_bytes: 5 << 20,
             }),
             skipped: Vec::new(),
             members: vec![MemberStatus {

@@ -125,7 +125,8 @@ fn format(command: &Command) -> Format {
         Command::Pause(arguments) | Command::Resume(arguments) => arguments.ask.json,
         Command::Rescan(arguments) => arguments.ask.json,
         Command::Status(arguments) => arguments.look.json,
-        Command::Conflicts(arguments) | Command::Approve(arguments) => arguments.look.json,
+        Command::Conflicts(arguments) => arguments.look.json,
+        Command::Approve(arguments) | Command::Reject(arguments) => arguments.look.json,
         Command::History(arguments) | Command::Why(arguments) => arguments.look.json,
         Command::Resolve(arguments) => arguments.look.json,
         Command::Restore(arguments) => arguments.look.json,
@@ -161,6 +162,7 @@ fn dispatch(command: &Command, matches: &ArgMatches, output: Output) -> Result<E
         Command::Restore(arguments) => look::restore(arguments, output)?,
         Command::Why(arguments) => look::why(arguments, output)?,
         Command::Approve(arguments) => look::approve(arguments, output)?,
+        Command::Reject(arguments) => look::reject(arguments, output)?,
         Command::Tree(arguments) => look::tree(arguments, output)?,
     }
     Ok(ExitCode::InSync)

@@ -21,6 +21,7 @@ pub(crate) fn lines(kind: &str, object: &Object, zone: &TimeZone) -> Option<Vec<
         "resumed" => vec![done(object, "going on")],
         "rescanning" => vec![done(object, "being looked at anew")],
         "approved" => vec![approved(object)],
+        "rejected" => vec![rejected(object)],
         _ => return None,
     })
 }
@@ -116,14 +117,22 @@ fn folder(object: &Object) -> Vec<String> {
             &format!("{path} {}", shown(skipped, "reason")),
         ));
     }
-    match text(object, "brake") {
-        "" => {}
-        brake => lines.push(row(
-            "  STOPPED",
-            &format!("{}: see `replicat approve`", sentence(brake)),
-        )),
+    match number(object, "held_deletions") {
+        0 => {}
+        held => lines.push(row("  held", &held_text(object, held))),
     }
     lines
+}
+
+/// Deletions that are held, by a brake or for a moment.
+fn held_text(folder: &Object, held: u64) -> String {
+    let files = count_text(held, "file");
+    match text(folder, "brake") {
+        "" => format!("the deletion of {files}, until it is known how many more are deleted"),
+        _ => format!(
+            "the deletion of {files}; `replicat approve` deletes them everywhere, `replicat reject` brings them back"
+        ),
+    }
 }
 
 /// An event: when, what, where, by whom, through whom.
@@ -205,8 +214,15 @@ fn done(object: &Object, what: &str) -> String {
 
 fn approved(object: &Object) -> String {
     match names(object).as_str() {
-        "" => "nothing holds a folder".to_owned(),
-        names => format!("goes on: {names}"),
+        "" => "no deletion is held; nothing to approve".to_owned(),
+        names => format!("the held deletions happen in {names}"),
+    }
+}
+
+fn rejected(object: &Object) -> String {
+    match names(object).as_str() {
+        "" => "no deletion is held; nothing to reject".to_owned(),
+        names => format!("the files come back in {names}"),
     }
 }
 

@@ -242,7 +242,7 @@ impl RemoteSync<'_> {
             }) = report
             {
                 match state {
-                    FolderState::Halted { .. } if status.brake.is_some() => {
+                    FolderState::Online if status.brake.is_some() && !self.arguments.work.watch => {
                         return Ok((Outcome::Finished, status));
                     }
                     FolderState::Halted { reason } => return Err(Failure::Halted(reason)),
@@ -359,6 +359,7 @@ impl RemoteSync<'_> {
                 .map(|brake| BrakeReport {
                     root: root.clone(),
                     brake,
+                    held: status.held.clone(),
                 })
                 .into_iter()
                 .collect(),

@@ -193,6 +193,7 @@ impl Flags {
             folder.mode = mode.unwrap_or(folder.mode);
             folder.create |= flags.create;
             folder.join |= flags.join;
+            folder.max_delete = flags.max_delete.or(folder.max_delete);
             folder.state_dir = flags.state_dir.clone().or(folder.state_dir.take());
             folder.exclude.splice(0..0, self.patterns.iter().cloned());
         }

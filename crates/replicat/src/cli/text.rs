@@ -47,12 +47,17 @@ pub(crate) fn skipped(row: &Skipped, roots: &[RootReport]) -> String {
     }
 }
 
-/// A brake that stopped a root, and what to do.
-pub(crate) fn brake(report: &BrakeReport) -> [String; 2] {
-    [
-        format!("stopped: {}", sentence(&report.to_string())),
-        format!("  hint: {}", sentence(&report.hint())),
-    ]
+/// A brake that holds deletions of a root, what it holds, and what to do.
+pub(crate) fn brake(report: &BrakeReport) -> Vec<String> {
+    let mut lines = vec![format!("held: {}", sentence(&report.to_string()))];
+    let held = &report.held;
+    let directories = held.directories.iter();
+    lines.extend(directories.map(|directory| format!("  {}", sentence(&directory.to_string()))));
+    if held.more > 0 {
+        lines.push(format!("  and {} elsewhere", count_text(held.more, "file")));
+    }
+    lines.push(format!("  hint: {}", sentence(&report.hint())));
+    lines
 }
 
 /// The line that closes a sync.
@@ -145,7 +150,9 @@ pub(crate) fn statistics(statistics: &Statistics) -> Vec<String> {
 mod tests {
     use super::*;
     use replicat::event::RootIndex;
-    use replicat::report::{Brake, ChangeCounts, SkipReason, SpecialKind};
+    use replicat::report::{
+        Brake, ChangeCounts, HeldDeletions, HeldDirectory, SkipReason, SpecialKind,
+    };
     use replicat_core::entry::Timestamp;
     use replicat_core::id::{ContentHash, FolderId, ReplicaId};
     use replicat_core::path::RelPath;
@@ -210,6 +217,19 @@ mod tests {
                 brake: Brake::MassDeletion {
                     gone: 600,
                     recorded: 1000,
+                    gone_bytes: 6 << 20,
+                    recorded_bytes: 10 << 20,
+                },
+                held: HeldDeletions {
+                    here: 600,
+                    elsewhere: 0,
+                    directories: vec![HeldDirectory {
+                        path: path(b"photos"),
+                        is_whole: true,
+                        files: 590,
+                        bytes: 5 << 20,
+                    }],
+                    more: 10,
                 },
             }],
             statistics: Statistics {

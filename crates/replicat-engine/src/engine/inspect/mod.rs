@@ -13,7 +13,7 @@ use replicat_core::path::RelPath;
 use replicat_core::store::Store;
 use replicat_index::Change;
 
-use super::{brakes, clock, conflicts};
+use super::{clock, conflicts, deletions};
 use crate::error::SyncError;
 use crate::inspection::{
     HistoryChange, HistoryRow, Keeping, MemberStanding, MemberStatus, Revision, Status, TrashStatus,
@@ -27,7 +27,7 @@ pub use asking::{Answer, Question};
 pub use restore::restore;
 pub(super) use restore::restore_in;
 pub(super) use settle::resolve_in;
-pub use settle::{approve, resolve};
+pub use settle::{approve, reject, resolve};
 pub use tree::{Tree, tree};
 pub use why::why;
 pub use writing::Precondition;
@@ -84,9 +84,8 @@ fn count(looked: &Looked, status: &mut Status) -> Result<(), SyncError> {
 }
 
 fn brake(looked: &Looked) -> Result<Option<Brake>, SyncError> {
-    Ok(brakes::held(
-        looked.local.setting(brakes::SETTING_BRAKE)?.as_deref(),
-    ))
+    let setting = looked.local.setting(deletions::SETTING_BRAKE)?;
+    Ok(deletions::held_by(setting.as_deref()))
 }
 
 fn members(looked: &Looked) -> Result<Vec<MemberStatus>, SyncError> {

@@ -4,12 +4,13 @@ use replicat_core::path::RelPath;
 
 use super::brake;
 use super::open::{self, Access, Looked};
-use crate::engine::brakes::{SETTING_APPROVED, SETTING_BRAKE};
 use crate::engine::clock;
+use crate::engine::deletions::{SETTING_APPROVED, SETTING_BRAKE, SETTING_REJECTED};
 use crate::engine::local::LocalReplica;
 use crate::error::SyncError;
 use crate::inspection::{Approval, Keep, Resolution};
 use crate::options::RootLocation;
+use crate::report::Brake;
 
 /// Settles a conflict: `path` names the path or its copy. What is decided is an ordinary change of the files, which the next
 /// sync carries to the other roots. Or, with [`Keep::Local`], gives up what the path waits for, and nobody has.
@@ -102,7 +103,24 @@ pub fn approve(location: &RootLocation) -> Result<Approval, SyncError> {
         return Ok(Approval::Needless);
     };
     looked.local.set_setting(SETTING_APPROVED, Some(b"yes"))?;
+    looked.local.set_setting(SETTING_REJECTED, None)?;
     looked.local.set_setting(SETTING_BRAKE, None)?;
     looked.local.commit()?;
     Ok(Approval::Brake(brake))
+}
+
+/// Has the next sync bring back the files whose deletion a brake holds. Returns the brake, if there is one.
+///
+/// # Errors
+/// [`SyncError::NotReplica`] if the root was never synced; [`SyncError::Locked`] if a sync is running.
+pub fn reject(location: &RootLocation) -> Result<Option<Brake>, SyncError> {
+    let mut looked = open::open(location, Access::Write)?;
+    let Some(brake) = brake(&looked)? else {
+        return Ok(None);
+    };
+    looked.local.set_setting(SETTING_REJECTED, Some(b"yes"))?;
+    looked.local.set_setting(SETTING_APPROVED, None)?;
+    looked.local.set_setting(SETTING_BRAKE, None)?;
+    looked.local.commit()?;
+    Ok(Some(brake))
 }

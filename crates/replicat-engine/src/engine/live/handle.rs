@@ -15,6 +15,7 @@ use super::peer::{Connection, Parcel, PeerNumber, Trust};
 use super::settings::LiveSettings;
 use super::status::{FolderState, FolderStatus, Listener};
 use super::steering::Order;
+use crate::engine::deletions::Verdict;
 use crate::engine::held::Held;
 use crate::engine::inspect::{Answer, Question};
 use crate::error::SyncError;
@@ -132,10 +133,25 @@ impl LiveFolder {
         self.tell(Input::Order(Order::Rescan(paths)));
     }
 
-    /// Lets a folder go on that a safety brake holds. Returns whether one did.
-    #[must_use]
-    pub fn approve(&self) -> bool {
-        self.ask(Order::Approve).unwrap_or(false)
+    /// Lets the deletions pass that are held. Returns whether there were any.
+    ///
+    /// # Errors
+    /// If the index fails; [`SyncError::NotReplica`] if the folder was stopped.
+    pub fn approve(&self) -> Result<bool, SyncError> {
+        self.decide(Verdict::Approved)
+    }
+
+    /// Brings back the files whose deletion is held. Returns whether there were any.
+    ///
+    /// # Errors
+    /// As [`Self::approve`].
+    pub fn reject(&self) -> Result<bool, SyncError> {
+        self.decide(Verdict::Rejected)
+    }
+
+    fn decide(&self, verdict: Verdict) -> Result<bool, SyncError> {
+        let asked = self.ask(|reply| Order::Decide(verdict, reply));
+        asked.unwrap_or_else(|| Err(self.stopped()))
     }
 
     /// Answers a question by the index, see [`inspect`](crate::engine::inspect).

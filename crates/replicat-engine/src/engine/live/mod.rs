@@ -12,6 +12,7 @@ mod carrying;
 mod connected;
 mod files;
 mod handle;
+mod judging;
 mod observing;
 mod owner;
 mod peer;

@@ -12,9 +12,9 @@ use replicat_fs::watch::Watcher;
 
 use super::owner::{Open, Owner, surroundings};
 use crate::engine::retention;
-use crate::engine::scan::{self, Scope, Seen};
+use crate::engine::scan::{self, Scope};
 use crate::error::SyncError;
-use crate::report::{BrakeReport, SkipReason};
+use crate::report::SkipReason;
 
 /// How long hints are collected while the folder is busy writing: most of them are echoes of its own work.
 const BUSY_PAUSE: Duration = Duration::from_millis(150);
@@ -122,14 +122,12 @@ impl Owner {
         open.local.gleaned = gleaned;
         // The scan read the ignore files before what they leave out.
         open.local.rules_changed.clear();
-        let seen = seen?;
-        if seen.brake.is_none() {
-            let itself = open.local.root.observe_itself(open.local.tracking);
-            open.local.itself = itself.map_err(|error| open.local.fs_failed(error))?;
-            open.local.observe_itself()?;
-        }
+        seen?;
+        let itself = open.local.root.observe_itself(open.local.tracking);
+        open.local.itself = itself.map_err(|error| open.local.fs_failed(error))?;
+        open.local.observe_itself()?;
         self.gathering.listen_to_observations(true);
-        self.take_seen(&seen);
+        self.take_seen();
         Ok(())
     }
 
@@ -168,12 +166,12 @@ impl Owner {
                 && skipped.reason != SkipReason::Changing
         });
         let around = surroundings(open.threads, &self.shared.cancellation, &self.gathering);
-        let seen = scan::scan(&mut open.local, Scope::Hints(&sifted), &around)?;
+        scan::scan(&mut open.local, Scope::Hints(&sifted), &around)?;
         if is_root_hinted {
             let itself = open.local.root.observe_itself(open.local.tracking);
             open.local.itself = itself.map_err(|error| open.local.fs_failed(error))?;
         }
-        self.take_seen(&seen);
+        self.take_seen();
         Ok(())
     }
 
@@ -194,16 +192,11 @@ impl Owner {
         Ok(())
     }
 
-    fn take_seen(&mut self, seen: &Seen) {
+    pub(super) fn take_seen(&mut self) {
         let Some(open) = &mut self.open else { return };
         open.unsettled = true;
         open.ongoing.stir();
         open.left = crate::engine::transfer::Left::More;
-        if let Some(brake) = seen.brake {
-            let root = open.local.given.clone();
-            let error = SyncError::Brake(BrakeReport { root, brake });
-            self.survive(Err(error));
-        }
         self.announce_all();
     }
 
@@ -260,6 +253,7 @@ impl Open {
     /// Gives the root directory its own time again, and drops what the trash need not keep, now and then.
     pub(super) fn tidy(&mut self, now: Instant) -> Result<(), SyncError> {
         self.local.calm_itself()?;
+        self.local.keep_window()?;
         if now >= self.note_at {
             self.local.keep_skipped()?;
             self.note_at = now + NOTE_INTERVAL;

@@ -24,6 +24,7 @@ use super::status::{FolderState, FolderStatus, Listener};
 use super::steering::Order;
 use super::telling::{Gathering, new_status};
 use super::verifying::Verification;
+use crate::engine::deletions::Pace;
 use crate::engine::gleaned::Gleaned;
 use crate::engine::local::{self, LocalReplica};
 use crate::engine::roots;
@@ -31,6 +32,7 @@ use crate::engine::scan::Surroundings;
 use crate::engine::transfer::{Left, Ongoing};
 use crate::error::SyncError;
 use crate::options::{Cancellation, SyncOptions};
+use crate::report::HeldDeletions;
 
 /// How often the owner looks whether something is due, though nothing happens.
 const TICK: Duration = Duration::from_millis(500);
@@ -100,6 +102,8 @@ pub(super) struct Open {
     /// When what peers tell of third ones is passed on, at the latest.
     pub(super) gossip_at: Option<Instant>,
     pub(super) watched_only: Option<usize>,
+    /// What a brake holds, as of when it was declared.
+    pub(super) held: HeldDeletions,
 }
 
 impl Owner {
@@ -160,6 +164,9 @@ impl Owner {
     pub(super) fn begin(&mut self) -> Result<(), SyncError> {
         self.watch()?;
         self.scan_everything()?;
+        if let Some(open) = &mut self.open {
+            open.local.deletions.guard.forget_made();
+        }
         if self.state == FolderState::InitialScan {
             self.enter(FolderState::JoiningCluster);
         }
@@ -174,6 +181,7 @@ impl Owner {
         self.check_root()?;
         self.observe()?;
         self.settle()?;
+        self.judge()?;
         self.bring()?;
         self.follow_rules()?;
         self.rest()?;
@@ -268,7 +276,9 @@ impl Owner {
         }
         let now = Instant::now();
         let retry = (open.retry_at).map_or(TICK, |at| at.saturating_duration_since(now));
-        open.hints.wait(now).min(retry).min(TICK)
+        let judged = open.local.deletions.due();
+        let judged = judged.map_or(TICK, |due| due.saturating_duration_since(now));
+        open.hints.wait(now).min(retry).min(judged).min(TICK)
     }
 
     fn take_hint(&mut self, event: Option<WatchEvent>) {
@@ -400,6 +410,8 @@ fn open(
         &filter,
         &options,
     )?;
+    let patience_ms = u64::try_from(settings.brake_patience.as_millis()).unwrap_or(u64::MAX);
+    local.open_guard(Pace::Live { patience_ms }, settings.max_delete)?;
     local.gleaned = Some(Arc::new(Gleaned::of_the_latest()));
     local.echoes = Some(Echoes::default());
     let threads = settings
@@ -427,5 +439,6 @@ fn open(
         noted: None,
         gossip_at: None,
         watched_only: None,
+        held: HeldDeletions::default(),
     })
 }

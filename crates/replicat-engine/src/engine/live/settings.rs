@@ -14,6 +14,9 @@ const RESCAN_INTERVAL: Duration = Duration::from_secs(300);
 /// How long a peer may be silent amid telling something, by default.
 const PEER_PATIENCE: Duration = Duration::from_secs(120);
 
+/// How long a loss of most files must last to be a brake, by default.
+const BRAKE_PATIENCE: Duration = Duration::from_secs(30);
+
 /// Everything that a live folder has to know.
 #[derive(Clone, Debug)]
 pub struct LiveSettings {
@@ -41,6 +44,10 @@ pub struct LiveSettings {
     pub threads: Option<NonZeroUsize>,
     /// How often the whole tree is compared with the index though nothing was told.
     pub rescan_interval: Duration,
+    /// The most files that may be deleted within ten minutes, see [`SyncOptions::max_delete`](crate::SyncOptions::max_delete).
+    pub max_delete: Option<u64>,
+    /// How long a loss of most files must last to be a brake. Their deletion is held meanwhile.
+    pub brake_patience: Duration,
     /// How long a peer may be silent amid telling something. Nothing is brought to the directory meanwhile, from whomever;
     /// after that the session with it is ended, and begins anew.
     pub peer_patience: Duration,
@@ -63,6 +70,8 @@ impl LiveSettings {
             durability: Durability::default(),
             threads: None,
             rescan_interval: RESCAN_INTERVAL,
+            max_delete: None,
+            brake_patience: BRAKE_PATIENCE,
             peer_patience: PEER_PATIENCE,
         }
     }

@@ -9,7 +9,7 @@ use replicat_core::path::RelPath;
 use super::peer::PeerNumber;
 use super::settings::FolderMode;
 use crate::event::{ItemKind, Progress};
-use crate::report::{Brake, Skipped};
+use crate::report::{Brake, HeldDeletions, Skipped};
 
 /// Is told what happens in a folder, in order, from one of its threads. Must not block for long: the folder waits.
 pub trait Listener: Send + Sync {
@@ -132,8 +132,12 @@ pub struct FolderStatus {
     pub peers: Vec<PeerStatus>,
     /// What could not be synced, and why.
     pub skipped: Vec<Skipped>,
-    /// What waits for somebody's approval.
+    /// The brake that holds deletions until a person decides.
     pub brake: Option<Brake>,
+    /// What it holds.
+    pub held: HeldDeletions,
+    /// How many files are to be deleted, and held for a moment or by the brake.
+    pub held_deletions: u64,
     /// How many directories are watched, if that are not all.
     pub watched_only: Option<usize>,
     /// What is waiting to be done by the thread that owns the folder.

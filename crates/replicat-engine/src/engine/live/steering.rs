@@ -7,7 +7,7 @@ use replicat_fs::stage::Staged;
 use super::owner::Owner;
 use super::settings::FolderMode;
 use super::status::{FolderEvent, FolderState, FolderStatus};
-use crate::engine::brakes::{SETTING_APPROVED, SETTING_BRAKE};
+use crate::engine::deletions::Verdict;
 use crate::engine::inspect::{self, Answer, Precondition, Question};
 use crate::engine::local::LocalReplica;
 use crate::error::SyncError;
@@ -18,7 +18,7 @@ pub(super) enum Order {
     Pause,
     Resume,
     Rescan(Vec<RelPath>),
-    Approve(Sender<bool>),
+    Decide(Verdict, Sender<Result<bool, SyncError>>),
     Stand(Sender<FolderStatus>),
     Inspect(Question, Sender<Result<Answer, SyncError>>),
     Resolve(RelPath, Keep, Sender<Result<Resolution, SyncError>>),
@@ -48,8 +48,8 @@ impl Owner {
             Order::Resume => self.resume(),
             Order::Rescan(paths) => self.rescan(paths),
             // Whoever asked may be gone by the time of the answer.
-            Order::Approve(reply) => {
-                let _ = reply.send(self.approve());
+            Order::Decide(verdict, reply) => {
+                let _ = reply.send(self.decide(verdict));
             }
             Order::Stand(reply) => self.asked.push(reply),
             Order::Inspect(question, reply) => {
@@ -107,22 +107,6 @@ impl Owner {
             None => self.reopen().and_then(|()| self.begin()),
         };
         self.survive(begun);
-    }
-
-    fn approve(&mut self) -> bool {
-        let Some(open) = &mut self.open else {
-            return false;
-        };
-        let held = open.local.setting(SETTING_BRAKE).ok().flatten().is_some();
-        if held {
-            let set = open.local.set_setting(SETTING_APPROVED, Some(b"yes"));
-            let set = set.and_then(|()| open.local.set_setting(SETTING_BRAKE, None));
-            match set {
-                Ok(()) => self.resume(),
-                Err(error) => self.halt(error.to_string()),
-            }
-        }
-        held
     }
 
     /// Answers a question by the index.
@@ -206,16 +190,10 @@ impl Owner {
     pub(super) fn halt(&mut self, reason: String) {
         tracing::error!(root = %self.settings.root.display(), %reason, "the folder is halted");
         self.dismiss_all("the folder is halted");
-        let is_braked = self.open.as_ref().is_some_and(|open| {
-            let held = open.local.setting(SETTING_BRAKE);
-            held.is_ok_and(|held| held.is_some())
-        });
-        if !is_braked {
-            if let Err(error) = self.close() {
-                tracing::error!(%error, "the index of the halted folder could not be written");
-            }
-            self.open = None;
+        if let Err(error) = self.close() {
+            tracing::error!(%error, "the index of the halted folder could not be written");
         }
+        self.open = None;
         self.enter(FolderState::Halted { reason });
     }
 

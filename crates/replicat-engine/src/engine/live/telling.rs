@@ -17,9 +17,10 @@ use super::status::{
 };
 use crate::engine::local::LocalReplica;
 use crate::engine::transfer::Left;
-use crate::engine::{brakes, clock, conflicts};
+use crate::engine::{clock, conflicts};
 use crate::error::SyncError;
 use crate::event::{ItemChange, Observed, ObservedChange, PlanItem, Progress, Reporter, SyncEvent};
+use crate::report::HeldDeletions;
 
 /// How long changes wait to be told for the name of who made them.
 const NAME_PATIENCE: Duration = Duration::from_secs(1);
@@ -201,18 +202,16 @@ impl Owner {
         status.bytes_received = open.ongoing.fetched();
         status.skipped.clone_from(&local.skipped);
         status.watched_only = open.watched_only;
-        status.brake = brakes::held(
-            local
-                .setting(brakes::SETTING_BRAKE)
-                .ok()
-                .flatten()
-                .as_deref(),
-        );
+        status.brake = local.brake().ok().flatten();
+        status.held.clone_from(&open.held);
+        let stock = local.stock().unwrap_or_default();
+        status.held_deletions = local.deletions.held_files(&stock);
         status.in_sync = self.state == FolderState::Online
             && status.pending == 0
             && !open.unsettled
             && open.left == Left::Nothing
             && open.hints.is_empty()
+            && open.local.deletions.guard.held().is_empty()
             && open.put_off.is_empty()
             && !self.is_amid()
             && self
@@ -245,6 +244,8 @@ pub(super) fn new_status(settings: &LiveSettings, local: &LocalReplica) -> Folde
         peers: Vec::new(),
         skipped: Vec::new(),
         brake: None,
+        held: HeldDeletions::default(),
+        held_deletions: 0,
         watched_only: None,
         queue: 0,
         bytes_received: 0,

@@ -229,6 +229,9 @@ impl Work<'_> {
             .as_ref()
             .map(|_| applied.fingerprint().unwrap_or_default());
         self.record_done(&step.path, step.goal.clone(), held)?;
+        if let (Task::Remove, Some(removed)) = (&step.task, &step.before) {
+            self.target.note_removed(&step.path, removed)?;
+        }
         self.note_written(step, held);
         self.note_history(step, applied.trashed)?;
         self.disturb(&step.path);
