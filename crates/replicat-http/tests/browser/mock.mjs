@@ -129,10 +129,10 @@ function act({ world, mock, need }, names, action) {
   for (const folder of world.now.folders.filter((one) => names.includes(one.name))) {
     if (action === "pause") folder.status = "Paused";
     if (action === "resume") folder.status = "Online";
-    if (action === "approve") { folder.brake = null; folder.status = "Online"; }
+    if (action === "approve" || action === "reject") { folder.brake = null; folder.held = null; folder.held_deletions = 0; }
   }
   mock.push();
-  return { type: { pause: "paused", resume: "resumed", approve: "approved", rescan: "rescanning" }[action], folders: names };
+  return { type: { pause: "paused", resume: "resumed", approve: "approved", reject: "rejected", rescan: "rescanning" }[action], folders: names };
 }
 
 // The bytes of `path` in the query as a key: text, or hex if it is no text.
@@ -160,7 +160,7 @@ function ofFolder(context, folder) {
     case "POST resolve": need("operate"); return resolve(context, folder.name, json());
     case "POST restore": { need("operate"); const order = json(); return { type: "restoration", path: bodyPath(order.path), revision: order.revision ?? 1, size: 12 }; }
     default:
-      if (method === "POST" && ["pause", "resume", "approve", "rescan"].includes(parts[2])) return act(context, [folder.name], parts[2]);
+      if (method === "POST" && ["pause", "resume", "approve", "reject", "rescan"].includes(parts[2])) return act(context, [folder.name], parts[2]);
       throw new Problem(404, "unknown-route", `there is no ${url.pathname}`);
   }
 }

@@ -22,7 +22,7 @@ const FOLDERS = () => [
   folder("site", { skipped: [{ path: "run/control.sock", reason: "a socket", kind: "special" }, { path: "private/key.pem", reason: "permission denied", kind: "denied" }] }),
   folder("media", { in_sync: false, in_sync_at: at(5400), paths: MILLION, pending: 1840, progress: { files_done: 3160, files_total: 5000, bytes_done: 14_300_000_000, bytes_total: 22_600_000_000 }, peers: [{ name: "nas", is_live: true, in_sync: false }, { name: "attic", is_live: false, in_sync: false }], bytes_received: 14_300_000_000 }),
   folder("documents", { status: "Paused", in_sync: false, in_sync_at: at(86_400 * 2), paths: 8241 }),
-  folder("archive", { status: "Halted", reason: "1204 of 1310 files are gone from /srv/archive", brake: "mass-deletion", in_sync: false, in_sync_at: at(900), paths: 1310 }),
+  folder("archive", { brake: "mass-deletion", held_deletions: 1204, held: { files: 1204, of_files: 1310, bytes: 9_000_000_000, of_bytes: 9_400_000_000, here: 1204, elsewhere: 0, directories: [{ path: "2019", whole: true, files: 800, bytes: 6_000_000_000 }, { path: "2020/summer", whole: false, files: 300, bytes: 2_000_000_000 }], more: 104 }, in_sync: false, in_sync_at: at(900), paths: 1310 }),
   folder(HOSTILE[0], { root: `/srv/${HOSTILE[4]}`, mode: "receive-only", paths: 20 }),
   { name: "old-disk", root: "/mnt/old", mode: "read-write", status: "Halted", reason: "/mnt/old is not there: is the disk mounted?" },
 ];

@@ -7,6 +7,7 @@
 //! Of each link, one thread takes what comes on the control lane, one sends what goes there, and one for each bulk lane
 //! answers requests. What comes for a folder waits at the folder; the peer sends no more than a window of it.
 
+mod approvals;
 mod bulk;
 mod connection;
 mod inbox;
@@ -33,6 +34,7 @@ use replicat_net::{Link, NodeName, Role};
 use crate::settings::FolderName;
 use crate::wire::{ControlFrame, Standing};
 use crate::workers::{Worker, Workers};
+pub(crate) use approvals::Approvals;
 use bulk::{BulkLane, FolderLookup};
 use connection::FolderConnection;
 use inbox::{Inbox, TooMuch, WINDOW_BYTES};
@@ -92,6 +94,7 @@ pub(crate) struct PeerLink {
     inboxes: Mutex<HashMap<PeerNumber, Arc<Inbox>>>,
     outbox: Outbox,
     questions: Questions,
+    approvals: Arc<Approvals>,
     bulk: Vec<Arc<BulkLane>>,
     runtime: tokio::runtime::Handle,
 }
@@ -102,6 +105,7 @@ impl PeerLink {
         link: Link,
         folders: Arc<dyn Folders>,
         workers: &Workers,
+        approvals: &Arc<Approvals>,
     ) -> io::Result<Arc<Self>> {
         let lanes = link.bulk_lanes().clamp(1, 2);
         let (bulk, jobs): (Vec<_>, Vec<_>) = (0..lanes)
@@ -116,6 +120,7 @@ impl PeerLink {
             folders,
             outbox: Outbox::default(),
             questions: Questions::default(),
+            approvals: Arc::clone(approvals),
             bulk,
             runtime: tokio::runtime::Handle::current(),
         });
@@ -135,6 +140,7 @@ impl PeerLink {
         let own = Arc::clone(&peer);
         spawn("receives", move || own.receive(&worker))?;
         peer.offer();
+        approvals.add(&peer);
         Ok(peer)
     }
 
@@ -250,6 +256,7 @@ impl PeerLink {
             }
             ControlFrame::Ask { id, folder } => self.answer_question(id, folder),
             ControlFrame::Standing { id, standing } => self.questions.take(id, standing),
+            ControlFrame::Approval { folder, id } => self.take_approval(folder, id),
             ControlFrame::Close { folder, reason } => {
                 tracing::info!(peer = %self.name(), %folder, reason, "the peer ended a session");
                 let mut sessions = self.sessions();
@@ -258,6 +265,23 @@ impl PeerLink {
             }
         }
         Ok(())
+    }
+
+    /// Tells the peer that a person approved deletions.
+    fn approve(&self, folder: FolderId, id: u64) {
+        self.outbox
+            .push(Outgoing::Frame(ControlFrame::Approval { folder, id }));
+    }
+
+    /// Lets the deletions of a folder pass, if the changes of the peer are taken there, and passes that on.
+    fn take_approval(&self, folder: FolderId, id: u64) {
+        if !self.sessions().is_heard(folder) || !self.approvals.note(id) {
+            return;
+        }
+        if let Some(replica) = self.folders.replica(folder) {
+            replica.allow_deletions();
+        }
+        self.approvals.send(folder, id);
     }
 
     /// Hands a message to its folder.

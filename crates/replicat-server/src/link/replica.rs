@@ -24,6 +24,8 @@ pub(crate) trait Replica: Send + Sync {
     fn answer(&self, want: &Want) -> Option<Bytes>;
     /// The chunks of a content.
     fn manifest(&self, content: ContentHash) -> Option<Bytes>;
+    /// A person approved at another node the deletions that are held.
+    fn allow_deletions(&self);
     /// How it stands once all is taken in that it was told before; waits for that.
     fn standing(&self) -> Standing;
 }
@@ -55,6 +57,10 @@ impl Replica for LiveFolder {
 
     fn manifest(&self, content: ContentHash) -> Option<Bytes> {
         self.manifest(content)
+    }
+
+    fn allow_deletions(&self) {
+        self.allow_deletions();
     }
 
     fn standing(&self) -> Standing {

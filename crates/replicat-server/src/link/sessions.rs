@@ -141,6 +141,12 @@ impl Sessions {
         (open.own_epoch == epoch).then_some(open.number)
     }
 
+    /// Whether there is a session of a folder in which the changes of the peer are taken.
+    pub(crate) fn is_heard(&self, folder: FolderId) -> bool {
+        let open = self.open.get(&folder);
+        open.is_some_and(|open| open.hearing == Hearing::Open)
+    }
+
     /// Whether this is the session of the folder.
     pub(crate) fn is_current(&self, folder: FolderId, number: PeerNumber) -> bool {
         let open = self.open.get(&folder);

@@ -83,6 +83,8 @@ impl Replica for Fake {
         None
     }
 
+    fn allow_deletions(&self) {}
+
     fn standing(&self) -> Standing {
         Standing {
             is_online: true,
@@ -179,7 +181,7 @@ async fn a_folder_that_is_slow_to_take_messages_holds_up_no_other() {
     let (here, there) = (FakeFolders::new(), FakeFolders::new());
     let start = |link: &Link, folders: &Arc<FakeFolders>| {
         let folders = Arc::clone(folders) as Arc<dyn Folders>;
-        PeerLink::start(link.clone(), folders, &workers).unwrap()
+        PeerLink::start(link.clone(), folders, &workers, &Arc::default()).unwrap()
     };
     let _links = [start(&pair.links[0], &here), start(&pair.links[1], &there)];
     let (slow, quick) = (&here.0[&SLOW], &here.0[&QUICK]);
@@ -253,7 +255,13 @@ async fn a_peer_that_sends_beyond_the_window_is_cut_off_and_one_that_knows_no_wi
         let pair = Pair::new().await;
         let folders = FakeFolders::new();
         let own = Arc::clone(&folders) as Arc<dyn Folders>;
-        let _link = PeerLink::start(pair.links[0].clone(), own, &Workers::default()).unwrap();
+        let _link = PeerLink::start(
+            pair.links[0].clone(),
+            own,
+            &Workers::default(),
+            &Arc::default(),
+        )
+        .unwrap();
         let rude = &pair.links[1];
         rude.control().send(offer(9, window)).await.unwrap();
         let epoch = epoch_offered(rude).await;

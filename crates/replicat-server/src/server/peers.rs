@@ -16,7 +16,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use super::hub::{FolderEventRecord, Hub};
 use super::managed::Managed;
 use super::status::{LinkStatus, Node, NodeStatus};
-use crate::link::{Folders, PeerLink};
+use crate::link::{Approvals, Folders, PeerLink};
 use crate::settings::{FolderName, NodeSettings};
 use crate::storage::{Event, EventName};
 use crate::workers::Workers;
@@ -29,6 +29,7 @@ pub(crate) struct Peers {
     hub: Arc<Hub>,
     workers: Workers,
     manager: Option<ManagerLinks>,
+    approvals: Arc<Approvals>,
     state: Mutex<State>,
 }
 
@@ -101,6 +102,7 @@ impl Peers {
             hub,
             workers,
             manager,
+            approvals: Arc::default(),
             state: Mutex::default(),
         })
     }
@@ -126,6 +128,16 @@ impl Peers {
     pub(crate) fn offer(&self) {
         let links: Vec<_> = self.links();
         links.iter().for_each(|link| link.offer());
+    }
+
+    /// A person approved the deletions of a folder: all peers that take changes from here let them pass.
+    pub(crate) fn approve(&self, folder: FolderId) {
+        match getrandom::u64() {
+            Ok(id) => self.approvals.send(folder, id),
+            Err(error) => {
+                tracing::warn!(%error, "the approval stays at this node: no random number")
+            }
+        }
     }
 
     /// Ends the links to peers for which there is a reason; their names.
@@ -223,7 +235,12 @@ impl Peers {
         }
         let name = link.peer().name.clone();
         tracing::debug!(peer = %name, address = %link.address(), "the link is up");
-        let link = match PeerLink::start(link, Arc::clone(&self.folders), &self.workers) {
+        let link = match PeerLink::start(
+            link,
+            Arc::clone(&self.folders),
+            &self.workers,
+            &self.approvals,
+        ) {
             Ok(link) => link,
             Err(error) => {
                 tracing::error!(peer = %name, %error, "no threads for a link: it is closed");

@@ -8,7 +8,7 @@ use replicat_engine::live::{FolderStatus, LiveFolder};
 
 use super::folders::{FolderRow, FolderTable};
 use super::{ReplicatServer, ServerError};
-use crate::settings::{FolderName, FolderSettings, Settings};
+use crate::settings::{FolderName, FolderSettings, Settings, folder_id};
 use crate::storage::FilesystemTracker;
 
 impl ReplicatServer {
@@ -44,12 +44,18 @@ impl ReplicatServer {
         self.each(folder, |tracker| tracker.rescan(paths.to_vec()))
     }
 
-    /// Lets the deletions pass that are held in a folder, or in all; those in which any were are returned.
+    /// Lets the deletions pass that are held in a folder, or in all, here and at the peers; those in which any were are
+    /// returned.
     ///
     /// # Errors
     /// If there is no such folder, or its index fails.
     pub fn approve(&self, folder: Option<&str>) -> Result<Vec<FolderName>, ServerError> {
-        self.decide(folder, LiveFolder::approve)
+        let approved = self.decide(folder, LiveFolder::approve)?;
+        for name in &approved {
+            let id = folder_id(self.inner.folders.cluster(), name);
+            self.inner.peers.approve(id);
+        }
+        Ok(approved)
     }
 
     /// Brings back the files whose deletion is held in a folder, or in all; those in which any were are returned.

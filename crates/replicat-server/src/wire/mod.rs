@@ -89,6 +89,13 @@ pub(crate) enum ControlFrame {
         /// How the folder stands.
         standing: Standing,
     },
+    /// A person approved the deletions of a folder that are held.
+    Approval {
+        /// Which folder.
+        folder: FolderId,
+        /// A random number, by which an approval that was seen before is known.
+        id: u64,
+    },
 }
 
 /// How a folder stands at a node.
@@ -201,6 +208,10 @@ impl ControlFrame {
                 is_online: standing.is_online,
                 pending: standing.pending,
             }),
+            Self::Approval { folder, id } => ControlBody::Approval(schema::Approval {
+                folder: folder_bytes(*folder),
+                id: *id,
+            }),
         };
         schema::Control { body: Some(body) }.encode_to_vec().into()
     }
@@ -235,6 +246,10 @@ impl ControlFrame {
             ControlBody::Ask(ask) => Ok(Self::Ask {
                 id: ask.id,
                 folder: folder_id(&ask.folder)?,
+            }),
+            ControlBody::Approval(approval) => Ok(Self::Approval {
+                folder: folder_id(&approval.folder)?,
+                id: approval.id,
             }),
             ControlBody::Standing(standing) => Ok(Self::Standing {
                 id: standing.id,

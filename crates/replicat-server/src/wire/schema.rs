@@ -5,7 +5,7 @@ use bytes::Bytes;
 /// A frame of the control lane.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct Control {
-    #[prost(oneof = "ControlBody", tags = "1, 2, 3, 4, 5, 6")]
+    #[prost(oneof = "ControlBody", tags = "1, 2, 3, 4, 5, 6, 7")]
     pub(super) body: Option<ControlBody>,
 }
 
@@ -23,6 +23,16 @@ pub(super) enum ControlBody {
     Standing(Standing),
     #[prost(message, tag = "6")]
     Taken(Taken),
+    #[prost(message, tag = "7")]
+    Approval(Approval),
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Approval {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(super) folder: Bytes,
+    #[prost(uint64, tag = "2")]
+    pub(super) id: u64,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

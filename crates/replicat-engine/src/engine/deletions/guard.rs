@@ -24,6 +24,8 @@ const BYTES_MIN: u64 = 256 << 20;
 const QUIET_MIN_MS: u64 = 300;
 /// The same for half of them.
 const QUIET_MAX_MS: u64 = 3_000;
+/// How long an approval from another node holds.
+const ALLOWED_MS: u64 = 60_000;
 /// How often it is looked whether files that a brake holds are there again.
 const LOOK_AGAIN_MS: u64 = 30_000;
 
@@ -97,6 +99,8 @@ pub(in crate::engine) struct Guard {
     is_braked: bool,
     verdict: Option<Verdict>,
     limit_exceeded: Option<u64>,
+    /// Until when deletions from elsewhere pass, as a person approved them there.
+    allowed_until: Millis,
 }
 
 impl Guard {
@@ -116,6 +120,7 @@ impl Guard {
             is_braked: false,
             verdict: None,
             limit_exceeded: None,
+            allowed_until: Millis::default(),
         }
     }
 
@@ -196,9 +201,25 @@ impl Guard {
 
     /// Counts a deletion that passed.
     pub(in crate::engine) fn handle_passed(&mut self, now: Millis, path: &RelPath, bytes: u64) {
-        if self.verdict != Some(Verdict::Approved) {
+        if self.verdict != Some(Verdict::Approved) && now >= self.allowed_until {
             self.window.add(now, path, bytes);
         }
+    }
+
+    /// A person approved at another node what was deleted there.
+    pub(in crate::engine) fn allow_departing(&mut self, now: Millis) {
+        self.allowed_until = Millis(now.0 + ALLOWED_MS);
+        self.is_braked = false;
+    }
+
+    /// Whether deletions from elsewhere pass, as a person approved them there.
+    pub(in crate::engine) fn allows_departing(&self, now: Millis) -> bool {
+        now < self.allowed_until
+    }
+
+    /// Begins without waiting for more: what is lost was lost before.
+    pub(in crate::engine) fn skip_patience(&mut self) {
+        self.grown_at = Millis::default();
     }
 
     /// A person decided about all that is held.
@@ -271,6 +292,13 @@ impl Guard {
         if self.verdict == Some(Verdict::Approved) {
             return Decision::Pass;
         }
+        let stock = &match now < self.allowed_until {
+            true => Stock {
+                departing: Holdings::default(),
+                ..*stock
+            },
+            false => *stock,
+        };
         if stock.departing.files > self.departing {
             self.grown_at = now;
         }

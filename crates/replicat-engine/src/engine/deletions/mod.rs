@@ -159,7 +159,9 @@ impl LocalReplica {
                 (is_concerned && self.deletions.guard.held_files() > 0).then_some(now)
             }
         };
-        self.deletions.holds_departing = decision != Decision::Pass && stock.departing.files > 0;
+        let allows = self.deletions.guard.allows_departing(now);
+        self.deletions.holds_departing =
+            decision != Decision::Pass && stock.departing.files > 0 && !allows;
         self.keep_brake()?;
         Ok(decision)
     }

@@ -141,6 +141,11 @@ impl LiveFolder {
         self.decide(Verdict::Approved)
     }
 
+    /// A person approved at another node the deletions of this folder: those that come from peers pass for a minute.
+    pub fn allow_deletions(&self) {
+        self.tell(Input::Order(Order::AllowDeletions));
+    }
+
     /// Brings back the files whose deletion is held. Returns whether there were any.
     ///
     /// # Errors

@@ -103,6 +103,15 @@ impl Owner {
         Ok(())
     }
 
+    /// Lets pass what was deleted elsewhere, and what comes within a minute: a person approved it at another node.
+    pub(super) fn allow_deletions(&mut self) {
+        let Some(open) = &mut self.open else { return };
+        let now = open.local.deletions.now();
+        open.local.deletions.guard.allow_departing(now);
+        open.ongoing.stir();
+        open.left = Left::More;
+    }
+
     /// A person decided about the deletions that are held. Returns whether there were any.
     pub(super) fn decide(&mut self, verdict: Verdict) -> Result<bool, SyncError> {
         self.await_committed()?;

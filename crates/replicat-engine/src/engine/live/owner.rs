@@ -166,6 +166,7 @@ impl Owner {
         self.scan_everything()?;
         if let Some(open) = &mut self.open {
             open.local.deletions.guard.forget_made();
+            open.local.deletions.guard.skip_patience();
         }
         if self.state == FolderState::InitialScan {
             self.enter(FolderState::JoiningCluster);

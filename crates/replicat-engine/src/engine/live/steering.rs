@@ -18,6 +18,7 @@ pub(super) enum Order {
     Pause,
     Resume,
     Rescan(Vec<RelPath>),
+    AllowDeletions,
     Decide(Verdict, Sender<Result<bool, SyncError>>),
     Stand(Sender<FolderStatus>),
     Inspect(Question, Sender<Result<Answer, SyncError>>),
@@ -48,6 +49,7 @@ impl Owner {
             Order::Resume => self.resume(),
             Order::Rescan(paths) => self.rescan(paths),
             // Whoever asked may be gone by the time of the answer.
+            Order::AllowDeletions => self.allow_deletions(),
             Order::Decide(verdict, reply) => {
                 let _ = reply.send(self.decide(verdict));
             }
