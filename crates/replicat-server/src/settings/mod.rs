@@ -17,7 +17,7 @@ use std::time::Duration;
 use replicat_core::id::FolderId;
 use replicat_engine::live::{FolderMode, LiveSettings};
 use replicat_engine::options::{
-    Durability, FilterAction, FilterRule, ForeignRoot, MissingRoot, PatternError,
+    Durability, FilterAction, FilterRule, ForeignRoot, MissingRoot, PatternError, RuleSource,
 };
 use replicat_manager::MANAGER_PORT;
 use replicat_net::{BandwidthLimit, ClusterId, ClusterKey, NodeName};
@@ -240,7 +240,13 @@ impl FolderSettings {
     /// If a pattern cannot match anything.
     pub fn rules(&self) -> Result<Vec<FilterRule>, PatternError> {
         let lines = self.exclude.join("\n");
-        FilterRule::list(FilterAction::Exclude, lines.as_bytes())
+        let rules = FilterRule::list(FilterAction::Exclude, lines.as_bytes())?;
+        let source = format!("`exclude` (--exclude) of folder {}", self.name);
+        let source = RuleSource::Named(source.into());
+        let located = rules.into_iter();
+        Ok(located
+            .map(|rule| rule.from_source(source.clone()))
+            .collect())
     }
 
     /// What the live folder is told.
