@@ -5,3 +5,4 @@ mod live;
 mod meddling;
 mod pair;
 mod peers;
+mod refused;

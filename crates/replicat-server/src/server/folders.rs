@@ -46,6 +46,8 @@ pub(crate) struct FolderTable {
 /// One folder of a node.
 pub(crate) struct FolderRow {
     pub(crate) settings: FolderSettings,
+    /// Which way changes go: the role of the node counts, beside the settings.
+    mode: FolderMode,
     running: RwLock<Running>,
     states: Mutex<States>,
 }
@@ -97,6 +99,7 @@ impl FolderTable {
             }
         };
         let row = FolderRow {
+            mode: self.mode(&settings),
             settings,
             running: RwLock::new(running),
             states: Mutex::default(),
@@ -275,10 +278,12 @@ impl FolderRow {
                 (FolderState::Halted { reason }, None)
             }
         };
+        // Whoever asks may be in another directory.
+        let directory = std::path::absolute(&self.settings.directory);
         FolderReport {
             name: self.settings.name.clone(),
-            directory: self.settings.directory.clone(),
-            mode: self.settings.mode,
+            directory: directory.unwrap_or_else(|_| self.settings.directory.clone()),
+            mode: self.mode,
             state,
             detail,
         }

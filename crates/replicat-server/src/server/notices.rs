@@ -235,7 +235,7 @@ impl Watch {
             // A brake halts the folder.
             (_, Some(brake)) => {
                 let what = format!(
-                    "{}; if that is meant, approve it: replicat approve {}",
+                    "{}; if that is meant, run `replicat approve --folder {}` at this node",
                     braked(brake),
                     folder.name
                 );

@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use replicat::inspection::Keep;
 
 use super::api_arguments::ApiArguments;
-use super::elsewhere::FolderOfNodeArguments;
+use super::elsewhere::KeeperArguments;
 use super::file::FileArguments;
 use super::help;
 use super::live_arguments::{
@@ -232,7 +232,7 @@ pub(crate) struct RootArguments {
     #[command(flatten)]
     pub(crate) look: LookArguments,
     #[command(flatten)]
-    pub(crate) node: FolderOfNodeArguments,
+    pub(crate) node: KeeperArguments,
 }
 
 /// Of the commands that look at one path.
@@ -243,7 +243,7 @@ pub(crate) struct PathArguments {
     #[command(flatten)]
     pub(crate) look: LookArguments,
     #[command(flatten)]
-    pub(crate) node: FolderOfNodeArguments,
+    pub(crate) node: KeeperArguments,
 }
 
 /// Which path of which root.
@@ -275,7 +275,7 @@ pub(crate) struct ResolveArguments {
     #[command(flatten)]
     pub(crate) look: LookArguments,
     #[command(flatten)]
-    pub(crate) node: FolderOfNodeArguments,
+    pub(crate) node: KeeperArguments,
 }
 
 /// Which version of a conflict to keep.
@@ -326,7 +326,7 @@ pub(crate) struct RestoreArguments {
     #[command(flatten)]
     pub(crate) look: LookArguments,
     #[command(flatten)]
-    pub(crate) node: FolderOfNodeArguments,
+    pub(crate) node: KeeperArguments,
 }
 
 /// Of `replicat tree`.
@@ -341,7 +341,7 @@ pub(crate) struct TreeArguments {
     #[command(flatten)]
     pub(crate) look: LookArguments,
     #[command(flatten)]
-    pub(crate) node: FolderOfNodeArguments,
+    pub(crate) node: KeeperArguments,
 }
 
 /// Common to the commands that look at a root.

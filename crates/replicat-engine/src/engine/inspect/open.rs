@@ -137,7 +137,9 @@ fn look(
     };
     let index = Index::scratch(Some(index), &nobody, &std::env::temp_dir())
         .map_err(|error| Failure::from(error).at(&given.given))?;
-    LocalReplica::to_look_at(RootIndex(0), given, index, options)
+    let mut local = LocalReplica::to_look_at(RootIndex(0), given, index, options)?;
+    local.filter = local.kept_filter()?;
+    Ok(local)
 }
 
 impl Looked {

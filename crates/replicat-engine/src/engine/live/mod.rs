@@ -19,6 +19,7 @@ mod settings;
 mod status;
 mod steering;
 mod talking;
+mod tally;
 mod telling;
 mod verifying;
 

@@ -234,6 +234,7 @@ impl Open {
         self.local.calm_itself()?;
         if now >= self.note_at {
             self.local.keep_skipped()?;
+            self.local.keep_rules()?;
             self.note_at = now + NOTE_INTERVAL;
         }
         if now >= self.purge_at {

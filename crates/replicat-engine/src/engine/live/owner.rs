@@ -22,6 +22,7 @@ use super::peer::{Connection, Parcel, PeerNumber, Trust};
 use super::settings::LiveSettings;
 use super::status::{FolderState, FolderStatus, Listener};
 use super::steering::Order;
+use super::tally::Tally;
 use super::telling::{Gathering, new_status};
 use super::verifying::Verification;
 use crate::engine::gleaned::Gleaned;
@@ -100,6 +101,7 @@ pub(super) struct Open {
     /// When what peers tell of third ones is passed on, at the latest.
     pub(super) gossip_at: Option<Instant>,
     pub(super) watched_only: Option<usize>,
+    pub(super) tally: Tally,
 }
 
 impl Owner {
@@ -347,6 +349,7 @@ impl Owner {
         // Before the first comparison is over, what is known of that is older and better.
         if self.state != FolderState::InitialScan {
             open.local.keep_skipped()?;
+            open.local.keep_rules()?;
         }
         open.local.commit()
     }
@@ -426,5 +429,6 @@ fn open(
         noted: None,
         gossip_at: None,
         watched_only: None,
+        tally: Tally::default(),
     })
 }

@@ -4,11 +4,12 @@ use crossbeam_channel::Sender;
 use replicat_core::path::RelPath;
 use replicat_fs::stage::Staged;
 
+use super::connected::Peer;
 use super::owner::Owner;
 use super::settings::FolderMode;
 use super::status::{FolderEvent, FolderState, FolderStatus};
 use crate::engine::brakes::{SETTING_APPROVED, SETTING_BRAKE};
-use crate::engine::inspect::{self, Answer, Precondition, Question};
+use crate::engine::inspect::{self, Answer, Around, ConnectedPeer, Precondition, Question};
 use crate::engine::local::LocalReplica;
 use crate::error::SyncError;
 use crate::inspection::{Keep, Resolution, Restoration, Revision};
@@ -133,11 +134,21 @@ impl Owner {
                 root: self.settings.root.clone(),
             });
         };
-        let waits = open.waits(is_amid);
-        let (local, answer) = inspect::answer_in(open.local, question, waits);
+        let around = Around {
+            waits: open.waits(is_amid),
+            connected: Some(self.connected_peers()),
+            receives_only: self.settings.mode == FolderMode::ReceiveOnly,
+        };
+        let (local, answer) = inspect::answer_in(open.local, question, &around);
         open.local = local;
         self.open = Some(open);
         answer
+    }
+
+    /// The peers that are connected, with what each has brought to its directory.
+    fn connected_peers(&self) -> Vec<ConnectedPeer> {
+        let peers = self.peers.values();
+        peers.filter_map(Peer::as_connected).collect()
     }
 
     /// Lends the replica to a function that works on files of users; `touched` says on which.
