@@ -148,7 +148,12 @@ fn a_brake_is_told_once_and_when_it_is_over() {
         told[0].1.starts_with("office: folder site: 60 of 100"),
         "{told:?}"
     );
-    assert!(told[0].1.ends_with("replicat approve site"), "{told:?}");
+    assert!(
+        told[0]
+            .1
+            .ends_with("run `replicat approve --folder site` at this node"),
+        "{told:?}"
+    );
     assert!(scene.told(2, braked(61), Vec::new()).is_empty());
     // Approved, but its deletions are not carried out yet.
     let busy = || folder(|detail| detail.in_sync = false);

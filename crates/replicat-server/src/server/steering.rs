@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use replicat_core::path::RelPath;
-use replicat_engine::live::{FolderStatus, LiveFolder};
+use replicat_engine::live::{FolderState, FolderStatus, LiveFolder};
 
 use super::folders::{FolderRow, FolderTable};
 use super::{ReplicatServer, ServerError};
@@ -31,29 +31,52 @@ impl ReplicatServer {
         self.each(folder, |tracker| tracker.folder().resume())
     }
 
-    /// Looks at paths of a folder anew; at everything if none are given.
+    /// Scans paths of a folder; everything if none are given.
     ///
     /// # Errors
-    /// If there is no such folder.
+    /// If there is no such folder, or it is halted or paused; if all are meant, only if all are.
     pub fn rescan(
         &self,
         folder: Option<&str>,
         paths: &[RelPath],
     ) -> Result<Vec<FolderName>, ServerError> {
-        self.each(folder, |tracker| tracker.rescan(paths.to_vec()))
+        let rows = self.rows(folder)?;
+        let (active, others): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| {
+            // What it was told before is taken in then.
+            let standing = row
+                .tracker()
+                .and_then(|tracker| tracker.folder().standing());
+            standing.is_some_and(|status| is_active(&status.state))
+        });
+        if active.is_empty()
+            && let Some(other) = others.first()
+        {
+            return Err(unable("nothing was scanned", other));
+        }
+        for tracker in active.iter().filter_map(|row| row.tracker()) {
+            tracker.rescan(paths.to_vec());
+        }
+        Ok(active.iter().map(|row| row.settings.name.clone()).collect())
     }
 
     /// Releases the brake of a folder, or of all; those that one held are returned.
     ///
     /// # Errors
-    /// If there is no such folder.
+    /// If there is no such folder, or none is held and one is halted for another reason.
     pub fn approve(&self, folder: Option<&str>) -> Result<Vec<FolderName>, ServerError> {
         let rows = self.rows(folder)?;
-        let held = rows.iter().filter(|row| {
+        let (held, others): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| {
             let tracker = row.tracker();
             tracker.is_some_and(|tracker| tracker.folder().approve())
         });
-        Ok(held.map(|row| row.settings.name.clone()).collect())
+        let is_halted = |row: &&Arc<FolderRow>| {
+            let state = row.report().state;
+            matches!(state, FolderState::Halted { .. })
+        };
+        match others.iter().find(is_halted) {
+            Some(halted) if held.is_empty() => Err(unable("nothing to approve", halted)),
+            _ => Ok(held.iter().map(|row| row.settings.name.clone()).collect()),
+        }
     }
 
     /// The live folder of a name.
@@ -179,6 +202,27 @@ impl ReplicatServer {
         inner.peers.offer();
         inner.set_settings(settings);
         Ok(())
+    }
+}
+
+fn is_active(state: &FolderState) -> bool {
+    let is_idle = matches!(
+        state,
+        FolderState::Paused | FolderState::Halted { .. } | FolderState::Offline
+    );
+    !is_idle
+}
+
+/// Why nothing was done to a folder.
+fn unable(refused: &'static str, row: &FolderRow) -> ServerError {
+    let folder = row.settings.name.clone();
+    match row.report().state {
+        FolderState::Halted { reason } => ServerError::Halted {
+            refused,
+            folder,
+            reason,
+        },
+        _ => ServerError::Paused { refused, folder },
     }
 }
 

@@ -17,7 +17,8 @@ use std::time::Duration;
 use replicat_core::id::FolderId;
 use replicat_engine::live::{FolderMode, LiveSettings};
 use replicat_engine::options::{
-    Durability, FilterAction, FilterRule, ForeignRoot, MissingRoot, PatternError, RuleSource,
+    Durability, FilterAction, FilterRule, ForeignRoot, MissingRoot, PatternError, RootLocation,
+    RuleSource,
 };
 use replicat_manager::MANAGER_PORT;
 use replicat_net::{BandwidthLimit, ClusterId, ClusterKey, NodeName};
@@ -247,6 +248,14 @@ impl FolderSettings {
         Ok(located
             .map(|rule| rule.from_source(source.clone()))
             .collect())
+    }
+
+    /// Where it lies.
+    pub(crate) fn location(&self) -> RootLocation {
+        RootLocation {
+            root: self.directory.clone(),
+            state_dir: self.state_dir.clone(),
+        }
     }
 
     /// What the live folder is told.

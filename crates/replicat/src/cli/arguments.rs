@@ -217,6 +217,15 @@ pub(crate) struct StatusArguments {
     /// The directory [default: the current one if it is a root, else the node that runs here]
     #[arg(value_name = "DIR")]
     pub(crate) root: Option<PathBuf>,
+    /// Print one line and tell by the exit code: 0 in sync, 1 in sync with open conflicts, 3 not in sync, 4 a safety brake
+    /// waits for approval, 5 halted, stopped or not reachable
+    #[arg(
+        long,
+        conflicts_with = "follow",
+        env = "REPLICAT_CHECK",
+        value_parser = FalseyValueParser::new()
+    )]
+    pub(crate) check: bool,
     #[command(flatten)]
     pub(crate) look: LookArguments,
     #[command(flatten)]

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use replicat::control::{Command, PathText};
 use replicat::engine::inspect;
-use replicat::error::SyncError;
-use replicat::inspection::Revision;
+use replicat::error::{ExitCode, SyncError};
+use replicat::inspection::{Revision, Status};
 use replicat::options::RootLocation;
 use replicat_core::path::RelPath;
 use replicat_fs::filter::STATE_DIRECTORY_NAME;
@@ -17,6 +17,7 @@ use super::arguments::{
     StatusArguments, TargetArguments, TreeArguments,
 };
 use super::ask::{self, Asked};
+use super::check::Standing;
 use super::elsewhere::{FolderOfNode, KeeperArguments, path_text};
 use super::failure::Failure;
 use super::json::Object;
@@ -27,9 +28,41 @@ use super::teller::Teller;
 use super::{look_json, look_text};
 
 /// `replicat status`: of a root, or of the node that runs here or elsewhere.
-pub(crate) fn status(arguments: &StatusArguments, output: Output) -> Result<(), Failure> {
+pub(crate) fn status(arguments: &StatusArguments, output: Output) -> Result<ExitCode, Failure> {
+    let json = arguments.look.json;
+    let teller = Teller::new(json, output);
+    if arguments.node.follow {
+        ask::follow_status(&arguments.node, &teller)?;
+        return Ok(ExitCode::InSync);
+    }
+    if arguments.check {
+        let standing = match standing(arguments) {
+            Ok(Stood::Root(status)) => Standing::of(&look_json::status(&status)),
+            Ok(Stood::Told(object)) => Standing::of(&object),
+            Err(failure) => Standing::of_failure(failure)?,
+        };
+        return standing.tell(json, output);
+    }
+    match standing(arguments)? {
+        Stood::Told(object) => teller.tell(&object)?,
+        Stood::Root(status) => {
+            let object = look_json::status(&status);
+            teller.tell_as(&object, || look_text::status(&status, teller.zone()))?;
+        }
+    }
+    Ok(ExitCode::InSync)
+}
+
+/// How something stands.
+enum Stood {
+    /// A root, by its index.
+    Root(Box<Status>),
+    /// A node, or a folder of one, as the node tells.
+    Told(Object),
+}
+
+fn standing(arguments: &StatusArguments) -> Result<Stood, Failure> {
     let place = &arguments.look.place;
-    let teller = Teller::new(arguments.look.json, output);
     let named = arguments.node.socket.node_socket.as_deref();
     let root = match &arguments.root {
         Some(root) => root.clone(),
@@ -37,26 +70,17 @@ pub(crate) fn status(arguments: &StatusArguments, output: Output) -> Result<(), 
             let here = Path::new(".");
             let is_root = here.join(OsStr::from_bytes(STATE_DIRECTORY_NAME)).is_dir();
             if arguments.node.names_one() || !(is_root || place.state_dir.is_some()) {
-                return ask::status(&arguments.node, &teller);
+                return Ok(Stood::Told(ask::status(&arguments.node)?));
             }
             here.to_owned()
         }
     };
-    if let Some(kept) = named.and_then(|named| socket::serving(&root, Some(named))) {
-        return Ok(teller.tell(&kept.folder)?);
+    // The node knows what no index says: that the folder is halted, say.
+    if let Some(kept) = socket::serving(&root, named) {
+        return Ok(Stood::Told(kept.folder));
     }
-    let location = target::location(&root, place);
-    let status = match inspect::status(&location) {
-        Err(error) if is_kept_elsewhere(&error) => {
-            let Some(kept) = socket::serving(&root, named) else {
-                return Err(error.into());
-            };
-            return Ok(teller.tell(&kept.folder)?);
-        }
-        other => other?,
-    };
-    let object = look_json::status(&status);
-    Ok(teller.tell_as(&object, || look_text::status(&status, teller.zone()))?)
+    let status = inspect::status(&target::location(&root, place))?;
+    Ok(Stood::Root(Box::new(status)))
 }
 
 /// Whether a node may keep the root: it has locked the index, or has it where this command does not look.

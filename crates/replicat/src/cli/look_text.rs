@@ -88,7 +88,7 @@ fn braked(brake: Brake) -> String {
 pub(crate) fn approval(root: &Path, approved: Approval) -> String {
     let root = root_text(root);
     match approved {
-        Approval::Needless => format!("nothing holds {root}"),
+        Approval::Needless => format!("nothing to approve: no brake holds {root}"),
         Approval::NewReplica => {
             format!("{root} joins as a new replica: the next sync brings it what the others hold")
         }

@@ -247,7 +247,7 @@ fn done(object: &Object, what: &str) -> String {
 
 fn approved(object: &Object) -> String {
     match names(object).as_str() {
-        "" => "nothing holds a folder".to_owned(),
+        "" => "nothing to approve: no brake holds a folder".to_owned(),
         names => format!("goes on: {names}"),
     }
 }

@@ -139,3 +139,142 @@ fn paths_are_found_beside_a_running_node() {
     fs::create_dir(place.path("elsewhere")).unwrap();
     assert_code(&place.run(&["why", "elsewhere/x", "--node-socket", "a"]), 2);
 }
+
+fn check(place: &Place, words: &[&str]) -> (i32, String) {
+    let output = place.run(&[&["status", "--check"], words].concat());
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(text.lines().count(), 1, "{text}{}", errors(&output));
+    (output.status.code().unwrap(), text.trim_end().to_owned())
+}
+
+#[test]
+fn status_check_tells_by_its_exit_code() {
+    let place = Place::new();
+    let (code, line) = check(&place, &[]);
+    assert_eq!((code, line.as_str()), (5, "DOWN: no node runs here"));
+    let a = place.node("a", None);
+    let _b = place.node("b", Some(&a));
+    place.write("a/file", "1");
+    place.arrives("b/file", "1");
+    let on_b = ["--node-socket", "b"];
+    until("b is in sync", || check(&place, &on_b).0 == 0);
+    assert_eq!(check(&place, &["b"]), (0, "IN SYNC".to_owned()));
+    assert_code(&place.run(&["pause", "--node-socket", "b"]), 0);
+    until("b is paused", || check(&place, &on_b).0 == 3);
+    assert_eq!(check(&place, &on_b).1, "NOT IN SYNC: folder site: paused");
+    assert_code(&place.run(&["resume", "--node-socket", "b"]), 0);
+    until("b goes on", || check(&place, &on_b).0 == 0);
+    assert_eq!(a.end(), 0);
+    until("a is missed", || check(&place, &on_b).0 == 3);
+    fs::rename(place.path("b"), place.path("gone")).unwrap();
+    until("b is halted", || check(&place, &on_b).0 == 5);
+    let told = place.run(&["status", "--check", "--json", "--node-socket", "b"]);
+    let told: Value = serde_json::from_slice(&told.stdout).unwrap();
+    assert_eq!((&told["type"], &told["code"]), (&"check".into(), &5.into()));
+    assert_eq!(told["state"], "down");
+}
+
+#[test]
+fn remedy_that_does_nothing_says_so() {
+    let place = Place::new();
+    place.write("a/file", "1");
+    let _a = place.node("a", None);
+    until("it is open", || {
+        place.ask(&["folders", "--json"])["status"] == "Joining Cluster"
+    });
+    let needless = place.run(&["approve", "a"]);
+    assert_code(&needless, 0);
+    let text = String::from_utf8_lossy(&needless.stdout).into_owned();
+    assert_eq!(text, "nothing to approve: no brake holds a folder\n");
+    fs::rename(place.path("a"), place.path("gone")).unwrap();
+    until("it is halted", || {
+        place.ask(&["folders", "--json"])["status"] == "Halted"
+    });
+    for (words, problem) in [
+        (
+            ["rescan", "site", "--node-socket", "a"],
+            "nothing was scanned",
+        ),
+        (
+            ["approve", "--folder", "site", "--node-socket=a"],
+            "nothing to approve",
+        ),
+    ] {
+        let output = place.run(&words);
+        assert_code(&output, 5);
+        let told = errors(&output);
+        assert!(
+            told.contains(problem) && told.contains("does not exist"),
+            "{told}"
+        );
+        assert!(told.contains("goes on by itself"), "{told}");
+    }
+    fs::rename(place.path("gone"), place.path("a")).unwrap();
+    until("it goes on", || {
+        place.ask(&["folders", "--json"])["status"] == "Joining Cluster"
+    });
+    assert_code(&place.run(&["rescan", "site"]), 0);
+}
+
+/// A disk that is not mounted yet when the node starts.
+#[test]
+fn folder_opens_when_its_directory_comes_back() {
+    let place = Place::new();
+    place.write("other/file", "1");
+    let words = [
+        "--name",
+        "a",
+        "--directory",
+        "site=a",
+        "--directory",
+        "more=other",
+    ];
+    assert_eq!(place.serve(&words).end(), 0);
+    fs::rename(place.path("a"), place.path("unmounted")).unwrap();
+    let all = [
+        &["serve", "--json", "--cluster-key-file", "key"],
+        &words[..],
+    ];
+    let _a = place.start(&all.concat(), "again");
+    let site = || {
+        let output = place.run(&["folders", "--json"]);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let line = text.lines().find(|line| line.contains("\"site\"")).unwrap();
+        serde_json::from_str::<Value>(line).unwrap()
+    };
+    assert_eq!(site()["status"], "Halted");
+    assert!(
+        site()["reason"]
+            .to_string()
+            .contains("tried again by itself")
+    );
+    fs::rename(place.path("unmounted"), place.path("a")).unwrap();
+    until("it is open", || site()["status"] == "Joining Cluster");
+}
+
+#[test]
+fn damaged_index_is_moved_away_as_advised() {
+    let place = Place::new();
+    place.write("a/file", "1");
+    let other = [
+        "--name",
+        "a",
+        "--directory",
+        "site=a",
+        "--directory",
+        "more=b",
+    ];
+    assert_eq!(place.serve(&other).end(), 0);
+    fs::write(place.path("a/.replicat/index.redb"), vec![7; 9000]).unwrap();
+    let _a = place.serve(&other);
+    let site = || place.ask(&["status", "a", "--json"]);
+    let reason = site()["reason"].as_str().unwrap_or_default().to_owned();
+    let advice = reason
+        .split('`')
+        .nth(1)
+        .unwrap_or_else(|| panic!("{reason}"));
+    let done = Command::new("sh").arg("-c").arg(advice).status();
+    assert!(done.unwrap().success(), "{advice}");
+    until("it is open", || site()["status"] == "Joining Cluster");
+    assert_eq!(place.read("a/file").as_deref(), Some("1"));
+}

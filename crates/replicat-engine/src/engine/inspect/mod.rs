@@ -24,6 +24,7 @@ use open::{Access, Looked};
 
 pub(in crate::engine) use asking::answer_in;
 pub use asking::{Answer, Question};
+pub use open::has_state;
 pub use restore::restore;
 pub(super) use restore::restore_in;
 pub(super) use settle::resolve_in;

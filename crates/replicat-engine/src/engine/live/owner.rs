@@ -19,6 +19,7 @@ use super::connected::Peer;
 use super::handle::Shared;
 use super::observing::Hints;
 use super::peer::{Connection, Parcel, PeerNumber, Trust};
+use super::recovery::Recovery;
 use super::settings::LiveSettings;
 use super::status::{FolderState, FolderStatus, Listener};
 use super::steering::Order;
@@ -69,6 +70,7 @@ pub(super) struct Owner {
     pub(super) open: Option<Open>,
     pub(super) peers: BTreeMap<PeerNumber, Peer>,
     pub(super) gathering: Arc<Gathering>,
+    pub(super) recovery: Recovery,
     /// Who asked how the folder stands when this turn is over.
     pub(super) asked: Vec<Sender<FolderStatus>>,
 }
@@ -115,6 +117,8 @@ impl Owner {
         let gathering = Arc::new(Gathering::default());
         let open = open(&settings, &cancellation, &gathering)?;
         let status = new_status(&settings, &open.local);
+        let mut recovery = Recovery::default();
+        recovery.remember(&open.local);
         let shared = Arc::new(Shared {
             status: Mutex::new(status),
             held: RwLock::new(None),
@@ -131,6 +135,7 @@ impl Owner {
             open: Some(open),
             peers: BTreeMap::new(),
             gathering,
+            recovery,
             asked: Vec::new(),
         })
     }
@@ -148,6 +153,7 @@ impl Owner {
             match self.take_inputs() {
                 Course::Stop => break,
                 Course::On => {
+                    self.recover();
                     let done = self.work();
                     self.survive(done);
                     self.tell_status();
@@ -193,9 +199,7 @@ impl Owner {
     /// A failure halts the folder; everything else in the process goes on.
     pub(super) fn survive(&mut self, done: Result<(), SyncError>) {
         if let Err(error) = done {
-            let hint = error.hint().map(|hint| format!("; {hint}"));
-            let reason = format!("{error}{}", hint.unwrap_or_default());
-            self.halt(reason);
+            self.halt(&error);
         }
     }
 
@@ -357,6 +361,7 @@ impl Owner {
     /// Opens the directory again, after it was closed.
     pub(super) fn reopen(&mut self) -> Result<(), SyncError> {
         let opened = open(&self.settings, &self.shared.cancellation, &self.gathering)?;
+        self.recovery.remember(&opened.local);
         self.open = Some(opened);
         Ok(())
     }

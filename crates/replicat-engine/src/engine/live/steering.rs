@@ -13,6 +13,7 @@ use crate::engine::inspect::{self, Answer, Around, ConnectedPeer, Precondition, 
 use crate::engine::local::LocalReplica;
 use crate::error::SyncError;
 use crate::inspection::{Keep, Resolution, Restoration, Revision};
+use crate::options::RootLocation;
 
 /// Something that people ask.
 pub(super) enum Order {
@@ -98,21 +99,23 @@ impl Owner {
     }
 
     /// Goes on after a pause, or tries again after a failure.
-    fn resume(&mut self) {
+    pub(super) fn resume(&mut self) {
         if !matches!(self.state, FolderState::Paused | FolderState::Halted { .. }) {
             return;
         }
+        if self.open.is_none()
+            && let Err(error) = self.reopen()
+        {
+            return self.halt(&error);
+        }
         self.enter(FolderState::InitialScan);
-        let begun = match self.open {
-            Some(_) => self.begin(),
-            None => self.reopen().and_then(|()| self.begin()),
-        };
+        let begun = self.begin();
         self.survive(begun);
     }
 
     fn approve(&mut self) -> bool {
         let Some(open) = &mut self.open else {
-            return false;
+            return self.approve_replaced();
         };
         let held = open.local.setting(SETTING_BRAKE).ok().flatten().is_some();
         if held {
@@ -120,10 +123,28 @@ impl Owner {
             let set = set.and_then(|()| open.local.set_setting(SETTING_BRAKE, None));
             match set {
                 Ok(()) => self.resume(),
-                Err(error) => self.halt(error.to_string()),
+                Err(error) => self.halt(&error),
             }
         }
         held
+    }
+
+    /// Takes another directory, in the place of the one that was open, for a new replica.
+    fn approve_replaced(&mut self) -> bool {
+        let is_halted = matches!(self.state, FolderState::Halted { .. });
+        if !is_halted || !self.recovery.is_replaced() {
+            return false;
+        }
+        let location = RootLocation {
+            root: self.settings.root.clone(),
+            state_dir: self.settings.state_dir.clone(),
+        };
+        match inspect::approve(&location) {
+            // A directory that has no state is a new replica anyway.
+            Ok(_) | Err(SyncError::NotReplica { .. }) => self.resume(),
+            Err(error) => self.halt(&error),
+        }
+        true
     }
 
     /// Answers a question by the index.
@@ -214,7 +235,8 @@ impl Owner {
     }
 
     /// Stops by itself, and waits for somebody.
-    pub(super) fn halt(&mut self, reason: String) {
+    pub(super) fn halt(&mut self, error: &SyncError) {
+        let reason = self.recovery.halted(error, std::time::Instant::now());
         tracing::error!(root = %self.settings.root.display(), %reason, "the folder is halted");
         self.dismiss_all("the folder is halted");
         let is_braked = self.open.as_ref().is_some_and(|open| {
