@@ -1,7 +1,7 @@
 //! What can stop a command: what happened, to which path, and what to do.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use replicat_core::id::FolderId;
 use replicat_core::path::RelPath;
@@ -368,11 +368,7 @@ impl SyncError {
                 )
             }
             Self::Locked { .. } => "wait for it to end, or stop it".into(),
-            Self::IndexDamaged { index, .. } => format!(
-                "move {} away and sync again: the files are then taken for new, and nothing is \
-                 deleted",
-                index.display()
-            ),
+            Self::IndexDamaged { index, .. } => move_away(index),
             Self::IndexNewer { .. } => "use the newer replicat; nothing was changed".into(),
             Self::DiskFull { .. } => {
                 "make room and sync again: it goes on where it stopped, and every file is whole"
@@ -404,4 +400,13 @@ impl SyncError {
             _ => return None,
         })
     }
+}
+
+/// What to do with a file of state that is damaged.
+fn move_away(file: &Path) -> String {
+    let whole = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    let quoted = whole.display().to_string().replace('\'', r"'\''");
+    format!(
+        "move the file away: `mv '{quoted}' '{quoted}.damaged'`; the next run unites what all replicas hold, and deletes nothing"
+    )
 }

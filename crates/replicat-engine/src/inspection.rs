@@ -7,7 +7,7 @@ use replicat_core::id::{ContentHash, FolderId, ReplicaId};
 use replicat_core::path::RelPath;
 
 use crate::event::ItemKind;
-use crate::report::{Brake, Skipped};
+use crate::report::{Brake, SkipReason, Skipped};
 
 /// How a root stands, by its index: nothing is scanned.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -169,6 +169,51 @@ pub struct Explanation {
     pub path: RelPath,
     /// What is known of it, the most telling first; a sentence each, without a full stop.
     pub facts: Vec<String>,
+    /// The rule that leaves it out, if one does.
+    pub excluded: Option<Excluded>,
+    /// Why it was skipped, if it was.
+    pub skipped: Option<SkipReason>,
+    /// It was changed at this replica, and the others refuse the change.
+    pub refused: bool,
+    /// The other replicas, and whether each has confirmed that it holds what is shown here.
+    pub holders: Vec<Holder>,
+    /// What it waits for, as a phrase; `None` if for nothing.
+    pub waits_for: Option<String>,
+}
+
+/// The rule that leaves a path out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Excluded {
+    /// What the rule matches: the path, or a directory above it.
+    pub matched: RelPath,
+    /// The pattern; `None` if the path belongs to the replica's own state.
+    pub pattern: Option<Vec<u8>>,
+    /// Where the pattern was written: an option or a setting, or `FILE:LINE`.
+    pub source: Option<String>,
+}
+
+/// Another replica, as far as one path is concerned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Which replica it is.
+    pub replica: ReplicaId,
+    /// Its name for people.
+    pub name: String,
+    /// It has confirmed that it holds what is shown here.
+    pub holds: bool,
+    /// Whether it is connected.
+    pub presence: Presence,
+}
+
+/// Whether another replica is connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It is.
+    Connected,
+    /// It is not.
+    Away,
+    /// No node runs here that would know.
+    Unknown,
 }
 
 /// Which version to keep of a conflict.

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-pub use replicat_fs::filter::{Action as FilterAction, PatternError, Rule as FilterRule};
+pub use replicat_fs::filter::{
+    Action as FilterAction, PatternError, Rule as FilterRule, RuleSource,
+};
 
 /// Everything that can be asked of a sync beside its roots. The default changes files, keeps owners,
 /// and refuses whatever a user may not have meant.

@@ -138,6 +138,50 @@ pub struct Skipped {
     pub reason: SkipReason,
 }
 
+/// What was changed at a replica that only receives, and is refused by the others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RefusedChanges {
+    /// How many paths.
+    pub count: u64,
+    /// The paths, or the first of very many, in path order.
+    pub listed: Vec<RefusedChange>,
+}
+
+/// A change that the other replicas refuse.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedChange {
+    /// The path.
+    pub path: RelPath,
+    /// What was done to it here.
+    pub change: LocalChange,
+}
+
+/// What was done to a path at this replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LocalChange {
+    /// It was created.
+    Created,
+    /// Its content was changed.
+    Edited,
+    /// Its description was changed: permissions, time, owner, attributes.
+    Described,
+    /// It was deleted, or moved away.
+    Deleted,
+}
+
+impl LocalChange {
+    /// A stable word for programs.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Edited => "edited",
+            Self::Described => "metadata",
+            Self::Deleted => "deleted",
+        }
+    }
+}
+
 /// Why a path was not synced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SkipReason {

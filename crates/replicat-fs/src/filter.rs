@@ -5,8 +5,10 @@
 //! unless someone says so.
 //! Non-goals: what becomes of a path that leaves the scope; that is never a deletion, and the core's business.
 
+mod explain;
 mod ignore_file;
 mod pattern;
+mod rule;
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -18,62 +20,18 @@ use rustix::io::Errno;
 use crate::error::FsError;
 use crate::root::Root;
 use ignore_file::{IgnoreFile, Verdict};
-use pattern::Pattern;
 
+pub use explain::{Exclusion, ExclusionReason};
 pub use ignore_file::{
     FilterWarning, IGNORE_FILE_BYTES_MAX, IGNORE_FILE_LINES_MAX, IGNORE_FILE_NAME,
 };
 pub use pattern::{PATTERN_BYTES_MAX, PatternError};
+pub use rule::{Action, Rule, RuleSource};
 
 /// The directory at the root that holds a replica's own state.
 pub const STATE_DIRECTORY_NAME: &[u8] = b".replicat";
 /// How many directories a [`PathFilter`] remembers.
 const REMEMBERED_DIRECTORIES_MAX: usize = 8192;
-
-/// What a rule does with what it matches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Keeps it in scope.
-    Include,
-    /// Leaves it out.
-    Exclude,
-}
-
-/// One rule of the command line. The first that matches a path decides.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rule {
-    action: Action,
-    pattern: Pattern,
-}
-
-impl Rule {
-    /// A rule from a pattern as rsync takes it: without a slash it matches names anywhere; a leading slash anchors
-    /// it at the root, a trailing one restricts it to directories; `*` and `?` stop at slashes, `**` does not.
-    ///
-    /// # Errors
-    /// If the pattern cannot match anything.
-    pub fn new(action: Action, pattern: &[u8]) -> Result<Self, PatternError> {
-        let pattern = Pattern::parse(pattern)?;
-        Ok(Self { action, pattern })
-    }
-
-    /// The rules of a file, one a line. Empty lines and those that begin with `#` or `;` are comments; `+ ` and `- `
-    /// in front of a pattern override `action`.
-    ///
-    /// # Errors
-    /// If a pattern cannot match anything.
-    pub fn list(action: Action, text: &[u8]) -> Result<Vec<Self>, PatternError> {
-        text.split(|&byte| byte == b'\n')
-            .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
-            .filter(|line| !matches!(line, [] | [b'#' | b';', ..]))
-            .map(|line| match line {
-                [b'+', b' ', pattern @ ..] => Self::new(Action::Include, pattern),
-                [b'-', b' ', pattern @ ..] => Self::new(Action::Exclude, pattern),
-                pattern => Self::new(action, pattern),
-            })
-            .collect()
-    }
-}
 
 /// What is out of scope in a folder, by the rules that hold everywhere.
 #[derive(Clone, Debug, Default)]
@@ -87,6 +45,12 @@ impl Filter {
     pub fn new(rules: Vec<Rule>) -> Self {
         let rules = rules.into();
         Self { rules }
+    }
+
+    /// The rules, in order.
+    #[must_use]
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
     }
 
     /// The filter of the root directory, before its ignore file is read.
@@ -194,36 +158,60 @@ impl DirectoryFilter {
     /// Whether `name` in this directory is out of scope. The directory itself is in scope.
     #[must_use]
     pub fn excludes(&self, name: &[u8], is_directory: bool) -> bool {
-        if name == STATE_DIRECTORY_NAME && self.directory.is_root() {
+        if self.is_state(name) {
             return true;
         }
         if self.is_silent() {
             return false;
         }
+        match self.decision(&self.path_of(name), is_directory) {
+            Decision::Silent => false,
+            Decision::Rule(rule) => rule.action() == Action::Exclude,
+            Decision::IgnoreFile(_, verdict) => verdict == Verdict::Exclude,
+        }
+    }
+
+    /// Whether `name` is the directory of the replica's own state.
+    fn is_state(&self, name: &[u8]) -> bool {
+        name == STATE_DIRECTORY_NAME && self.directory.is_root()
+    }
+
+    /// The path of `name` in this directory, relative to the root.
+    fn path_of(&self, name: &[u8]) -> Vec<u8> {
         let mut path = Vec::with_capacity(self.directory.as_bytes().len() + 1 + name.len());
         path.extend_from_slice(self.directory.as_bytes());
         if !path.is_empty() {
             path.push(b'/');
         }
         path.extend_from_slice(name);
-        self.excludes_by_rule(&path, is_directory)
+        path
     }
 
-    fn excludes_by_rule(&self, path: &[u8], is_directory: bool) -> bool {
+    /// What decides whether `path` is in scope.
+    fn decision(&self, path: &[u8], is_directory: bool) -> Decision<'_> {
         let mut rules = self.rules.iter();
-        if let Some(rule) = rules.find(|rule| rule.pattern.matches(path, is_directory)) {
-            return rule.action == Action::Exclude;
+        if let Some(rule) = rules.find(|rule| rule.matches(path, is_directory)) {
+            return Decision::Rule(rule);
         }
         let mut next = self.ignored.as_deref();
         while let Some(ignored) = next {
             match ignored.file.verdict(&path[ignored.start..], is_directory) {
-                Verdict::Exclude => return true,
-                Verdict::Include => return false,
                 Verdict::Silent => next = ignored.above.as_deref(),
+                verdict => return Decision::IgnoreFile(ignored, verdict),
             }
         }
-        false
+        Decision::Silent
     }
+}
+
+/// What decides whether a path is in scope.
+enum Decision<'filter> {
+    /// Nothing: it is.
+    Silent,
+    /// A rule.
+    Rule(&'filter Rule),
+    /// An ignore file, with its verdict.
+    IgnoreFile(&'filter Ignored, Verdict),
 }
 
 /// What is known of a directory's scope.

@@ -18,6 +18,7 @@ pub mod filter;
 pub mod identity;
 pub mod metadata;
 pub mod observe;
+pub mod presence;
 pub mod read;
 pub mod recover;
 pub mod root;

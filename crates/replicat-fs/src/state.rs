@@ -196,7 +196,7 @@ fn shares_filesystem(root: &Root, elsewhere: &Path) -> Result<bool, FsError> {
     Ok(place(&there) == place(&here))
 }
 
-fn open_directory(path: &Path) -> Result<OwnedFd, FsError> {
+pub(crate) fn open_directory(path: &Path) -> Result<OwnedFd, FsError> {
     open_directory_in(&CWD, path).map_err(|source| FsError::new("open the directory", path, source))
 }
 

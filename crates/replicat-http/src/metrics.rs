@@ -109,7 +109,7 @@ const fn counter(name: &'static str, help: &'static str, of: fn(&FolderStatus) -
     }
 }
 
-const FIGURES: [Figure; 8] = [
+const FIGURES: [Figure; 10] = [
     gauge(
         "replicat_folder_in_sync",
         "Whether all connected peers hold the same.",
@@ -127,6 +127,16 @@ const FIGURES: [Figure; 8] = [
         "replicat_folder_skipped",
         "Paths that are left out.",
         |folder| folder.skipped.len() as u64,
+    ),
+    gauge(
+        "replicat_folder_conflicts",
+        "Conflict copies that nobody has resolved.",
+        |folder| folder.conflicts,
+    ),
+    gauge(
+        "replicat_folder_refused",
+        "Local changes that the peers refuse, since the node only receives.",
+        |folder| folder.refused.count,
     ),
     gauge(
         "replicat_folder_braked",

@@ -30,7 +30,8 @@ const OBJECTS: &[(&str, &str)] = &[
         "folder",
         "name: text, root: path, mode: read-write|send-only|receive-only, status: text, reason?: text, folder?: text, replica?: text, \
          in_sync?: boolean, in_sync_at?: time?, paths?: integer, pending?: integer, excluded?: integer, progress?: progress, peers?: [folder-peer], \
-         skipped?: [skipped], brake?: text?, held_deletions?: integer, held?: held-deletions?, watched_only?: integer?, queue?: integer, bytes_received?: integer, bytes_sent?: integer",
+         skipped?: [skipped], conflicts?: integer, refused?: integer, refused_changes?: [refused-change], brake?: text?, held_deletions?: integer, \
+         held?: held-deletions?, watched_only?: integer?, queue?: integer, bytes_received?: integer, bytes_sent?: integer",
     ),
     (
         "progress",
@@ -50,6 +51,10 @@ const OBJECTS: &[(&str, &str)] = &[
         "name: text, is_live: boolean, in_sync: boolean",
     ),
     ("skipped", "path: path, reason: text, kind: text"),
+    (
+        "refused-change",
+        "path: path, change: created|edited|metadata|deleted",
+    ),
     (
         "event",
         "id: text, time: time, name: text, source: text, folder: text?, path: path, source_path?: path, is_directory: boolean, \
@@ -82,7 +87,17 @@ const OBJECTS: &[(&str, &str)] = &[
         "restoration",
         "path: path, revision: integer, size: integer",
     ),
-    ("explanation", "path: path, facts: [text]"),
+    (
+        "explanation",
+        "path: path, facts: [text], excluded: exclusion?, skipped: skip-reason?, refused: boolean, holders: [holder], \
+         waits_for: text?",
+    ),
+    ("exclusion", "path: path, pattern: text?, source: text?"),
+    ("skip-reason", "reason: text, kind: text"),
+    (
+        "holder",
+        "replica: text, name: text, holds: boolean, connected: boolean?",
+    ),
     ("paused", "folders: [text]"),
     ("resumed", "folders: [text]"),
     ("rescanning", "folders: [text]"),

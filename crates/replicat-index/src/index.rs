@@ -75,7 +75,7 @@ impl Index {
         }
     }
 
-    /// Where the index is.
+    /// Where the index is; of a copy, where its original is.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path

@@ -62,7 +62,12 @@ impl Index {
     /// [`IndexError::Missing`], [`IndexError::Locked`], [`IndexError::NewerFormat`],
     /// [`IndexError::Damaged`], [`IndexError::Io`].
     pub fn open(path: &Path) -> Result<Self, IndexError> {
-        let open = || open_unharmed(|| builder().open(path));
+        Self::open_as(path, path)
+    }
+
+    /// Opens the index in `file`; errors name `path`.
+    fn open_as(file: &Path, path: &Path) -> Result<Self, IndexError> {
+        let open = || open_unharmed(|| builder().open(file));
         let opened = open().and_then(|database| Self::load(database, path));
         opened.map_err(|fault| fault.at(path, "open"))
     }
@@ -107,7 +112,8 @@ impl Index {
         let opened = match from {
             Some(from) => copy_unlocked(from, &scratch)
                 .map_err(|fault| fault.at(from, "copy"))
-                .and_then(|()| Self::open(&scratch)),
+                // What is wrong with the copy is wrong with the original, which is what a user can do something about.
+                .and_then(|()| Self::open_as(&scratch, from)),
             None => Self::create(&scratch, identity),
         };
         let removed = fs::remove_file(&scratch);

@@ -248,6 +248,11 @@ impl Overlay {
         with_key(&self.by_link, link, limit)
     }
 
+    /// The held paths with conflict copies.
+    pub(crate) fn copies(&self) -> impl Iterator<Item = &RelPath> {
+        self.by_copy.iter().map(|(_, path)| path)
+    }
+
     pub(crate) fn by_copy(&self, loser: Dot) -> Option<RelPath> {
         with_key(&self.by_copy, loser, 1).pop()
     }

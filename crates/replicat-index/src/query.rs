@@ -1,5 +1,6 @@
 //! What the tables say, leaving out the paths on which the overlay has a newer word.
 
+use std::collections::BTreeSet;
 use std::ops::{Bound, ControlFlow};
 
 use replicat_core::id::ReplicaId;
@@ -129,6 +130,27 @@ impl<R: Rows> View<'_, R> {
                 let path = self.directories.path_at(&self.rows, place)?;
                 if wanted(&path)? {
                     found.push(path);
+                }
+                Ok(ON)
+            })?;
+        Ok(found)
+    }
+
+    /// The paths with conflict copies.
+    pub(crate) fn copies(
+        &self,
+        hidden: impl Fn(&RelPath) -> bool,
+    ) -> Result<BTreeSet<RelPath>, Fault> {
+        let mut found = BTreeSet::new();
+        let all = (Bound::Unbounded, Bound::Unbounded);
+        self.rows
+            .scan(Name::ByCopy, all, Direction::Forwards, &mut |key, _| {
+                let place = key.get(keys::DOT_BYTES..).unwrap_or_default();
+                let path = self
+                    .directories
+                    .path_at(&self.rows, Place::decode(place)?)?;
+                if !hidden(&path) {
+                    found.insert(path);
                 }
                 Ok(ON)
             })?;

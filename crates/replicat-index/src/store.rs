@@ -1,5 +1,7 @@
 //! The core's door: [`Store`] fulfilled by the tables and the overlay over them.
 
+use std::collections::BTreeSet;
+
 use replicat_core::id::{ContentHash, LinkId, ReplicaId};
 use replicat_core::path::RelPath;
 use replicat_core::record::{Holdings, Record};
@@ -119,6 +121,18 @@ impl Index {
         let wanted = |path: &RelPath| Ok(!self.overlay.hides(path));
         let stored = view.places(Name::ByCopy, &prefix, 1, wanted)?;
         Ok(held.into_iter().chain(stored).min())
+    }
+
+    /// The paths at which conflict copies were made, those that are deleted or resolved included.
+    ///
+    /// # Errors
+    /// If the index cannot be read.
+    pub fn copies(&self) -> Result<BTreeSet<RelPath>, StoreError> {
+        let hidden = |path: &RelPath| self.overlay.hides(path);
+        let stored = self.view().and_then(|view| view.copies(hidden));
+        let mut found = stored.map_err(self.store_error("list the conflict copies"))?;
+        found.extend(self.overlay.copies().cloned());
+        Ok(found)
     }
 
     fn find_listed(

@@ -26,6 +26,15 @@ pub(super) fn of_copies(
     Ok(reports)
 }
 
+/// The conflicts that nobody has resolved, by path.
+pub(super) fn open(local: &LocalReplica) -> Result<Vec<ConflictReport>, SyncError> {
+    let copies = local.replica.store().copies();
+    let copies = copies.map_err(|error| local.failed(error))?;
+    let mut found = of_copies(local, &copies)?;
+    found.sort_by(|one, other| (&one.path, &one.copy).cmp(&(&other.path, &other.copy)));
+    Ok(found)
+}
+
 /// What is to be told of a conflict copy; `None` if there is none at `copy`.
 pub(super) fn of_copy(
     local: &LocalReplica,

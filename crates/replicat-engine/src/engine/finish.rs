@@ -50,6 +50,7 @@ pub(super) fn finish(
         for local in replicas.iter_mut() {
             local.skip_unfinished()?;
             local.keep_skipped()?;
+            local.keep_rules()?;
         }
     }
     replicas.iter_mut().try_for_each(LocalReplica::commit)

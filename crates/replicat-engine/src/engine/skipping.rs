@@ -73,18 +73,23 @@ impl LocalReplica {
 /// The reason that a scan gives.
 pub(super) fn of_scan(reason: &Unscanned) -> SkipReason {
     match reason {
-        Unscanned::Special(kind) => SkipReason::Special(match kind {
-            Special::Fifo => SpecialKind::Fifo,
-            Special::Socket => SpecialKind::Socket,
-            Special::CharDevice | Special::BlockDevice => SpecialKind::Device,
-            Special::Unknown => SpecialKind::Unknown,
-        }),
+        Unscanned::Special(kind) => SkipReason::Special(of_special(*kind)),
         Unscanned::MountPoint => SkipReason::OtherFilesystem,
         Unscanned::Unreadable(error) | Unscanned::IgnoreFile(error) => of_fs(error),
         Unscanned::Name(error) => SkipReason::Name {
             problem: error.to_string(),
         },
         Unscanned::Unsettled => SkipReason::Changing,
+    }
+}
+
+/// What has no content to sync.
+pub(super) fn of_special(kind: Special) -> SpecialKind {
+    match kind {
+        Special::Fifo => SpecialKind::Fifo,
+        Special::Socket => SpecialKind::Socket,
+        Special::CharDevice | Special::BlockDevice => SpecialKind::Device,
+        Special::Unknown => SpecialKind::Unknown,
     }
 }
 

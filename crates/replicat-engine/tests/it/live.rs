@@ -245,16 +245,59 @@ fn a_peer_that_may_only_receive_is_not_believed() {
     assert_eq!(one.read("more"), None);
 }
 
+fn is_halted(live: &Live) -> bool {
+    matches!(live.status().state, FolderState::Halted { .. })
+}
+
+fn reason(live: &Live) -> String {
+    match live.status().state {
+        FolderState::Halted { reason } => reason,
+        _ => String::new(),
+    }
+}
+
 #[test]
-fn s70_a_directory_that_vanishes_halts_its_folder() {
+fn s70_vanished_directory_halts_until_it_is_back() {
     let world = tempdir().unwrap();
     let one = Live::start("one", &world.path().join("one"));
+    let elsewhere = world.path().join("elsewhere");
     fs::write(one.path("file"), "x").unwrap();
     wait("the first scan", || one.status().paths > 0);
-    fs::rename(&one.root, world.path().join("elsewhere")).unwrap();
-    wait("the halt", || {
-        matches!(one.status().state, FolderState::Halted { .. })
+    fs::rename(&one.root, &elsewhere).unwrap();
+    wait("the halt", || is_halted(&one));
+    assert!(reason(&one).contains("does not exist; see that its disk is mounted"));
+    fs::write(elsewhere.join("meanwhile"), "y").unwrap();
+    // Another directory at its path is not taken for it.
+    fs::create_dir(&one.root).unwrap();
+    wait("the doubt", || {
+        reason(&one).contains("another directory is at its path")
     });
+    fs::remove_dir(&one.root).unwrap();
+    fs::rename(&elsewhere, &one.root).unwrap();
+    wait("the folder to go on", || !is_halted(&one));
+    wait("what was written meanwhile", || one.status().paths == 3);
+}
+
+#[test]
+fn replaced_directory_joins_when_approved() {
+    let world = tempdir().unwrap();
+    let one = Live::start("one", &world.path().join("one"));
+    let other = Live::start("other", &world.path().join("other"));
+    fs::write(one.path("file"), "x").unwrap();
+    let cable = Cable::connect(&one, &other);
+    settle(&[&one, &other]);
+    cable.cut();
+    fs::rename(&other.root, world.path().join("elsewhere")).unwrap();
+    fs::create_dir(&other.root).unwrap();
+    wait("the doubt", || reason(&other).contains("replicat approve"));
+    let replica = other.status().replica;
+    assert!(other.folder.approve().unwrap());
+    wait("the folder to go on", || !is_halted(&other));
+    let _cable = Cable::connect(&one, &other);
+    settle(&[&one, &other]);
+    assert_ne!(other.status().replica, replica);
+    assert_eq!(other.read("file").as_deref(), Some("x"));
+    assert!(!other.folder.approve().unwrap());
 }
 
 #[test]

@@ -6,3 +6,4 @@ mod live;
 mod meddling;
 mod pair;
 mod peers;
+mod refused;

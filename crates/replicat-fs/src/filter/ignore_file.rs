@@ -57,16 +57,10 @@ impl IgnoreFile {
         descriptor: BorrowedFd<'_>,
         directory: &RelPath,
     ) -> Result<Option<(Self, Vec<FilterWarning>)>, Errno> {
-        let file = match open_file_at(descriptor, IGNORE_FILE_NAME) {
-            Ok(file) => file,
-            Err(Errno::NOENT) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let stat = rustix::fs::fstat(&file)?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Ok(None);
+        match read_text(descriptor)? {
+            Some(text) => Self::parse(&text, directory).map(Some),
+            None => Ok(None),
         }
-        Self::parse(&read_limited(&file)?, directory).map(Some)
     }
 
     /// Reads the lines of an ignore file.
@@ -141,4 +135,35 @@ fn read_limited(file: &OwnedFd) -> Result<Vec<u8>, Errno> {
             Err(error) => return Err(error),
         }
     }
+}
+
+/// The text of the ignore file of a directory; `None` if it has none.
+pub(super) fn read_text(directory: BorrowedFd<'_>) -> Result<Option<Vec<u8>>, Errno> {
+    let file = match open_file_at(directory, IGNORE_FILE_NAME) {
+        Ok(file) => file,
+        Err(Errno::NOENT) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let stat = rustix::fs::fstat(&file)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Ok(None);
+    }
+    read_limited(&file).map(Some)
+}
+
+/// The line of an ignore file that decides about `path`, relative to its directory, and its number: the last that matches.
+pub(super) fn deciding_line(
+    text: &[u8],
+    path: &[u8],
+    is_directory: bool,
+) -> Option<(usize, Vec<u8>)> {
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    let lines: Vec<_> = text.split(|&byte| byte == b'\n').enumerate().collect();
+    let decides = |line: &[u8]| {
+        let alone = IgnoreFile::parse(line, &RelPath::root());
+        alone.is_ok_and(|(file, _)| file.verdict(path, is_directory) != Verdict::Silent)
+    };
+    let (at, line) = lines.into_iter().rev().find(|(_, line)| decides(line))?;
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    Some((at + 1, line.to_vec()))
 }

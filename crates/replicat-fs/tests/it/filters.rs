@@ -3,7 +3,9 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use replicat_fs::filter::{Action, Filter, IGNORE_FILE_LINES_MAX, Rule};
+use replicat_fs::filter::{
+    Action, Exclusion, ExclusionReason, Filter, IGNORE_FILE_LINES_MAX, Rule, RuleSource,
+};
 use replicat_fs::scan::ScanItem;
 
 use crate::scenery::{Scenery, path, shown};
@@ -12,9 +14,30 @@ fn excludes(scenery: &Scenery, name: &str) -> bool {
     let is_directory = name.ends_with('/');
     let at = path(name.trim_end_matches('/'));
     let filter = &scenery.filter;
-    filter
-        .excludes_path(&scenery.root, &at, is_directory)
-        .unwrap()
+    let excluded = filter.excludes_path(&scenery.root, &at, is_directory);
+    let explained = filter.explain(&scenery.root, &at, is_directory);
+    assert_eq!(*excluded.as_ref().unwrap(), explained.unwrap().is_some());
+    excluded.unwrap()
+}
+
+/// What leaves a path out: what was matched, by which pattern, written where.
+fn explained(scenery: &Scenery, name: &str) -> String {
+    let found = scenery.filter.explain(&scenery.root, &path(name), false);
+    let Some(Exclusion { matched, reason }) = found.unwrap() else {
+        return "in scope".to_owned();
+    };
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    match reason {
+        ExclusionReason::State => format!("{matched}: state"),
+        ExclusionReason::Rule { pattern, source } => {
+            let source = source.map(|source| source.to_string());
+            format!("{matched}: {} {}", text(&pattern), source.unwrap())
+        }
+        ExclusionReason::IgnoreFile { file, line } => {
+            let (line, pattern) = line.unwrap();
+            format!("{matched}: {} {file}:{line}", text(&pattern))
+        }
+    }
 }
 
 /// Each row: the ignore file of the root, a path (a directory if it ends with a slash), whether git leaves it out.
@@ -123,6 +146,47 @@ fn the_command_line_comes_first_and_its_first_match_wins() {
     ] {
         assert_eq!(excludes(&scenery, name), expected, "{name}");
     }
+}
+
+#[test]
+fn explanation_names_pattern_and_place() {
+    let mut scenery = Scenery::new();
+    scenery.write(".replicatignore", "# built\n*.o\n!keep.o\nout/\n");
+    scenery.write("a/.replicatignore", "b/*.c\r\n");
+    let option = Rule::new(Action::Exclude, b"*.tmp").unwrap();
+    let option = option.from_source(RuleSource::Named("--exclude".into()));
+    let file = Rule::list_of_file(
+        Action::Exclude,
+        b"# mine\n\n+ /photos/keep\n/photos/\n",
+        "/etc/patterns".as_ref(),
+    );
+    let mut rules = vec![option];
+    rules.extend(file.unwrap());
+    scenery.filter = Filter::new(rules);
+    let told = [
+        "x.tmp",
+        "a/x.tmp",
+        "photos/1/2",
+        "x.o",
+        "keep.o",
+        "out/deep/x",
+        "a/b/x.c",
+        ".replicat/y",
+        "x",
+    ]
+    .map(|name| explained(&scenery, name));
+    let expected = [
+        "x.tmp: *.tmp --exclude",
+        "a/x.tmp: *.tmp --exclude",
+        "photos: /photos/ /etc/patterns:4",
+        "x.o: *.o .replicatignore:2",
+        "in scope",
+        "out: out/ .replicatignore:4",
+        "a/b/x.c: b/*.c a/.replicatignore:1",
+        ".replicat: state",
+        "in scope",
+    ];
+    assert_eq!(told, expected);
 }
 
 #[test]

@@ -7,7 +7,7 @@ import { may, state } from "../live.js";
 import { button, empty, loaded, outcome, pager, problem } from "../parts.js";
 import { encode } from "../path.js";
 import { to } from "../route.js";
-import { forget, redraw, reload, use } from "../store.js";
+import { forget, reload, use } from "../store.js";
 import { line, moment, name, number, plain, size } from "../text.js";
 import { textOf } from "../transfer.js";
 
@@ -18,40 +18,20 @@ const PAGE = 25;
 /** Texts up to this size are compared in the page. */
 const TEXT_MAX = 131_072;
 
-const counts = new Map();
 let timer = null;
-
-/** Counts the conflicts of each folder, as far as one page goes. */
-export async function count() {
-  for (const folder of state.now?.folders ?? []) {
-    if (!folder.replica) continue;
-    try {
-      const { items, next } = await conflicts(folder.name, null, PAGE);
-      counts.set(folder.name, { count: items.length, isMore: Boolean(next) });
-    } catch {
-      counts.delete(folder.name);
-    }
-  }
-  for (const folder of [...counts.keys()]) {
-    if (!state.now?.folders.some((one) => one.name === folder)) counts.delete(folder);
-  }
-  redraw();
-}
-
-let isCounted = false;
+let isSeen = false;
 
 /** An event may be of a conflict; a burst of them is looked at once. */
 export function noticed(event) {
-  if (isCounted && !event?.path?.includes(".conflict-")) return;
-  isCounted = Boolean(state.now);
+  if (isSeen && !event?.path?.includes(".conflict-")) return;
+  isSeen = Boolean(state.now);
   clearTimeout(timer);
-  timer = setTimeout(() => { void count(); reload("page:conflicts "); }, 700);
+  timer = setTimeout(() => reload("page:conflicts "), 700);
 }
 
 export function badge() {
-  const all = [...counts.values()].reduce((sum, one) => sum + one.count, 0);
-  const isMore = [...counts.values()].some((one) => one.isMore);
-  return all ? { text: `${all}${isMore ? "+" : ""}`, tone: "warn", spoken: "open" } : null;
+  const all = (state.now?.folders ?? []).reduce((sum, folder) => sum + (folder.conflicts ?? 0), 0);
+  return all ? { text: number(all), tone: "warn", spoken: "open" } : null;
 }
 
 export function draw(route) {
@@ -123,7 +103,6 @@ async function settle(folder, path, keep) {
   await resolve(folder, path, keep);
   reload("page:conflicts ");
   forget("page:tree");
-  void count();
 }
 
 function difference(folder, { winner, loser }, path, copy, id) {

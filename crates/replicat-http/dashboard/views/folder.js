@@ -45,6 +45,7 @@ function standingOf(folder) {
       figure("In sync as of", time(folder.in_sync_at), null, folder.in_sync ? "good" : "warn"),
       figure("Pending", number(folder.pending), null, folder.pending ? "warn" : ""),
       figure("Paths", number(folder.paths)),
+      figure("Open conflicts", number(folder.conflicts ?? 0), null, folder.conflicts ? "warn" : ""),
       figure("Peers in sync", `${number((folder.peers ?? []).filter((peer) => peer.is_live && peer.in_sync).length)} / ${number((folder.peers ?? []).length)}`),
       figure("Received", size(folder.bytes_received)), figure("Sent", size(folder.bytes_sent))),
     isMoving(folder) ? h("section.panel", { key: "moving", "aria-label": "Transfer under way" }, h("div.inner", {}, h("div.head", {}, progress("Transfer", folder.progress), h("b", {}, timeLeft(folder))))) : null,
@@ -192,10 +193,21 @@ function details(folder) {
       h("dt", {}, "Mode"), h("dd", {}, plain(folder.mode)),
       folder.folder ? [h("dt", {}, "Folder"), h("dd.hash", {}, plain(folder.folder)), h("dt", {}, "Replica"), h("dd.hash", {}, plain(folder.replica))] : null,
       h("dt", {}, "Peers"), h("dd.chips", {}, (folder.peers ?? []).length ? folder.peers.map(peerChip) : "none")))),
+    folder.refused ? refusedPanel(folder) : null,
     folder.skipped?.length ? h("section.panel", { key: "skipped", "aria-label": "Skipped" }, h("header", {}, h("h2", {}, "Skipped"), h("span.muted", {}, count(folder.skipped.length, "path"))), table({
       label: "Skipped", rows: folder.skipped.slice(0, 200), key: (row) => row.path_hex ?? row.path,
       columns: [{ label: "Path", cell: (row) => name(row.path, row.path_hex) }, { label: "Why", cell: (row) => plain(row.reason) }] })) : null,
   ];
+}
+
+const DONE = { created: "created here", edited: "edited here", metadata: "described otherwise here", deleted: "deleted here" };
+
+function refusedPanel(folder) {
+  return h("section.panel", { key: "refused", "aria-label": "Local changes that peers refuse" }, h("header", {}, h("h2", {}, "Local changes that peers refuse"), h("span.muted", {}, count(folder.refused, "path"))),
+    h("div.inner", {}, h("p", {}, "This node only receives: what is changed in its directory stays there. ", h("code", {}, "replicat revert"), " makes the directory as the others are; what it replaces goes to the trash.")),
+    table({
+      label: "Local changes that peers refuse", rows: (folder.refused_changes ?? []).slice(0, 200), key: (row) => row.path_hex ?? row.path,
+      columns: [{ label: "Path", cell: (row) => name(row.path || ".", row.path_hex) }, { label: "What", cell: (row) => own(DONE, row.change) ?? plain(row.change) }] }));
 }
 
 function peerChip(peer) {

@@ -18,6 +18,7 @@ export const isMoving = ({ progress: has }) => Boolean(has) && (has.bytes_total 
 export function standing(folder) {
   if (folder.brake) return pill("waits for approval");
   if (folder.status !== "Online") return pill(folder.status);
+  if (folder.refused) return pill(`${count(folder.refused, "local change")} refused`, "warn");
   if (folder.in_sync) return pill("in sync");
   return folder.pending || isMoving(folder) ? pill("syncing") : pill("not proved in sync", "busy");
 }

@@ -6,6 +6,9 @@ use replicat_core::path::RelPath;
 use crate::error::Fault;
 use crate::format::bytes::Input;
 
+/// The length of a dot as a key, in bytes.
+pub(crate) const DOT_BYTES: usize = 12;
+
 /// The number of a directory. Names in it are kept under that number.
 pub(crate) type DirectoryId = u32;
 
@@ -46,8 +49,8 @@ impl<'a> Place<'a> {
 }
 
 /// (replica number, counter).
-pub(crate) fn dot(replica: u32, counter: u64) -> [u8; 12] {
-    let mut key = [0; 12];
+pub(crate) fn dot(replica: u32, counter: u64) -> [u8; DOT_BYTES] {
+    let mut key = [0; DOT_BYTES];
     key[..4].copy_from_slice(&replica.to_be_bytes());
     key[4..].copy_from_slice(&counter.to_be_bytes());
     key

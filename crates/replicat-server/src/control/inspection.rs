@@ -4,8 +4,8 @@ use replicat_core::entry::Payload;
 use replicat_engine::engine::inspect::Answer;
 use replicat_engine::event::ItemKind;
 use replicat_engine::inspection::{
-    Explanation, HistoryChange, HistoryRow, Keep, Keeping, Resolution, Restoration, TreeRow,
-    TreeState,
+    Excluded, Explanation, HistoryChange, HistoryRow, Holder, Keep, Keeping, Presence, Resolution,
+    Restoration, TreeRow, TreeState,
 };
 use replicat_engine::report::{ConflictReport, VersionReport};
 
@@ -120,6 +120,48 @@ pub fn explanation(explanation: &Explanation) -> Object {
     let mut object = object("explanation");
     put_bytes(&mut object, "path", explanation.path.as_bytes());
     put(&mut object, "facts", explanation.facts.clone());
+    let excluded = explanation.excluded.as_ref().map(excluded);
+    put(&mut object, "excluded", excluded);
+    let skipped = explanation.skipped.as_ref().map(|reason| {
+        let mut skipped = Object::new();
+        put(&mut skipped, "reason", reason.to_string());
+        put(&mut skipped, "kind", reason.kind());
+        skipped
+    });
+    put(&mut object, "skipped", skipped);
+    put(&mut object, "refused", explanation.refused);
+    let holders: Vec<_> = explanation.holders.iter().map(holder).collect();
+    put(&mut object, "holders", holders);
+    put(&mut object, "waits_for", explanation.waits_for.clone());
+    object
+}
+
+/// The rule that leaves a path out.
+fn excluded(rule: &Excluded) -> Object {
+    let mut object = Object::new();
+    put_bytes(&mut object, "path", rule.matched.as_bytes());
+    let pattern = rule.pattern.as_deref().map(String::from_utf8_lossy);
+    put(
+        &mut object,
+        "pattern",
+        pattern.map(std::borrow::Cow::into_owned),
+    );
+    put(&mut object, "source", rule.source.clone());
+    object
+}
+
+/// Another replica, as far as one path is concerned.
+fn holder(holder: &Holder) -> Object {
+    let mut object = Object::new();
+    put(&mut object, "replica", holder.replica.to_string());
+    put(&mut object, "name", holder.name.as_str());
+    put(&mut object, "holds", holder.holds);
+    let is_connected = match holder.presence {
+        Presence::Connected => Some(true),
+        Presence::Away => Some(false),
+        Presence::Unknown => None,
+    };
+    put(&mut object, "connected", is_connected);
     object
 }
 

@@ -195,6 +195,15 @@ fn put_detail(object: &mut Object, detail: &FolderStatus) {
     put(object, "held_deletions", detail.held_deletions);
     put(object, "held", held(detail));
     put(object, "excluded", detail.excluded);
+    put(object, "conflicts", detail.conflicts);
+    put(object, "refused", detail.refused.count);
+    let changes = detail.refused.listed.iter().map(|row| {
+        let mut object = Object::new();
+        put_bytes(&mut object, "path", row.path.as_bytes());
+        put(&mut object, "change", row.change.word());
+        object
+    });
+    put(object, "refused_changes", changes.collect::<Vec<_>>());
     put(object, "watched_only", detail.watched_only);
     put(object, "queue", detail.queue);
     put(object, "bytes_received", detail.bytes_received);

@@ -15,6 +15,7 @@ use super::hub::Hub;
 use super::managed::{self, Managed};
 use super::notices::{self, Notices};
 use super::peers::{ManagerLinks, Peers};
+use super::reopening;
 use super::{Inner, ReplicatServer, bandwidth, register};
 use crate::control::service;
 use crate::settings::{FolderName, FolderSettings, NodeSettings, Settings};
@@ -256,6 +257,7 @@ fn start_workers(
     }
     let watching = notices::follow(Arc::clone(&inner.notices), Arc::downgrade(inner));
     tokio::spawn(watching);
+    tokio::spawn(reopening::follow(Arc::downgrade(inner)));
     tokio::spawn(Arc::clone(&inner.peers).follow(events));
     tokio::spawn(Arc::clone(&inner.peers).follow_folders(changed, inner.stopped.subscribe()));
     let (limiter, workers) = (inner.limiter.clone(), inner.workers.clone());

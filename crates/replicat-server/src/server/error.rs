@@ -74,6 +74,24 @@ pub enum ServerError {
         /// Its name.
         folder: FolderName,
     },
+    /// A folder is halted, so that nothing was done.
+    #[error("{refused}: folder {folder} is halted: {reason}")]
+    Halted {
+        /// What was not done.
+        refused: &'static str,
+        /// Its name.
+        folder: FolderName,
+        /// Why it is halted, and what to do.
+        reason: String,
+    },
+    /// A folder is paused, so that nothing was done.
+    #[error("{refused}: folder {folder} is paused")]
+    Paused {
+        /// What was not done.
+        refused: &'static str,
+        /// Its name.
+        folder: FolderName,
+    },
     /// A path is in no folder of a server of this process.
     #[error("{} is in no folder of a server of this process", path.display())]
     NotTracked {
@@ -91,6 +109,12 @@ impl ServerError {
             Self::Closed { .. } => {
                 Some("see why with `replicat folders`, then `replicat resume` it".to_owned())
             }
+            Self::Halted { folder, .. } => Some(format!(
+                "when that is mended, run `replicat resume {folder}` if it does not go on by itself: all is compared then"
+            )),
+            Self::Paused { folder, .. } => Some(format!(
+                "run `replicat resume {folder}`: all is compared then"
+            )),
             Self::Socket { .. } => Some("name another one with --node-socket".to_owned()),
             _ => None,
         }
@@ -111,6 +135,8 @@ impl ServerError {
             Self::System { .. } => "system",
             Self::UnknownFolder { .. } => "unknown-folder",
             Self::Closed { .. } => "closed",
+            Self::Halted { .. } => "halted",
+            Self::Paused { .. } => "paused",
             Self::NotTracked { .. } => "not-tracked",
         }
     }

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use replicat_core::entry::Timestamp;
 use replicat_core::id::FolderId;
 use replicat_core::path::RelPath;
+use replicat_engine::engine::inspect;
 use replicat_engine::event::ItemKind;
 use replicat_engine::live::{
     ChangeAction, ChangeOrigin, FolderEvent, FolderMode, FolderState, Listener, PathChange,
+    may_pass,
 };
 use replicat_engine::options::Durability;
 use replicat_net::{ClusterId, NodeName, Role};
@@ -23,6 +25,11 @@ use super::status::{FolderReport, ServerStatus};
 use crate::link::{Folders, Replica};
 use crate::settings::{FolderName, FolderSettings, folder_id};
 use crate::storage::{ChangeHandler, DirTreeMap, Event, EventName, FilesystemTracker};
+
+/// How long a folder that could not be opened waits for the next attempt.
+const RETRY_PAUSE_MIN: Duration = Duration::from_secs(2);
+/// How long it waits at the most.
+const RETRY_PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// What all folders of a node have in common.
 pub(crate) struct Common {
@@ -46,7 +53,11 @@ pub(crate) struct FolderTable {
 /// One folder of a node.
 pub(crate) struct FolderRow {
     pub(crate) settings: FolderSettings,
+    /// Which way changes go: the role of the node counts, beside the settings.
+    mode: FolderMode,
     running: RwLock<Running>,
+    /// Held while it is opened.
+    opening: Mutex<()>,
     states: Mutex<States>,
 }
 
@@ -58,7 +69,36 @@ enum Running {
     },
     Failed {
         reason: String,
+        /// When it is tried again by itself; `None`: a person decides.
+        again: Option<Retry>,
     },
+}
+
+/// When a folder that could not be opened is tried again.
+#[derive(Clone, Copy, Debug)]
+struct Retry {
+    at: Instant,
+    pause: Duration,
+}
+
+impl Running {
+    /// What could not be opened; `before` is how long the last attempt was waited for.
+    fn failed(error: &ServerError, before: Option<Duration>) -> Self {
+        let passes = match error {
+            ServerError::Folder { source, .. } => may_pass(source),
+            _ => false,
+        };
+        let pause = before.map_or(RETRY_PAUSE_MIN, |before| (before * 2).min(RETRY_PAUSE_MAX));
+        let again = passes.then(|| Retry {
+            at: Instant::now() + pause,
+            pause,
+        });
+        let reason = match passes {
+            true => format!("{}; it is tried again by itself", reason(error)),
+            false => reason(error),
+        };
+        Self::Failed { reason, again }
+    }
 }
 
 /// What a folder held at the last two times when that was asked and had changed.
@@ -91,14 +131,13 @@ impl FolderTable {
         let opened = self.open(&settings);
         let (running, outcome) = match opened {
             Ok(running) => (running, Ok(())),
-            Err(error) => {
-                let reason = reason(&error);
-                (Running::Failed { reason }, Err(error))
-            }
+            Err(error) => (Running::failed(&error, None), Err(error)),
         };
         let row = FolderRow {
+            mode: self.mode(&settings),
             settings,
             running: RwLock::new(running),
+            opening: Mutex::default(),
             states: Mutex::default(),
         };
         let mut rows = self.rows.write().unwrap_or_else(PoisonError::into_inner);
@@ -140,9 +179,11 @@ impl FolderTable {
 
     /// Opens a folder that could not be opened before.
     pub(crate) fn retry(&self, row: &FolderRow) -> Result<(), ServerError> {
+        let _opening = row.opening.lock().unwrap_or_else(PoisonError::into_inner);
         if row.tracker().is_some() {
             return Ok(());
         }
+        let before = row.again().map(|again| again.pause);
         let opened = self.open(&row.settings);
         let mut running = row.running.write().unwrap_or_else(PoisonError::into_inner);
         match opened {
@@ -151,12 +192,34 @@ impl FolderTable {
                 Ok(())
             }
             Err(error) => {
-                *running = Running::Failed {
-                    reason: reason(&error),
-                };
+                *running = Running::failed(&error, before);
                 Err(error)
             }
         }
+    }
+
+    /// Opens the folders that could not be opened before for a reason that may be gone, if it is time. Only what was a
+    /// replica before is opened: an empty directory may be one in which a disk is about to be mounted. Tells whether any is
+    /// open now.
+    pub(crate) fn retry_due(&self) -> bool {
+        let now = Instant::now();
+        let mut opened = false;
+        for row in self.all() {
+            let is_due = row.again().is_some_and(|again| again.at <= now);
+            if is_due && !inspect::has_state(&row.settings.location()) {
+                row.put_off(now);
+            } else if is_due {
+                let folder = &row.settings.name;
+                match self.retry(&row) {
+                    Ok(()) => {
+                        tracing::info!(%folder, "the folder is open now");
+                        opened = true;
+                    }
+                    Err(error) => tracing::debug!(%folder, %error, "it still cannot be opened"),
+                }
+            }
+        }
+        opened
     }
 
     /// Stops a folder, and forgets it.
@@ -258,6 +321,26 @@ impl FolderRow {
         }
     }
 
+    /// When it is tried again by itself, if it could not be opened.
+    fn again(&self) -> Option<Retry> {
+        let running = self.running.read().unwrap_or_else(PoisonError::into_inner);
+        match &*running {
+            Running::Failed { again, .. } => *again,
+            Running::Open { .. } => None,
+        }
+    }
+
+    /// Waits as long as before for the next attempt.
+    fn put_off(&self, now: Instant) {
+        let mut running = self.running.write().unwrap_or_else(PoisonError::into_inner);
+        if let Running::Failed {
+            again: Some(again), ..
+        } = &mut *running
+        {
+            again.at = now + again.pause;
+        }
+    }
+
     /// Whether it talks with peers: one that is paused or halted does not.
     fn is_active(&self) -> bool {
         let state = self.tracker().map(|tracker| tracker.status().state);
@@ -275,15 +358,17 @@ impl FolderRow {
                 let status = tracker.status();
                 (status.state.clone(), Some(status))
             }
-            Running::Failed { reason } => {
+            Running::Failed { reason, .. } => {
                 let reason = reason.clone();
                 (FolderState::Halted { reason }, None)
             }
         };
+        // Whoever asks may be in another directory.
+        let directory = std::path::absolute(&self.settings.directory);
         FolderReport {
             name: self.settings.name.clone(),
-            directory: self.settings.directory.clone(),
-            mode: self.settings.mode,
+            directory: directory.unwrap_or_else(|_| self.settings.directory.clone()),
+            mode: self.mode,
             state,
             detail,
         }

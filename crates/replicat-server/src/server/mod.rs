@@ -11,6 +11,7 @@ mod hub;
 mod managed;
 mod notices;
 mod peers;
+mod reopening;
 mod serve;
 mod status;
 mod steering;

@@ -27,6 +27,8 @@ fn detail() -> FolderStatus {
         in_sync_at: None,
         peers: Vec::new(),
         skipped: Vec::new(),
+        conflicts: 0,
+        refused: replicat_engine::report::RefusedChanges::default(),
         brake: None,
         held: HeldDeletions::default(),
         held_deletions: 0,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use replicat_core::path::RelPath;
 use replicat_engine::SyncError;
-use replicat_engine::live::{FolderStatus, LiveFolder};
+use replicat_engine::live::{FolderState, FolderStatus, LiveFolder};
 
 use super::folders::{FolderRow, FolderTable};
 use super::{ReplicatServer, ServerError};
@@ -32,25 +32,41 @@ impl ReplicatServer {
         self.each(folder, |tracker| tracker.folder().resume())
     }
 
-    /// Looks at paths of a folder anew; at everything if none are given.
+    /// Scans paths of a folder; everything if none are given.
     ///
     /// # Errors
-    /// If there is no such folder.
+    /// If there is no such folder, or it is halted or paused; if all are meant, only if all are.
     pub fn rescan(
         &self,
         folder: Option<&str>,
         paths: &[RelPath],
     ) -> Result<Vec<FolderName>, ServerError> {
-        self.each(folder, |tracker| tracker.rescan(paths.to_vec()))
+        let rows = self.rows(folder)?;
+        let (active, others): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| {
+            // What it was told before is taken in then.
+            let standing = row
+                .tracker()
+                .and_then(|tracker| tracker.folder().standing());
+            standing.is_some_and(|status| is_active(&status.state))
+        });
+        if active.is_empty()
+            && let Some(other) = others.first()
+        {
+            return Err(unable("nothing was scanned", other));
+        }
+        for tracker in active.iter().filter_map(|row| row.tracker()) {
+            tracker.rescan(paths.to_vec());
+        }
+        Ok(active.iter().map(|row| row.settings.name.clone()).collect())
     }
 
     /// Lets the deletions pass that are held in a folder, or in all, here and at the peers; those in which any were are
     /// returned.
     ///
     /// # Errors
-    /// If there is no such folder, or its index fails.
+    /// If there is no such folder, its index fails, or no deletion is held and a folder is halted.
     pub fn approve(&self, folder: Option<&str>) -> Result<Vec<FolderName>, ServerError> {
-        let approved = self.decide(folder, LiveFolder::approve)?;
+        let approved = self.decide(folder, "nothing to approve", LiveFolder::approve)?;
         for name in &approved {
             let id = folder_id(self.inner.folders.cluster(), name);
             self.inner.peers.approve(id);
@@ -63,27 +79,34 @@ impl ReplicatServer {
     /// # Errors
     /// As [`Self::approve`].
     pub fn reject(&self, folder: Option<&str>) -> Result<Vec<FolderName>, ServerError> {
-        self.decide(folder, LiveFolder::reject)
+        self.decide(folder, "nothing to reject", LiveFolder::reject)
     }
 
     fn decide(
         &self,
         folder: Option<&str>,
+        needless: &'static str,
         decide: fn(&LiveFolder) -> Result<bool, SyncError>,
     ) -> Result<Vec<FolderName>, ServerError> {
         let mut decided = Vec::new();
+        let mut others = Vec::new();
         for row in self.rows(folder)? {
-            let Some(tracker) = row.tracker() else {
-                continue;
-            };
             let folder = row.settings.name.clone();
-            match decide(tracker.folder()) {
-                Ok(true) => decided.push(folder),
-                Ok(false) => {}
+            let done = row.tracker().map(|tracker| decide(tracker.folder()));
+            match done.transpose() {
+                Ok(Some(true)) => decided.push(folder),
+                Ok(Some(false) | None) => others.push(row),
                 Err(source) => return Err(ServerError::Folder { folder, source }),
             }
         }
-        Ok(decided)
+        let is_halted = |row: &&Arc<FolderRow>| {
+            let state = row.report().state;
+            matches!(state, FolderState::Halted { .. })
+        };
+        match others.iter().find(is_halted) {
+            Some(halted) if decided.is_empty() => Err(unable(needless, halted)),
+            _ => Ok(decided),
+        }
     }
 
     /// The live folder of a name.
@@ -209,6 +232,27 @@ impl ReplicatServer {
         inner.peers.offer();
         inner.set_settings(settings);
         Ok(())
+    }
+}
+
+fn is_active(state: &FolderState) -> bool {
+    let is_idle = matches!(
+        state,
+        FolderState::Paused | FolderState::Halted { .. } | FolderState::Offline
+    );
+    !is_idle
+}
+
+/// Why nothing was done to a folder.
+fn unable(refused: &'static str, row: &FolderRow) -> ServerError {
+    let folder = row.settings.name.clone();
+    match row.report().state {
+        FolderState::Halted { reason } => ServerError::Halted {
+            refused,
+            folder,
+            reason,
+        },
+        _ => ServerError::Paused { refused, folder },
     }
 }
 

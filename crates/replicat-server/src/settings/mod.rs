@@ -17,7 +17,8 @@ use std::time::Duration;
 use replicat_core::id::FolderId;
 use replicat_engine::live::{FolderMode, LiveSettings};
 use replicat_engine::options::{
-    Durability, FilterAction, FilterRule, ForeignRoot, MissingRoot, PatternError,
+    Durability, FilterAction, FilterRule, ForeignRoot, MissingRoot, PatternError, RootLocation,
+    RuleSource,
 };
 use replicat_manager::MANAGER_PORT;
 use replicat_net::{BandwidthLimit, ClusterId, ClusterKey, NodeName};
@@ -244,7 +245,21 @@ impl FolderSettings {
     /// If a pattern cannot match anything.
     pub fn rules(&self) -> Result<Vec<FilterRule>, PatternError> {
         let lines = self.exclude.join("\n");
-        FilterRule::list(FilterAction::Exclude, lines.as_bytes())
+        let rules = FilterRule::list(FilterAction::Exclude, lines.as_bytes())?;
+        let source = format!("`exclude` (--exclude) of folder {}", self.name);
+        let source = RuleSource::Named(source.into());
+        let located = rules.into_iter();
+        Ok(located
+            .map(|rule| rule.from_source(source.clone()))
+            .collect())
+    }
+
+    /// Where it lies.
+    pub(crate) fn location(&self) -> RootLocation {
+        RootLocation {
+            root: self.directory.clone(),
+            state_dir: self.state_dir.clone(),
+        }
     }
 
     /// What the live folder is told.

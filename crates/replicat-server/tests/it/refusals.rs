@@ -177,7 +177,6 @@ async fn a_vanished_directory_halts_its_folder_alone() {
     cluster.write("a", "one", "1");
     cluster.holds("b", "one", "1").await;
     fs::rename(cluster.directory("second"), cluster.directory("gone")).unwrap();
-    b.rescan(Some("second"), &[]).unwrap();
     assert!(until(|| b.status() == ServerStatus::Halted).await);
     cluster.write("a", "two", "2");
     cluster.holds("b", "two", "2").await;

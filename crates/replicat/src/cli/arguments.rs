@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use replicat::inspection::Keep;
 
 use super::api_arguments::ApiArguments;
-use super::elsewhere::FolderOfNodeArguments;
+use super::elsewhere::KeeperArguments;
 use super::file::FileArguments;
 use super::help;
 use super::live_arguments::{
@@ -219,6 +219,15 @@ pub(crate) struct StatusArguments {
     /// The directory [default: the current one if it is a root, else the node that runs here]
     #[arg(value_name = "DIR")]
     pub(crate) root: Option<PathBuf>,
+    /// Print one line and tell by the exit code: 0 in sync, 1 in sync with open conflicts, 3 not in sync, 4 a safety brake
+    /// waits for approval, 5 halted, stopped or not reachable
+    #[arg(
+        long,
+        conflicts_with = "follow",
+        env = "REPLICAT_CHECK",
+        value_parser = FalseyValueParser::new()
+    )]
+    pub(crate) check: bool,
     #[command(flatten)]
     pub(crate) look: LookArguments,
     #[command(flatten)]
@@ -234,7 +243,7 @@ pub(crate) struct RootArguments {
     #[command(flatten)]
     pub(crate) look: LookArguments,
     #[command(flatten)]
-    pub(crate) node: FolderOfNodeArguments,
+    pub(crate) node: KeeperArguments,
 }
 
 /// Of the commands that look at one path.
@@ -245,7 +254,7 @@ pub(crate) struct PathArguments {
     #[command(flatten)]
     pub(crate) look: LookArguments,
     #[command(flatten)]
-    pub(crate) node: FolderOfNodeArguments,
+    pub(crate) node: KeeperArguments,
 }
 
 /// Which path of which root.
@@ -277,7 +286,7 @@ pub(crate) struct ResolveArguments {
     #[command(flatten)]
     pub(crate) look: LookArguments,
     #[command(flatten)]
-    pub(crate) node: FolderOfNodeArguments,
+    pub(crate) node: KeeperArguments,
 }
 
 /// Which version of a conflict to keep.
@@ -328,7 +337,7 @@ pub(crate) struct RestoreArguments {
     #[command(flatten)]
     pub(crate) look: LookArguments,
     #[command(flatten)]
-    pub(crate) node: FolderOfNodeArguments,
+    pub(crate) node: KeeperArguments,
 }
 
 /// Of `replicat tree`.
@@ -343,7 +352,7 @@ pub(crate) struct TreeArguments {
     #[command(flatten)]
     pub(crate) look: LookArguments,
     #[command(flatten)]
-    pub(crate) node: FolderOfNodeArguments,
+    pub(crate) node: KeeperArguments,
 }
 
 /// Common to the commands that look at a root.

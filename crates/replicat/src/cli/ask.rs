@@ -56,12 +56,19 @@ impl Asked {
     }
 }
 
-/// `replicat status` of a node.
-pub(crate) fn status(arguments: &StandingArguments, teller: &Teller) -> Result<(), Failure> {
-    if !arguments.follow {
-        let asked = Asked::find(&arguments.socket, &arguments.url)?;
-        return asked.tell(&Command::Status, teller);
-    }
+/// How a node stands.
+pub(crate) fn status(arguments: &StandingArguments) -> Result<Object, Failure> {
+    let asked = Asked::find(&arguments.socket, &arguments.url)?;
+    let mut node = Object::new();
+    asked.ask(&Command::Status, |object| {
+        node = object;
+        Ok(())
+    })?;
+    Ok(node)
+}
+
+/// `replicat status --follow` of a node.
+pub(crate) fn follow_status(arguments: &StandingArguments, teller: &Teller) -> Result<(), Failure> {
     let client = arguments.url.required()?;
     client.follow_node(|node| Ok(teller.tell(&node)?))
 }

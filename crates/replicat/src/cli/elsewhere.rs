@@ -12,6 +12,7 @@ use replicat_core::path::RelPath;
 use super::ask::Asked;
 use super::failure::Failure;
 use super::fields;
+use super::live_arguments::SocketArguments;
 use super::teller::Teller;
 
 /// What opens an API.
@@ -104,12 +105,33 @@ pub(crate) struct FolderOfNodeArguments {
     pub(crate) url: UrlArguments,
 }
 
-impl FolderOfNodeArguments {
-    /// The folder that is meant; `None` if it is a directory of this host.
+/// The node that keeps a directory: one of this host, by its socket, or one elsewhere, by its URL.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct KeeperArguments {
+    #[command(flatten)]
+    pub(crate) socket: SocketArguments,
+    #[command(flatten)]
+    pub(crate) folder: FolderOfNodeArguments,
+}
+
+impl KeeperArguments {
+    /// The folder that is named; `None` if a directory of this host is meant.
     pub(crate) fn find(&self) -> Result<Option<FolderOfNode>, Failure> {
+        self.folder.find(self.named())
+    }
+
+    /// The socket that is named.
+    pub(crate) fn named(&self) -> Option<&Path> {
+        self.socket.node_socket.as_deref()
+    }
+}
+
+impl FolderOfNodeArguments {
+    /// The folder that is meant; `None` if it is a directory of this host. `socket` names a node of this host.
+    fn find(&self, socket: Option<&Path>) -> Result<Option<FolderOfNode>, Failure> {
         let asked = match (self.url.client()?, &self.folder) {
             (Some(client), _) => Asked::Api(Box::new(client)),
-            (None, Some(_)) => Asked::on_this_host(None)?,
+            (None, Some(_)) => Asked::on_this_host(socket)?,
             (None, None) => return Ok(None),
         };
         let folder = match &self.folder {
@@ -124,7 +146,7 @@ impl FolderOfNodeArguments {
         if self.url.url.is_none() {
             return Err(Failure::NoUrl);
         }
-        match self.find()? {
+        match self.find(None)? {
             Some(FolderOfNode {
                 asked: Asked::Api(client),
                 folder,

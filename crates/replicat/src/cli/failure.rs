@@ -165,7 +165,7 @@ impl Failure {
         }
     }
 
-    fn message(&self) -> String {
+    pub(crate) fn message(&self) -> String {
         match self {
             Self::Sync(error) => sentence(&error.to_string()),
             Self::Server(error) => sentence(&error.to_string()),
@@ -385,7 +385,7 @@ mod tests {
             .into(),
             SyncError::IndexDamaged {
                 root: "A".into(),
-                index: "A/.replicat/index".into(),
+                index: "/srv/A/.replicat/index.redb".into(),
                 detail: "a page has the wrong checksum".to_owned(),
             }
             .into(),
@@ -406,7 +406,7 @@ mod tests {
         replicat: 12 paths would be deleted in A, and --max-delete allows 10, so that nothing was changed there
           hint: look at the plan with `--dry-run --itemize-changes`; if it is right, use `--max-delete 12` or leave the option out
         replicat: the index of A is damaged: a page has the wrong checksum
-          hint: move A/.replicat/index away and sync again: the files are then taken for new, and nothing is deleted
+          hint: move the file away: `mv '/srv/A/.replicat/index.redb' '/srv/A/.replicat/index.redb.damaged'`; the next run unites what all replicas hold, and deletes nothing
         replicat: x/y lies in no root
           hint: name a path in a directory that was synced, or its root with --root
         "#);

@@ -41,11 +41,14 @@ pub(crate) fn texts<'a>(object: &'a Object, key: &str) -> impl Iterator<Item = &
 
 /// A path as a terminal may be shown it, whole.
 pub(crate) fn path(object: &Object, key: &str) -> String {
+    path_text(&bytes(object, key))
+}
+
+/// The bytes of a path.
+pub(crate) fn bytes(object: &Object, key: &str) -> Vec<u8> {
     let digits = object.get(&format!("{key}_hex")).and_then(Value::as_str);
-    match digits.and_then(json::from_hexadecimal) {
-        Some(bytes) => path_text(&bytes),
-        None => path_text(text(object, key).as_bytes()),
-    }
+    let bytes = digits.and_then(json::from_hexadecimal);
+    bytes.unwrap_or_else(|| text(object, key).as_bytes().to_vec())
 }
 
 /// A time, by the clock of `zone`, in the form of `strftime`.

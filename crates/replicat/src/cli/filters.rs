@@ -5,13 +5,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
-use replicat::options::{FilterAction, FilterRule};
+use replicat::options::{FilterAction, FilterRule, RuleSource};
 
 use super::failure::Failure;
 
 /// Where a rule comes from.
 enum Source {
-    Pattern(FilterAction, String),
+    /// A pattern, and the option or variable that it was given with.
+    Pattern(FilterAction, String, &'static str),
     File(PathBuf),
 }
 
@@ -23,7 +24,7 @@ pub(crate) fn rules(
     let mut rules = Vec::new();
     for source in sources(matches, variable) {
         match source {
-            Source::Pattern(action, pattern) => rules.push(rule(action, &pattern)?),
+            Source::Pattern(action, pattern, name) => rules.push(rule(action, &pattern, name)?),
             Source::File(path) => rules.extend(read(&path)?),
         }
     }
@@ -38,7 +39,7 @@ pub(crate) fn lines(
     let mut lines = Vec::new();
     for source in sources(matches, variable) {
         match source {
-            Source::Pattern(action, pattern) => lines.push(line(action, &pattern)),
+            Source::Pattern(action, pattern, _) => lines.push(line(action, &pattern)),
             Source::File(path) => lines.extend(read_lines(&path)?),
         }
     }
@@ -70,7 +71,8 @@ fn sources(matches: &ArgMatches, variable: impl Fn(&str) -> Option<OsString>) ->
         let patterns = variable(name).unwrap_or_default();
         let patterns = patterns.to_string_lossy();
         let patterns = patterns.lines().filter(|line| !line.is_empty());
-        sources.extend(patterns.map(|pattern| Source::Pattern(action, pattern.to_owned())));
+        let source = |pattern: &str| Source::Pattern(action, pattern.to_owned(), name);
+        sources.extend(patterns.map(source));
     }
     let file = variable("REPLICAT_EXCLUDE_FROM").filter(|path| !path.is_empty());
     sources.extend(file.map(|path| Source::File(PathBuf::from(path))));
@@ -80,14 +82,14 @@ fn sources(matches: &ArgMatches, variable: impl Fn(&str) -> Option<OsString>) ->
 /// The sources of the command line, in its order.
 fn given(matches: &ArgMatches) -> Vec<Source> {
     let mut sources = Vec::new();
-    for (name, action) in [
-        ("exclude", FilterAction::Exclude),
-        ("include", FilterAction::Include),
+    for (name, option, action) in [
+        ("exclude", "--exclude", FilterAction::Exclude),
+        ("include", "--include", FilterAction::Include),
     ] {
         let indices = matches.indices_of(name).into_iter().flatten();
         let patterns = matches.get_many::<String>(name).into_iter().flatten();
         for (index, pattern) in indices.zip(patterns) {
-            sources.push((index, Source::Pattern(action, pattern.clone())));
+            sources.push((index, Source::Pattern(action, pattern.clone(), option)));
         }
     }
     let indices = matches.indices_of("exclude_from").into_iter().flatten();
@@ -99,8 +101,9 @@ fn given(matches: &ArgMatches) -> Vec<Source> {
     sources.into_iter().map(|(_, source)| source).collect()
 }
 
-fn rule(action: FilterAction, pattern: &str) -> Result<FilterRule, Failure> {
-    FilterRule::new(action, pattern.as_bytes()).map_err(Failure::Pattern)
+fn rule(action: FilterAction, pattern: &str, name: &str) -> Result<FilterRule, Failure> {
+    let rule = FilterRule::new(action, pattern.as_bytes()).map_err(Failure::Pattern)?;
+    Ok(rule.from_source(RuleSource::Named(name.into())))
 }
 
 /// The rules of a file of patterns, in rsync's form.
@@ -109,7 +112,7 @@ fn read(path: &Path) -> Result<Vec<FilterRule>, Failure> {
         path: path.to_owned(),
         source,
     })?;
-    FilterRule::list(FilterAction::Exclude, &text).map_err(Failure::Pattern)
+    FilterRule::list_of_file(FilterAction::Exclude, &text, path).map_err(Failure::Pattern)
 }
 
 #[cfg(test)]
@@ -135,10 +138,23 @@ mod tests {
         fs::write(file.path(), "# remark\n\n*.o\n+ keep.o\n- *.a\n").unwrap();
         let from = format!("--exclude-from={}", file.path().display());
         let arguments = ["--include", "*.c", "--exclude=x", &from, "--include", "*.d"];
-        let expected = "+ *.c\n- x\n- *.o\n+ keep.o\n- *.a\n+ *.d\n- *.tmp\n- *.bak";
-        assert_eq!(
-            parsed(&arguments, &[("REPLICAT_EXCLUDE", "*.tmp\n*.bak")]),
-            FilterRule::list(FilterAction::Exclude, expected.as_bytes()).unwrap()
-        );
+        let told = parsed(&arguments, &[("REPLICAT_EXCLUDE", "*.tmp\n*.bak")]);
+        let told = told.iter().map(|rule| {
+            let pattern = String::from_utf8_lossy(rule.pattern());
+            let source = rule.source().unwrap().to_string();
+            let source = source.replace(&file.path().display().to_string(), "FILE");
+            format!("{:?} {pattern} {source}", rule.action())
+        });
+        let expected = [
+            "Include *.c --include",
+            "Exclude x --exclude",
+            "Exclude *.o FILE:3",
+            "Include keep.o FILE:4",
+            "Exclude *.a FILE:5",
+            "Include *.d --include",
+            "Exclude *.tmp REPLICAT_EXCLUDE",
+            "Exclude *.bak REPLICAT_EXCLUDE",
+        ];
+        assert_eq!(told.collect::<Vec<_>>(), expected);
     }
 }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use replicat::control::{Command, PathText};
 use replicat::engine::inspect;
-use replicat::error::SyncError;
-use replicat::inspection::Revision;
+use replicat::error::{ExitCode, SyncError};
+use replicat::inspection::{Revision, Status};
 use replicat::options::RootLocation;
 use replicat_core::path::RelPath;
 use replicat_fs::filter::STATE_DIRECTORY_NAME;
@@ -17,56 +17,98 @@ use super::arguments::{
     StatusArguments, TargetArguments, TreeArguments,
 };
 use super::ask::{self, Asked};
-use super::elsewhere::{FolderOfNode, FolderOfNodeArguments, path_text};
+use super::check::Standing;
+use super::elsewhere::{FolderOfNode, KeeperArguments, path_text};
 use super::failure::Failure;
 use super::json::Object;
 use super::output::Output;
+use super::socket::{self, Kept};
 use super::target::{self, Target};
 use super::teller::Teller;
-use super::{fields, look_json, look_text, socket};
+use super::{look_json, look_text};
 
 /// `replicat status`: of a root, or of the node that runs here or elsewhere.
-pub(crate) fn status(arguments: &StatusArguments, output: Output) -> Result<(), Failure> {
+pub(crate) fn status(arguments: &StatusArguments, output: Output) -> Result<ExitCode, Failure> {
+    let json = arguments.look.json;
+    let teller = Teller::new(json, output);
+    if arguments.node.follow {
+        ask::follow_status(&arguments.node, &teller)?;
+        return Ok(ExitCode::InSync);
+    }
+    if arguments.check {
+        let standing = match standing(arguments) {
+            Ok(Stood::Root(status)) => Standing::of(&look_json::status(&status)),
+            Ok(Stood::Told(object)) => Standing::of(&object),
+            Err(failure) => Standing::of_failure(failure)?,
+        };
+        return standing.tell(json, output);
+    }
+    match standing(arguments)? {
+        Stood::Told(object) => teller.tell(&object)?,
+        Stood::Root(status) => {
+            let object = look_json::status(&status);
+            teller.tell_as(&object, || look_text::status(&status, teller.zone()))?;
+        }
+    }
+    Ok(ExitCode::InSync)
+}
+
+/// How something stands.
+enum Stood {
+    /// A root, by its index.
+    Root(Box<Status>),
+    /// A node, or a folder of one, as the node tells.
+    Told(Object),
+}
+
+fn standing(arguments: &StatusArguments) -> Result<Stood, Failure> {
     let place = &arguments.look.place;
-    let teller = Teller::new(arguments.look.json, output);
+    let named = arguments.node.socket.node_socket.as_deref();
     let root = match &arguments.root {
         Some(root) => root.clone(),
         None => {
             let here = Path::new(".");
             let is_root = here.join(OsStr::from_bytes(STATE_DIRECTORY_NAME)).is_dir();
             if arguments.node.names_one() || !(is_root || place.state_dir.is_some()) {
-                return ask::status(&arguments.node, &teller);
+                return Ok(Stood::Told(ask::status(&arguments.node)?));
             }
             here.to_owned()
         }
     };
-    let location = target::location(&root, place);
-    let status = match inspect::status(&location) {
-        Err(error @ SyncError::Locked { .. }) => {
-            let Some((_, folder)) = socket::serving(&root) else {
-                return Err(error.into());
-            };
-            return Ok(teller.tell(&folder)?);
-        }
-        other => other?,
-    };
-    let object = look_json::status(&status);
-    Ok(teller.tell_as(&object, || look_text::status(&status, teller.zone()))?)
+    // The node knows what no index says: that the folder is halted, say.
+    if let Some(kept) = socket::serving(&root, named) {
+        return Ok(Stood::Told(kept.folder));
+    }
+    let status = inspect::status(&target::location(&root, place))?;
+    Ok(Stood::Root(Box::new(status)))
+}
+
+/// Whether a node may keep the root: it has locked the index, or has it where this command does not look.
+fn is_kept_elsewhere(error: &SyncError) -> bool {
+    matches!(
+        error,
+        SyncError::Locked { .. } | SyncError::NotReplica { .. }
+    )
 }
 
 /// `replicat conflicts`.
 pub(crate) fn conflicts(arguments: &RootArguments, output: Output) -> Result<(), Failure> {
     let teller = Teller::new(arguments.look.json, output);
     let command = |folder| Command::Conflicts { folder };
-    let location = match root(arguments)? {
-        Subject::Folder(folder) => return folder.tell(command, &teller),
-        Subject::Root(location) => location,
-    };
-    match inspect::conflicts(&location) {
-        Err(error @ SyncError::Locked { .. }) => tell_keeper(&location, error, command, &teller),
-        other => other?
-            .iter()
-            .try_for_each(|conflict| Ok(teller.tell(&look_json::conflict(conflict))?)),
+    match root(arguments)? {
+        Subject::Folder(folder) => folder.tell(command, &teller),
+        Subject::Kept(kept) => tell_kept(&kept, command, &teller),
+        Subject::Root(location) => match inspect::conflicts(&location) {
+            Err(error) if is_kept_elsewhere(&error) => {
+                match socket::serving(&location.root, None) {
+                    Some(kept) => tell_kept(&kept, command, &teller),
+                    None => Err(error.into()),
+                }
+            }
+            other => other?
+                .iter()
+                .try_for_each(|conflict| Ok(teller.tell(&look_json::conflict(conflict))?)),
+        },
     }
 }
 
@@ -78,12 +120,12 @@ pub(crate) fn approve(arguments: &RootArguments, output: Output) -> Result<(), F
     };
     let location = match root(arguments)? {
         Subject::Folder(folder) => return folder.tell(command, &teller),
+        Subject::Kept(kept) => return tell_kept(&kept, command, &teller),
         Subject::Root(location) => location,
     };
     let root = &location.root;
-    if let Some((socket, folder)) = socket::serving(root) {
-        let name = fields::text(&folder, "name").to_owned();
-        return Asked::Socket(socket).tell(&command(name), &teller);
+    if let Some(kept) = socket::serving(root, None) {
+        return tell_kept(&kept, command, &teller);
     }
     let approved = inspect::approve(&location)?;
     let object = look_json::approval(root, approved);
@@ -162,7 +204,7 @@ pub(crate) fn why(arguments: &PathArguments, output: Output) -> Result<(), Failu
 
 /// Tells of a path what `command` brings of a node, or `inspect` of a root that no node keeps.
 fn tell_of_path(
-    (target, node, look): (&TargetArguments, &FolderOfNodeArguments, &LookArguments),
+    (target, node, look): (&TargetArguments, &KeeperArguments, &LookArguments),
     output: Output,
     command: impl FnOnce(String, PathText) -> Command,
     inspect: impl FnOnce(&RootLocation, &RelPath) -> Result<Vec<Object>, SyncError>,
@@ -172,37 +214,80 @@ fn tell_of_path(
         let path = path_text(&target.path)?;
         return folder.tell(|folder| command(folder, path), &teller);
     }
-    let Target { location, path } =
-        target::find(&target.path, target.root.as_deref(), &look.place)?;
-    match inspect(&location, &path) {
-        Err(error @ SyncError::Locked { .. }) => {
-            let command = |folder| command(folder, PathText::from(&path));
-            tell_keeper(&location, error, command, &teller)
+    let found = match place_of(&target.path, target.root.as_deref(), node, look)? {
+        Found::Kept(kept) => Err(*kept),
+        Found::Root(Target { location, path }) => match inspect(&location, &path) {
+            Err(error) if is_kept_elsewhere(&error) => {
+                Err(socket::keeper(&target.path, node.named()).ok_or(error)?)
+            }
+            rows => Ok(rows?),
+        },
+    };
+    match found {
+        Ok(rows) => Ok(rows.iter().try_for_each(|row| teller.tell(row))?),
+        Err(kept) => {
+            let path = PathText::from(&kept.path);
+            tell_kept(&kept, |folder| command(folder, path), &teller)
         }
-        rows => Ok(rows?.iter().try_for_each(|row| teller.tell(row))?),
     }
 }
 
 /// `replicat tree`.
 pub(crate) fn tree(arguments: &TreeArguments, output: Output) -> Result<(), Failure> {
-    let teller = Teller::new(arguments.look.json, output);
+    let TreeArguments {
+        path,
+        root,
+        node,
+        look,
+    } = arguments;
+    let teller = Teller::new(look.json, output);
     let command = |path| move |folder| Command::Tree { folder, path };
-    if let Some(folder) = arguments.node.find()? {
-        return folder.tell(command(path_text(&arguments.path)?), &teller);
+    if let Some(folder) = node.find()? {
+        return folder.tell(command(path_text(path)?), &teller);
     }
-    let place = &arguments.look.place;
-    let Target { location, path } =
-        target::find(&arguments.path, arguments.root.as_deref(), place)?;
-    match inspect::tree(&location, &path) {
-        Err(error @ SyncError::Locked { .. }) => {
-            tell_keeper(&location, error, command(PathText::from(&path)), &teller)
-        }
-        other => {
-            for row in other? {
-                teller.tell(&look_json::tree(&row?))?;
+    let kept = match place_of(path, root.as_deref(), node, look)? {
+        Found::Kept(kept) => *kept,
+        Found::Root(target) => match inspect::tree(&target.location, &target.path) {
+            Err(error) if is_kept_elsewhere(&error) => {
+                socket::keeper(path, node.named()).ok_or(error)?
             }
-            Ok(())
-        }
+            rows => {
+                for row in rows? {
+                    teller.tell(&look_json::tree(&row?))?;
+                }
+                return Ok(());
+            }
+        },
+    };
+    let path = PathText::from(&kept.path);
+    tell_kept(&kept, command(path), &teller)
+}
+
+/// Where a path of this host is looked at.
+enum Found {
+    /// A root, by its index.
+    Root(Target),
+    /// A folder of a node that runs.
+    Kept(Box<Kept>),
+}
+
+/// The root that a path lies in; the node that keeps it, if one is named or the root's state is not beside it.
+fn place_of(
+    path: &Path,
+    root: Option<&Path>,
+    node: &KeeperArguments,
+    look: &LookArguments,
+) -> Result<Found, Failure> {
+    let kept = || socket::keeper(path, node.named());
+    if let Some(kept) = node.named().and_then(|_| kept()) {
+        return Ok(Found::Kept(Box::new(kept)));
+    }
+    match target::find(path, root, &look.place) {
+        Err(error @ Failure::NoRoot { .. }) => match kept() {
+            Some(kept) => Ok(Found::Kept(Box::new(kept))),
+            None => Err(error),
+        },
+        target => Ok(Found::Root(target?)),
     }
 }
 
@@ -210,6 +295,7 @@ pub(crate) fn tree(arguments: &TreeArguments, output: Output) -> Result<(), Fail
 enum Subject {
     Root(RootLocation),
     Folder(FolderOfNode),
+    Kept(Box<Kept>),
 }
 
 /// A directory of this host, or a folder of a node.
@@ -220,21 +306,21 @@ fn root(arguments: &RootArguments) -> Result<Subject, Failure> {
         (Some(folder), None) => Ok(Subject::Folder(folder)),
         (None, root) => {
             let root = root.clone().unwrap_or_else(|| PathBuf::from("."));
+            let named = node.named();
+            if let Some(kept) = named.and_then(|named| socket::serving(&root, Some(named))) {
+                return Ok(Subject::Kept(Box::new(kept)));
+            }
             Ok(Subject::Root(target::location(&root, &look.place)))
         }
     }
 }
 
-/// Asks the node that keeps a root, which has locked it, and tells what it answers; `locked` is the error if no node is found.
-fn tell_keeper(
-    location: &RootLocation,
-    locked: SyncError,
+/// Asks the node that keeps a folder, and tells what it answers.
+fn tell_kept(
+    kept: &Kept,
     command: impl FnOnce(String) -> Command,
     teller: &Teller,
 ) -> Result<(), Failure> {
-    let Some((socket, folder)) = socket::serving(&location.root) else {
-        return Err(locked.into());
-    };
-    let name = fields::text(&folder, "name").to_owned();
-    Asked::Socket(socket).tell(&command(name), teller)
+    let asked = Asked::Socket(kept.socket.clone());
+    asked.tell(&command(kept.name()), teller)
 }

@@ -8,6 +8,7 @@ mod api;
 mod api_arguments;
 mod arguments;
 mod ask;
+mod check;
 mod demo;
 mod elsewhere;
 mod failure;
@@ -155,7 +156,7 @@ fn dispatch(command: &Command, matches: &ArgMatches, output: Output) -> Result<E
         Command::Pause(arguments) => ask::pause(arguments, output)?,
         Command::Resume(arguments) => ask::resume(arguments, output)?,
         Command::Rescan(arguments) => ask::rescan(arguments, output)?,
-        Command::Status(arguments) => look::status(arguments, output)?,
+        Command::Status(arguments) => return look::status(arguments, output),
         Command::Conflicts(arguments) => look::conflicts(arguments, output)?,
         Command::Resolve(arguments) => look::resolve(arguments, output)?,
         Command::History(arguments) => look::history(arguments, output)?,

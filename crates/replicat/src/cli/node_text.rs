@@ -27,7 +27,11 @@ pub(crate) fn lines(kind: &str, object: &Object, zone: &TimeZone) -> Option<Vec<
 }
 
 fn row(name: &str, value: &str) -> String {
-    format!("{:<15}{value}", format!("{name}:"))
+    let name = match name {
+        "" => String::new(),
+        name => format!("{name}:"),
+    };
+    format!("{name:<15}{value}")
 }
 
 fn node(object: &Object) -> Vec<String> {
@@ -110,6 +114,8 @@ fn folder(object: &Object) -> Vec<String> {
         "" => {}
         reason => lines.push(row("  because", &sentence(reason))),
     }
+    lines.extend(open_conflicts(object));
+    lines.extend(refused(object));
     for skipped in objects(object, "skipped") {
         let path = path(skipped, "path");
         lines.push(row(
@@ -133,6 +139,42 @@ fn held_text(folder: &Object, held: u64) -> String {
             "the deletion of {files}; `replicat approve` deletes them everywhere, `replicat reject` brings them back"
         ),
     }
+}
+
+/// How many conflicts are open.
+fn open_conflicts(object: &Object) -> Option<String> {
+    let conflicts = number(object, "conflicts");
+    let counted = match conflicts {
+        0 => return None,
+        1 => "1 is open".to_owned(),
+        many => format!("{} are open", number_text(many)),
+    };
+    Some(row(
+        "  conflicts",
+        &format!("{counted}: see `replicat conflicts`"),
+    ))
+}
+
+/// What was changed here and the peers refuse.
+fn refused(object: &Object) -> Vec<String> {
+    let count = number(object, "refused");
+    if count == 0 {
+        return Vec::new();
+    }
+    let what = match count {
+        1 => "1 local change that peers refuse".to_owned(),
+        many => format!("{} local changes that peers refuse", number_text(many)),
+    };
+    let mut lines = vec![row(
+        "  refused",
+        &format!("{what}; `replicat revert` makes the directory as the others are"),
+    )];
+    for change in objects(object, "refused_changes") {
+        let path = path(change, "path");
+        let place = if path.is_empty() { "." } else { &path };
+        lines.push(row("", &format!("{place} {}", shown(change, "change"))));
+    }
+    lines
 }
 
 /// An event: when, what, where, by whom, through whom.

@@ -1,7 +1,9 @@
 //! Where the local socket of a node is, and which node is meant.
 
 use std::env;
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -10,7 +12,10 @@ use replicat::control::Command;
 use replicat::control::client::{self, ClientError};
 use replicat::control::json::Object;
 
+use replicat_core::path::RelPath;
+
 use super::failure::Failure;
+use super::{fields, target};
 
 /// What the name of a socket ends in.
 const EXTENSION: &str = "sock";
@@ -86,21 +91,69 @@ pub(crate) fn find(wanted: Option<&Path>) -> Result<PathBuf, Failure> {
     }
 }
 
-/// The folder of a running node whose directory is `root`: the node's socket, and the folder as the node describes it.
-pub(crate) fn serving(root: &Path) -> Option<(PathBuf, Object)> {
+/// A path that a running node keeps.
+pub(crate) struct Kept {
+    /// The node's socket.
+    pub(crate) socket: PathBuf,
+    /// The folder, as the node describes it.
+    pub(crate) folder: Object,
+    /// The path within it.
+    pub(crate) path: RelPath,
+}
+
+impl Kept {
+    /// The name of the folder.
+    pub(crate) fn name(&self) -> String {
+        fields::text(&self.folder, "name").to_owned()
+    }
+}
+
+/// The folder of a running node whose directory is `root`; of the node that is named first.
+pub(crate) fn serving(root: &Path, wanted: Option<&Path>) -> Option<Kept> {
     let root = root.canonicalize().ok()?;
-    let named = env::var_os("REPLICAT_SOCKET").map(|value| named(Path::new(&value)));
-    named.into_iter().chain(alive()).find_map(|socket| {
-        let mut found = None;
+    keeping(&root, wanted).filter(|kept| kept.path.is_root())
+}
+
+/// The folder of a running node that `path` lies in; of the node that is named first. The path need not exist.
+pub(crate) fn keeper(path: &Path, wanted: Option<&Path>) -> Option<Kept> {
+    let whole = target::resolved(path).ok()?;
+    let found = keeping(&whole, wanted);
+    found.or_else(|| keeping(&path.canonicalize().ok()?, wanted))
+}
+
+/// The innermost folder that an absolute path without links lies in.
+fn keeping(path: &Path, wanted: Option<&Path>) -> Option<Kept> {
+    let mut kept: Option<(usize, Kept)> = None;
+    for socket in wanted.map(named).into_iter().chain(alive()) {
         let asked = client::ask::<ClientError>(&socket, &Command::Folders, |folder| {
-            let directory = folder.get("root").and_then(|root| root.as_str());
-            let directory = directory.map(Path::new).map(Path::canonicalize);
-            if directory.is_some_and(|own| own.is_ok_and(|own| own == root)) {
-                found = Some(folder);
+            let Some((depth, inside)) = within(&folder, path) else {
+                return Ok(());
+            };
+            if kept.as_ref().is_none_or(|(other, _)| *other < depth) {
+                let socket = socket.clone();
+                let path = inside;
+                kept = Some((
+                    depth,
+                    Kept {
+                        socket,
+                        folder,
+                        path,
+                    },
+                ));
             }
             Ok(())
         });
-        asked.ok()?;
-        found.map(|folder| (socket, folder))
-    })
+        // A node that does not answer keeps nothing for those who ask.
+        drop(asked);
+    }
+    kept.map(|(_, kept)| kept)
+}
+
+/// Where in a folder a path lies, and how deep the folder lies.
+fn within(folder: &Object, path: &Path) -> Option<(usize, RelPath)> {
+    let root = fields::bytes(folder, "root");
+    let root = Path::new(OsStr::from_bytes(&root)).canonicalize().ok()?;
+    let inside = path.strip_prefix(&root).ok()?;
+    let inside = RelPath::new(inside.as_os_str().as_bytes()).ok()?;
+    Some((root.components().count(), inside))
 }

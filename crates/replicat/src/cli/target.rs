@@ -33,19 +33,20 @@ pub(crate) fn find(
     root: Option<&Path>,
     place: &PlaceArguments,
 ) -> Result<Target, Failure> {
-    let whole = resolved(path).map_err(|_| Failure::NoRoot {
+    let no_root = || Failure::NoRoot {
         path: path.to_owned(),
-    })?;
-    let state = OsStr::from_bytes(STATE_DIRECTORY_NAME);
-    let root = match root {
-        Some(root) => root.to_owned(),
-        None => whole
-            .ancestors()
-            .find(|above| above.join(state).is_dir())
-            .map(Path::to_owned)
-            .ok_or_else(|| Failure::NoRoot {
-                path: path.to_owned(),
-            })?,
+    };
+    let whole = resolved(path).map_err(|_| no_root())?;
+    let (root, whole) = match root {
+        Some(root) => (root.to_owned(), whole),
+        None => match root_above(&whole).filter(|root| *root != whole) {
+            Some(root) => (root, whole),
+            // It is a root, or a link that leads into one.
+            None => {
+                let target = path.canonicalize().map_err(|_| no_root())?;
+                (root_above(&target).ok_or_else(no_root)?, target)
+            }
+        },
     };
     let outside = || Failure::Outside {
         path: path.to_owned(),
@@ -63,9 +64,18 @@ pub(crate) fn find(
     })
 }
 
+/// The nearest directory from `path` upwards that holds state.
+fn root_above(path: &Path) -> Option<PathBuf> {
+    let state = OsStr::from_bytes(STATE_DIRECTORY_NAME);
+    let mut above = path.ancestors();
+    above
+        .find(|above| above.join(state).is_dir())
+        .map(Path::to_owned)
+}
+
 /// The absolute path that `path` names: of its directory, as much as exists is resolved through
 /// symbolic links; the last component is not, since a link is a path of its own.
-fn resolved(path: &Path) -> std::io::Result<PathBuf> {
+pub(crate) fn resolved(path: &Path) -> std::io::Result<PathBuf> {
     let whole = env::current_dir()?.join(path);
     let last = whole.components().next_back();
     let (Some(directory), Some(Component::Normal(name))) = (whole.parent(), last) else {
@@ -123,6 +133,15 @@ mod tests {
         assert_eq!(target.path.as_bytes(), b"link");
         let target = find(&directory.path().join("A/link/x"), None, &HERE).unwrap();
         assert_eq!(target.path.as_bytes(), b"b/x");
+    }
+
+    #[test]
+    fn link_outside_roots_leads_to_one() {
+        let directory = root();
+        symlink("A", directory.path().join("link")).unwrap();
+        let target = find(&directory.path().join("link"), None, &HERE).unwrap();
+        assert!(target.path.is_root());
+        assert!(target.location.root.ends_with("A"));
     }
 
     #[test]

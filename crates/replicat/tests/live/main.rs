@@ -6,6 +6,7 @@ mod elsewhere;
 mod http;
 mod managed;
 mod place;
+mod saying;
 
 use std::fs;
 use std::process::Command;

@@ -212,6 +212,18 @@ fn nobody_takes_changes_from_a_read_only_node() {
     cluster.place.arrives("b/two", "2");
     assert_eq!(cluster.place.read("a/own"), None);
     assert_eq!(cluster.place.read("b/own").as_deref(), Some("mine"));
+    let folder = || {
+        cluster
+            .place
+            .ask(&["folders", "--json", "--node-socket", "b"])
+    };
+    until("b says that its change is refused", || {
+        folder()["refused"] == 1
+    });
+    let folder = folder();
+    assert_eq!(folder["mode"], "receive-only");
+    assert_eq!(folder["in_sync"], false);
+    assert_eq!(folder["refused_changes"][0]["path"], "own");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use replicat_core::path::RelPath;
 
 use super::open::Looked;
 use super::tree::{Tree, level};
-use super::why;
+use super::why::{self, Around};
 use crate::engine::local::LocalReplica;
 use crate::error::SyncError;
 use crate::inspection::{Explanation, HistoryRow, TreeRow};
@@ -45,11 +45,11 @@ pub enum Answer {
     Tree(Vec<TreeRow>),
 }
 
-/// Answers with a replica that is lent for it; `waits` says what keeps its folder from bringing more at the moment.
+/// Answers with a replica that is lent for it; `around` says what else its folder knows.
 pub(in crate::engine) fn answer_in(
     local: LocalReplica,
     question: &Question,
-    waits: Option<&str>,
+    around: &Around,
 ) -> (LocalReplica, Result<Answer, SyncError>) {
     let looked = Looked::lent(local);
     let (looked, answer) = match question {
@@ -62,7 +62,7 @@ pub(in crate::engine) fn answer_in(
             (looked, found)
         }
         Question::Why(path) => {
-            let found = why::explain(&looked, path, waits).map(Answer::Why);
+            let found = why::explain(&looked, path, around).map(Answer::Why);
             (looked, found)
         }
         Question::Tree(path) => tree(looked, path),

@@ -24,12 +24,14 @@ use open::{Access, Looked};
 
 pub(in crate::engine) use asking::answer_in;
 pub use asking::{Answer, Question};
+pub use open::has_state;
 pub use restore::restore;
 pub(super) use restore::restore_in;
 pub(super) use settle::resolve_in;
 pub use settle::{approve, reject, resolve};
 pub use tree::{Tree, tree};
 pub use why::why;
+pub(in crate::engine) use why::{Around, ConnectedPeer};
 pub use writing::Precondition;
 pub(super) use writing::{is_reserved, put_in, remove_in};
 
@@ -53,7 +55,7 @@ pub fn status(location: &RootLocation) -> Result<Status, SyncError> {
         symlinks: 0,
         bytes: 0,
         pending: local.replica.store().pending_count().map_err(failed)?,
-        conflicts: 0,
+        conflicts: looked.conflicts()?.len() as u64,
         brake: brake(&looked)?,
         skipped: local.kept_skipped()?,
         members: members(&looked)?,
@@ -78,7 +80,6 @@ fn count(looked: &Looked, status: &mut Status) -> Result<(), SyncError> {
             Payload::Symlink { .. } => status.symlinks += 1,
             Payload::Tombstone { .. } => return Ok(()),
         }
-        status.conflicts += u64::from(shown.winner.conflict_of.is_some());
         Ok(())
     })
 }
@@ -138,19 +139,7 @@ pub fn history(location: &RootLocation, path: &RelPath) -> Result<Vec<HistoryRow
 
 impl Looked {
     pub(super) fn conflicts(&self) -> Result<Vec<ConflictReport>, SyncError> {
-        let mut found = Vec::new();
-        self.for_each_record(&mut |path, record| {
-            if record
-                .entry
-                .shown()
-                .is_some_and(|shown| shown.winner.conflict_of.is_some())
-            {
-                found.extend(conflicts::of_copy(&self.local, path)?);
-            }
-            Ok(())
-        })?;
-        found.sort_by(|one, other| (&one.path, &one.copy).cmp(&(&other.path, &other.copy)));
-        Ok(found)
+        conflicts::open(&self.local)
     }
 
     /// The current version, then what was noted, the latest first. A note of an edit or a deletion speaks of what took

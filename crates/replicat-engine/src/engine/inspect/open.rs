@@ -101,6 +101,12 @@ pub(super) fn open(location: &RootLocation, access: Access) -> Result<Looked, Sy
     })
 }
 
+/// Whether there is a root that was a replica before: its state is there.
+#[must_use]
+pub fn has_state(location: &RootLocation) -> bool {
+    find(location).is_ok_and(|place| place.state.is_dir())
+}
+
 /// Whether a root holds nothing beside its state.
 pub(super) fn is_vacant(location: &RootLocation) -> Result<bool, SyncError> {
     let Place { given, .. } = find(location)?;
@@ -137,7 +143,9 @@ fn look(
     };
     let index = Index::scratch(Some(index), &nobody, &std::env::temp_dir())
         .map_err(|error| Failure::from(error).at(&given.given))?;
-    LocalReplica::to_look_at(RootIndex(0), given, index, options)
+    let mut local = LocalReplica::to_look_at(RootIndex(0), given, index, options)?;
+    local.filter = local.kept_filter()?;
+    Ok(local)
 }
 
 impl Looked {

@@ -13,6 +13,7 @@ use replicat_core::version::{Dot, VersionVector};
 
 use super::carrying::Carried;
 use super::peer::{Connection, Parcel, SendError, Trust};
+use crate::engine::inspect::ConnectedPeer;
 use crate::engine::local::LocalReplica;
 
 /// After how long sums are compared again that proved nothing, though nothing changed here.
@@ -88,6 +89,14 @@ impl Peer {
 
     pub(super) fn replica(&self) -> Option<ReplicaId> {
         self.session.peer()
+    }
+
+    /// The peer, for those who ask about a path; `None` before it has greeted.
+    pub(super) fn as_connected(&self) -> Option<ConnectedPeer> {
+        Some(ConnectedPeer {
+            replica: self.replica()?,
+            applied: self.applied.clone(),
+        })
     }
 
     /// Whether the peer has said that it knows just what is known here.
@@ -270,7 +279,12 @@ impl Peer {
             return Some(message);
         }
         match message {
-            Message::Entries(_) | Message::Repair(_) | Message::Members(_) => None,
+            Message::Entries(_) | Message::Repair(_) => None,
+            // Of itself it is believed.
+            Message::Members(mut members) => {
+                members.retain(|(id, _)| Some(*id) == self.replica());
+                (!members.is_empty()).then_some(Message::Members(members))
+            }
             // Where it differs is told what is here, and where to look on; what it has there is not taken.
             Message::TreeReply(mut reply) => {
                 for (_, entry) in &mut reply.entries {

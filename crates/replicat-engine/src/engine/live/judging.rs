@@ -116,7 +116,7 @@ impl Owner {
     pub(super) fn decide(&mut self, verdict: Verdict) -> Result<bool, SyncError> {
         self.await_committed()?;
         let Some(open) = &mut self.open else {
-            return Ok(false);
+            return Ok(verdict == Verdict::Approved && self.approve_replaced());
         };
         let stock = open.local.stock()?;
         if open.local.deletions.held_files(&stock) == 0 {

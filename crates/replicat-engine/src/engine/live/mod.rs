@@ -16,10 +16,12 @@ mod judging;
 mod observing;
 mod owner;
 mod peer;
+mod recovery;
 mod settings;
 mod status;
 mod steering;
 mod talking;
+mod tally;
 mod telling;
 mod verifying;
 
@@ -30,6 +32,7 @@ pub use peer::{
     CARRIED_BYTES_MAX, CARRIED_CONTENT_BYTES_MAX, CARRIED_MAX, Connection, Parcel, PeerNumber,
     Reply, SendError, Trust,
 };
+pub use recovery::may_pass;
 pub use settings::{FolderMode, LiveSettings};
 pub use status::{
     ChangeAction, ChangeOrigin, FolderEvent, FolderState, FolderStatus, Listener, PathChange,

@@ -256,6 +256,7 @@ impl Open {
         self.local.keep_window()?;
         if now >= self.note_at {
             self.local.keep_skipped()?;
+            self.local.keep_rules()?;
             self.note_at = now + NOTE_INTERVAL;
         }
         if now >= self.purge_at {

@@ -19,9 +19,11 @@ use super::connected::Peer;
 use super::handle::Shared;
 use super::observing::Hints;
 use super::peer::{Connection, Parcel, PeerNumber, Trust};
+use super::recovery::Recovery;
 use super::settings::LiveSettings;
 use super::status::{FolderState, FolderStatus, Listener};
 use super::steering::Order;
+use super::tally::Tally;
 use super::telling::{Gathering, new_status};
 use super::verifying::Verification;
 use crate::engine::deletions::Pace;
@@ -70,6 +72,7 @@ pub(super) struct Owner {
     pub(super) open: Option<Open>,
     pub(super) peers: BTreeMap<PeerNumber, Peer>,
     pub(super) gathering: Arc<Gathering>,
+    pub(super) recovery: Recovery,
     /// Who asked how the folder stands when this turn is over.
     pub(super) asked: Vec<Sender<FolderStatus>>,
 }
@@ -104,6 +107,7 @@ pub(super) struct Open {
     pub(super) watched_only: Option<usize>,
     /// What a brake holds, as of when it was declared.
     pub(super) held: HeldDeletions,
+    pub(super) tally: Tally,
 }
 
 impl Owner {
@@ -117,6 +121,8 @@ impl Owner {
         let gathering = Arc::new(Gathering::default());
         let open = open(&settings, &cancellation, &gathering)?;
         let status = new_status(&settings, &open.local);
+        let mut recovery = Recovery::default();
+        recovery.remember(&open.local);
         let shared = Arc::new(Shared {
             status: Mutex::new(status),
             held: RwLock::new(None),
@@ -133,6 +139,7 @@ impl Owner {
             open: Some(open),
             peers: BTreeMap::new(),
             gathering,
+            recovery,
             asked: Vec::new(),
         })
     }
@@ -150,6 +157,7 @@ impl Owner {
             match self.take_inputs() {
                 Course::Stop => break,
                 Course::On => {
+                    self.recover();
                     let done = self.work();
                     self.survive(done);
                     self.tell_status();
@@ -201,9 +209,7 @@ impl Owner {
     /// A failure halts the folder; everything else in the process goes on.
     pub(super) fn survive(&mut self, done: Result<(), SyncError>) {
         if let Err(error) = done {
-            let hint = error.hint().map(|hint| format!("; {hint}"));
-            let reason = format!("{error}{}", hint.unwrap_or_default());
-            self.halt(reason);
+            self.halt(&error);
         }
     }
 
@@ -359,6 +365,7 @@ impl Owner {
         // Before the first comparison is over, what is known of that is older and better.
         if self.state != FolderState::InitialScan {
             open.local.keep_skipped()?;
+            open.local.keep_rules()?;
         }
         open.local.commit()
     }
@@ -366,6 +373,7 @@ impl Owner {
     /// Opens the directory again, after it was closed.
     pub(super) fn reopen(&mut self) -> Result<(), SyncError> {
         let opened = open(&self.settings, &self.shared.cancellation, &self.gathering)?;
+        self.recovery.remember(&opened.local);
         self.open = Some(opened);
         Ok(())
     }
@@ -441,5 +449,6 @@ fn open(
         gossip_at: None,
         watched_only: None,
         held: HeldDeletions::default(),
+        tally: Tally::default(),
     })
 }

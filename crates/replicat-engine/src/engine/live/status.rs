@@ -9,7 +9,7 @@ use replicat_core::path::RelPath;
 use super::peer::PeerNumber;
 use super::settings::FolderMode;
 use crate::event::{ItemKind, Progress};
-use crate::report::{Brake, HeldDeletions, Skipped};
+use crate::report::{Brake, HeldDeletions, RefusedChanges, Skipped};
 
 /// Is told what happens in a folder, in order, from one of its threads. Must not block for long: the folder waits.
 pub trait Listener: Send + Sync {
@@ -132,6 +132,10 @@ pub struct FolderStatus {
     pub peers: Vec<PeerStatus>,
     /// What could not be synced, and why.
     pub skipped: Vec<Skipped>,
+    /// Conflict copies that nobody has resolved.
+    pub conflicts: u64,
+    /// What was changed here and the peers refuse, since this replica only receives.
+    pub refused: RefusedChanges,
     /// The brake that holds deletions until a person decides.
     pub brake: Option<Brake>,
     /// What it holds.

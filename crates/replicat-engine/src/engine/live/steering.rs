@@ -4,14 +4,16 @@ use crossbeam_channel::Sender;
 use replicat_core::path::RelPath;
 use replicat_fs::stage::Staged;
 
+use super::connected::Peer;
 use super::owner::Owner;
 use super::settings::FolderMode;
 use super::status::{FolderEvent, FolderState, FolderStatus};
 use crate::engine::deletions::Verdict;
-use crate::engine::inspect::{self, Answer, Precondition, Question};
+use crate::engine::inspect::{self, Answer, Around, ConnectedPeer, Precondition, Question};
 use crate::engine::local::LocalReplica;
 use crate::error::SyncError;
 use crate::inspection::{Keep, Resolution, Restoration, Revision};
+use crate::options::RootLocation;
 
 /// Something that people ask.
 pub(super) enum Order {
@@ -99,16 +101,36 @@ impl Owner {
     }
 
     /// Goes on after a pause, or tries again after a failure.
-    fn resume(&mut self) {
+    pub(super) fn resume(&mut self) {
         if !matches!(self.state, FolderState::Paused | FolderState::Halted { .. }) {
             return;
         }
+        if self.open.is_none()
+            && let Err(error) = self.reopen()
+        {
+            return self.halt(&error);
+        }
         self.enter(FolderState::InitialScan);
-        let begun = match self.open {
-            Some(_) => self.begin(),
-            None => self.reopen().and_then(|()| self.begin()),
-        };
+        let begun = self.begin();
         self.survive(begun);
+    }
+
+    /// Takes another directory, in the place of the one that was open, for a new replica. Returns whether there is one.
+    pub(super) fn approve_replaced(&mut self) -> bool {
+        let is_halted = matches!(self.state, FolderState::Halted { .. });
+        if !is_halted || !self.recovery.is_replaced() {
+            return false;
+        }
+        let location = RootLocation {
+            root: self.settings.root.clone(),
+            state_dir: self.settings.state_dir.clone(),
+        };
+        match inspect::approve(&location) {
+            // A directory that has no state is a new replica anyway.
+            Ok(_) | Err(SyncError::NotReplica { .. }) => self.resume(),
+            Err(error) => self.halt(&error),
+        }
+        true
     }
 
     /// Answers a question by the index.
@@ -119,11 +141,21 @@ impl Owner {
                 root: self.settings.root.clone(),
             });
         };
-        let waits = open.waits(is_amid);
-        let (local, answer) = inspect::answer_in(open.local, question, waits);
+        let around = Around {
+            waits: open.waits(is_amid),
+            connected: Some(self.connected_peers()),
+            receives_only: self.settings.mode == FolderMode::ReceiveOnly,
+        };
+        let (local, answer) = inspect::answer_in(open.local, question, &around);
         open.local = local;
         self.open = Some(open);
         answer
+    }
+
+    /// The peers that are connected, with what each has brought to its directory.
+    fn connected_peers(&self) -> Vec<ConnectedPeer> {
+        let peers = self.peers.values();
+        peers.filter_map(Peer::as_connected).collect()
     }
 
     /// Lends the replica to a function that works on files of users; `touched` says on which.
@@ -189,7 +221,8 @@ impl Owner {
     }
 
     /// Stops by itself, and waits for somebody.
-    pub(super) fn halt(&mut self, reason: String) {
+    pub(super) fn halt(&mut self, error: &SyncError) {
+        let reason = self.recovery.halted(error, std::time::Instant::now());
         tracing::error!(root = %self.settings.root.display(), %reason, "the folder is halted");
         self.dismiss_all("the folder is halted");
         if let Err(error) = self.close() {

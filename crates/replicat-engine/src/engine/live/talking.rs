@@ -51,7 +51,7 @@ impl Owner {
             }
             Err(error) => {
                 let failed = open.local.failed(error);
-                self.halt(failed.to_string());
+                self.halt(&failed);
             }
         }
     }
@@ -111,7 +111,7 @@ impl Owner {
             self.ask_others_first(number);
         }
         if let Err(error) = self.heard(kind, learnt) {
-            self.halt(error.to_string());
+            self.halt(&error);
         }
     }
 
@@ -197,7 +197,7 @@ impl Owner {
             let done = open.local.replica.store_mut().commit(Durability::None);
             let done = done.map_err(|error| open.local.index_failed(error));
             if let Err(error) = done {
-                self.halt(error.to_string());
+                self.halt(&error);
             }
         }
     }
@@ -324,7 +324,7 @@ impl Owner {
             self.dismiss_all("this replica takes a new identity");
             let renewed = self.renew(renewal);
             if let Err(error) = renewed {
-                self.halt(error.to_string());
+                self.halt(&error);
             }
             return;
         }
@@ -332,7 +332,7 @@ impl Owner {
             SessionError::Store(error) => {
                 if let Some(open) = &self.open {
                     let failed = open.local.failed(error);
-                    self.halt(failed.to_string());
+                    self.halt(&failed);
                 }
             }
             error => {

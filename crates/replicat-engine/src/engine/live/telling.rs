@@ -20,7 +20,7 @@ use crate::engine::transfer::Left;
 use crate::engine::{clock, conflicts};
 use crate::error::SyncError;
 use crate::event::{ItemChange, Observed, ObservedChange, PlanItem, Progress, Reporter, SyncEvent};
-use crate::report::HeldDeletions;
+use crate::report::{HeldDeletions, RefusedChanges};
 
 /// How long changes wait to be told for the name of who made them.
 const NAME_PATIENCE: Duration = Duration::from_secs(1);
@@ -176,6 +176,11 @@ impl Owner {
         if let Err(error) = self.tell_changes(&BTreeSet::new()) {
             tracing::warn!(%error, "a change could not be told of");
         }
+        if let Some(open) = &mut self.open
+            && let Err(error) = (open.tally).update(&open.local, self.settings.mode, Instant::now())
+        {
+            tracing::warn!(%error, "what is open or refused could not be counted");
+        }
         let mut status = self.shared.status.lock();
         let Ok(status) = &mut status else { return };
         status.state = self.state.clone();
@@ -202,12 +207,15 @@ impl Owner {
         status.bytes_received = open.ongoing.fetched();
         status.skipped.clone_from(&local.skipped);
         status.watched_only = open.watched_only;
+        status.conflicts = open.tally.conflicts;
+        status.refused.clone_from(&open.tally.refused);
         status.brake = local.brake().ok().flatten();
         status.held.clone_from(&open.held);
         let stock = local.stock().unwrap_or_default();
         status.held_deletions = local.deletions.held_files(&stock);
         status.in_sync = self.state == FolderState::Online
             && status.pending == 0
+            && status.refused.count == 0
             && !open.unsettled
             && open.left == Left::Nothing
             && open.hints.is_empty()
@@ -243,6 +251,8 @@ pub(super) fn new_status(settings: &LiveSettings, local: &LocalReplica) -> Folde
         in_sync_at: None,
         peers: Vec::new(),
         skipped: Vec::new(),
+        conflicts: 0,
+        refused: RefusedChanges::default(),
         brake: None,
         held: HeldDeletions::default(),
         held_deletions: 0,

@@ -243,6 +243,35 @@ fn tree_lists_by_the_index() {
     assert!(told(&["tree"], world.root(0)).contains("link -> a"));
 }
 
+/// The rules of a sync are on no disk but in the index.
+#[test]
+fn why_names_rules_of_the_last_sync() {
+    let world = World::new(2);
+    world.write(0, "x.tmp", "1");
+    world.write(0, "x.o", "1");
+    world.write(0, "sub/.replicatignore", "\n*.c\n");
+    world.write(0, "sub/x.c", "1");
+    let patterns = world.beside("patterns");
+    std::fs::write(&patterns, "# mine\n*.o\n").unwrap();
+    let from = patterns.to_str().unwrap();
+    let mut sync = command();
+    sync.arg("sync").args(world.roots());
+    sync.args(["--exclude", "*.tmp", "--exclude-from", from]);
+    assert_eq!(sync.output().unwrap().status.code(), Some(0));
+    let rule = |path: &str| {
+        let explained = &objects(&["why"], &world.path(0, path))[0];
+        let rule = &explained["excluded"];
+        format!("{} {}", rule["pattern"], rule["source"])
+    };
+    assert_eq!(rule("x.tmp"), r#""*.tmp" "--exclude""#);
+    assert_eq!(rule("x.o"), format!(r#""*.o" "{from}:2""#));
+    assert_eq!(rule("sub/x.c"), r#""*.c" "sub/.replicatignore:2""#);
+    assert_eq!(rule("sub"), "null null");
+    world.write(0, "new", "1");
+    let told = told(&["why"], &world.path(0, "new"));
+    assert!(told.contains("the index does not know it yet"), "{told}");
+}
+
 #[test]
 fn why_explains_a_path() {
     let world = World::new(2);
@@ -252,7 +281,7 @@ fn why_explains_a_path() {
     assert_eq!(explained["path"], "list");
     assert!(!explained["facts"].as_array().unwrap().is_empty());
     assert!(told(&["why"], &world.path(0, &copy)).contains("conflict copy"));
-    assert!(told(&["why"], &world.path(0, "unheard of")).contains("nothing is known"));
+    assert!(told(&["why"], &world.path(0, "unheard of")).contains("nothing is known of it"));
     world.remove(0, "list");
     world.settle();
     assert!(told(&["why"], &world.path(1, "list")).contains("gone"));
