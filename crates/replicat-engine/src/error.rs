@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use replicat_core::id::FolderId;
 use replicat_core::path::RelPath;
 use replicat_core::store::StoreError;
+pub use replicat_fs::lock::LockHolder;
 use thiserror::Error;
 
 use crate::inspection::Revision;
@@ -116,10 +117,12 @@ pub enum SyncError {
         root: PathBuf,
     },
     /// Another process works on a root.
-    #[error("{root} is in use by another replicat process")]
+    #[error("{root} is in use by {holder}")]
     Locked {
         /// The root.
         root: PathBuf,
+        /// That process, as far as it can be told.
+        holder: Box<LockHolder>,
     },
     /// The index cannot be read.
     #[error("the index of {root} is damaged: {detail}")]
@@ -373,7 +376,7 @@ impl SyncError {
                     root.display()
                 )
             }
-            Self::Locked { .. } => "wait for it to end, or stop it".into(),
+            Self::Locked { holder, .. } => locked_hint(holder),
             Self::IndexDamaged { index, .. } => format!(
                 "move {} away and sync again: the files are then taken for new, and nothing is \
                  deleted",
@@ -410,5 +413,16 @@ impl SyncError {
             }
             _ => return None,
         })
+    }
+}
+
+fn locked_hint(holder: &LockHolder) -> String {
+    match &holder.socket {
+        Some(socket) => format!(
+            "that node keeps the directory in sync by itself: see \
+             `replicat status --node-socket {}`; or stop it",
+            socket.display()
+        ),
+        None => "add --wait to wait for it, or stop it".into(),
     }
 }

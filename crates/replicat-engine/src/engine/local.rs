@@ -459,8 +459,9 @@ pub(super) fn state_directory(base: &Path, root: &Path) -> PathBuf {
 
 fn state_failed(error: StateError, root: &Path) -> SyncError {
     match error {
-        StateError::Locked { .. } => SyncError::Locked {
+        StateError::Locked { holder, .. } => SyncError::Locked {
             root: root.to_owned(),
+            holder,
         },
         StateError::Filesystem(error) => Failure::from(error).at(root),
     }

@@ -9,6 +9,7 @@ use replicat_net::{
 };
 use tokio::sync::{Notify, mpsc, watch};
 
+use super::boot::Boot;
 use super::error::ServerError;
 use super::folders::{Common, FolderTable};
 use super::hub::Hub;
@@ -98,6 +99,7 @@ impl ServerBuilder {
     /// enrol the node.
     pub async fn start(self) -> Result<ReplicatServer, ServerError> {
         self.settings.check()?;
+        let boot = Boot::new(&self.settings)?;
         let Origin {
             identity,
             key,
@@ -148,6 +150,7 @@ impl ServerBuilder {
             workers,
             limiter,
             limit,
+            boot,
             settings: Mutex::new(settings),
             applying: tokio::sync::Mutex::default(),
             started: SystemTime::now(),

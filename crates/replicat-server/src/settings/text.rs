@@ -157,6 +157,28 @@ pub(super) fn with_port(address: &str, host: Option<&str>, port: u16) -> String 
     }
 }
 
+/// What is wrong with the form of `HOST:PORT`, if something is. Nothing is resolved.
+#[must_use]
+pub fn wrong_address(address: &str) -> Option<&'static str> {
+    let form = "write HOST:PORT, as in 10.0.0.2:8787 or [::1]:8787";
+    let Some((host, port)) = address.rsplit_once(':') else {
+        return Some(form);
+    };
+    let is_v6 = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .is_some_and(|host| host.parse::<std::net::Ipv6Addr>().is_ok());
+    let is_name = !host.is_empty()
+        && host
+            .chars()
+            .all(|letter| letter.is_alphanumeric() || "-._".contains(letter));
+    match (port.parse::<u16>(), is_v6 || is_name) {
+        (Err(_), _) => Some("the port is a number from 0 to 65535"),
+        (Ok(_), false) => Some(form),
+        (Ok(_), true) => None,
+    }
+}
+
 /// The name of this host, as far as it can name a node.
 pub(super) fn host_name() -> NodeName {
     let system = rustix::system::uname();

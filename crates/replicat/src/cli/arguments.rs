@@ -17,6 +17,7 @@ use super::live_arguments::{
     OneFolderArguments, RescanArguments, ServeArguments, SessionArguments, StandingArguments,
 };
 use super::manager_arguments::ManagerArguments;
+use super::wait::WaitArguments;
 
 /// Make any number of directories equal, and keep them so.
 #[derive(Debug, Parser)]
@@ -188,6 +189,8 @@ pub(crate) struct WorkArguments {
         value_parser = FalseyValueParser::new()
     )]
     pub(crate) watch: bool,
+    #[command(flatten)]
+    pub(crate) wait: WaitArguments,
     /// How many threads scan, hash and copy [default: the number of processors]
     #[arg(long, value_name = "N", env = "REPLICAT_THREADS")]
     pub(crate) threads: Option<NonZeroUsize>,
@@ -350,6 +353,8 @@ pub(crate) struct LookArguments {
     /// Print one JSON object a line
     #[arg(long, env = "REPLICAT_JSON", value_parser = FalseyValueParser::new())]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) wait: WaitArguments,
     #[command(flatten)]
     pub(crate) place: PlaceArguments,
 }

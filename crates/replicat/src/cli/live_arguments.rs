@@ -17,6 +17,9 @@ pub(crate) struct ServeArguments {
     /// Read settings from FILE: TOML, or JSON if it is named `*.json`
     #[arg(long, value_name = "FILE", env = "REPLICAT_CONFIG")]
     pub(crate) config: Option<PathBuf>,
+    /// Say all that is wrong with the settings, and start nothing
+    #[arg(long, env = "REPLICAT_CHECK", value_parser = FalseyValueParser::new())]
+    pub(crate) check: bool,
     #[command(flatten)]
     pub(crate) node: NodeArguments,
     #[command(flatten)]

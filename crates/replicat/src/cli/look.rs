@@ -8,7 +8,7 @@ use replicat::control::{Command, PathText};
 use replicat::engine::inspect;
 use replicat::error::SyncError;
 use replicat::inspection::Revision;
-use replicat::options::RootLocation;
+use replicat::options::{Cancellation, RootLocation};
 use replicat_core::path::RelPath;
 use replicat_fs::filter::STATE_DIRECTORY_NAME;
 
@@ -23,6 +23,7 @@ use super::json::Object;
 use super::output::Output;
 use super::target::{self, Target};
 use super::teller::Teller;
+use super::wait::{self, Wait, WaitArguments};
 use super::{fields, look_json, look_text, socket};
 
 /// `replicat status`: of a root, or of the node that runs here or elsewhere.
@@ -41,7 +42,7 @@ pub(crate) fn status(arguments: &StatusArguments, output: Output) -> Result<(), 
         }
     };
     let location = target::location(&root, place);
-    let status = match inspect::status(&location) {
+    let status = match waiting(arguments.look.wait, || inspect::status(&location)) {
         Err(error @ SyncError::Locked { .. }) => {
             let Some((_, folder)) = socket::serving(&root) else {
                 return Err(error.into());
@@ -62,7 +63,7 @@ pub(crate) fn conflicts(arguments: &RootArguments, output: Output) -> Result<(),
         Subject::Folder(folder) => return folder.tell(command, &teller),
         Subject::Root(location) => location,
     };
-    match inspect::conflicts(&location) {
+    match waiting(arguments.look.wait, || inspect::conflicts(&location)) {
         Err(error @ SyncError::Locked { .. }) => tell_keeper(&location, error, command, &teller),
         other => other?
             .iter()
@@ -85,7 +86,7 @@ pub(crate) fn approve(arguments: &RootArguments, output: Output) -> Result<(), F
         let name = fields::text(&folder, "name").to_owned();
         return Asked::Socket(socket).tell(&command(name), &teller);
     }
-    let approved = inspect::approve(&location)?;
+    let approved = waiting(arguments.look.wait, || inspect::approve(&location))?;
     let object = look_json::approval(root, approved);
     Ok(teller.tell_as(&object, || vec![look_text::approval(root, approved)])?)
 }
@@ -145,7 +146,7 @@ fn tell_of_path(
     (target, node, look): (&TargetArguments, &FolderOfNodeArguments, &LookArguments),
     output: Output,
     command: impl FnOnce(String, PathText) -> Command,
-    inspect: impl FnOnce(&RootLocation, &RelPath) -> Result<Vec<Object>, SyncError>,
+    inspect: impl Fn(&RootLocation, &RelPath) -> Result<Vec<Object>, SyncError>,
 ) -> Result<(), Failure> {
     let teller = Teller::new(look.json, output);
     if let Some(folder) = node.find()? {
@@ -154,7 +155,7 @@ fn tell_of_path(
     }
     let Target { location, path } =
         target::find(&target.path, target.root.as_deref(), &look.place)?;
-    match inspect(&location, &path) {
+    match waiting(look.wait, || inspect(&location, &path)) {
         Err(error @ SyncError::Locked { .. }) => {
             let command = |folder| command(folder, PathText::from(&path));
             tell_keeper(&location, error, command, &teller)
@@ -173,7 +174,7 @@ pub(crate) fn tree(arguments: &TreeArguments, output: Output) -> Result<(), Fail
     let place = &arguments.look.place;
     let Target { location, path } =
         target::find(&arguments.path, arguments.root.as_deref(), place)?;
-    match inspect::tree(&location, &path) {
+    match waiting(arguments.look.wait, || inspect::tree(&location, &path)) {
         Err(error @ SyncError::Locked { .. }) => {
             tell_keeper(&location, error, command(PathText::from(&path)), &teller)
         }
@@ -184,6 +185,22 @@ pub(crate) fn tree(arguments: &TreeArguments, output: Output) -> Result<(), Fail
             Ok(())
         }
     }
+}
+
+/// Does something with a root, and waits for it as the user says; but not for a node, which can be asked.
+fn waiting<T>(
+    wait: WaitArguments,
+    work: impl FnMut() -> Result<T, SyncError>,
+) -> Result<T, SyncError> {
+    let limit = |error: &SyncError| match error {
+        SyncError::Locked { root, holder }
+            if holder.socket.is_none() && socket::serving(root).is_none() =>
+        {
+            wait.limit()
+        }
+        _ => Wait::No,
+    };
+    wait::while_locked(&Cancellation::default(), limit, work)
 }
 
 /// What is looked at.

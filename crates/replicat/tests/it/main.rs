@@ -21,5 +21,6 @@ mod reflink;
 mod roots;
 mod scopes;
 mod types;
+mod waiting;
 mod watching;
 mod world;

@@ -6,6 +6,7 @@ mod elsewhere;
 mod http;
 mod managed;
 mod place;
+mod reload;
 
 use std::fs;
 use std::process::Command;
