@@ -12,6 +12,10 @@ use thiserror::Error;
 use crate::inspection::Revision;
 use crate::report::BrakeReport;
 
+const JOIN_HINT: &str = "add --join to unite them: nothing is deleted, and files that differ are kept as conflict copies";
+const OTHER_FOLDER_HINT: &str = "if the cluster key was changed, give the key before it with --accept-cluster-key-file once; if it is \
+                                 another folder, --join unites them: nothing is deleted, and files that differ are kept as conflict copies";
+
 /// What a process tells its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -93,7 +97,9 @@ pub enum SyncError {
         other_folder: FolderId,
     },
     /// The root belongs to another folder than the one that it is to be a replica of.
-    #[error("{root} belongs to folder {folder}, not to {wanted}")]
+    #[error(
+        "{root} belongs to folder {folder}, not to {wanted}: to another one, or to this one under another cluster key"
+    )]
     OtherFolder {
         /// The root.
         root: PathBuf,
@@ -360,11 +366,8 @@ impl SyncError {
             Self::RootNotWritable { .. } => {
                 "make it writable, or run as a user who may write there".into()
             }
-            Self::DifferentFolders { .. } | Self::OtherFolder { .. } => {
-                "add --join to unite them: nothing is deleted, and files that differ are kept as \
-                 conflict copies"
-                    .into()
-            }
+            Self::OtherFolder { .. } => OTHER_FOLDER_HINT.into(),
+            Self::DifferentFolders { .. } => JOIN_HINT.into(),
             Self::RootReplaced { root, .. } => format!(
                 "see that the right disk is mounted; if the directory was replaced on purpose, \
                  run `replicat approve {}`, and it joins as a new replica",

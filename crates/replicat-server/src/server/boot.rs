@@ -9,6 +9,7 @@ pub(super) struct Boot {
     settings: Settings,
     /// What the key file held.
     key: Option<ClusterKey>,
+    accepted: Vec<ClusterKey>,
 }
 
 impl Boot {
@@ -17,6 +18,7 @@ impl Boot {
         Ok(Self {
             settings: settings.clone(),
             key: key(settings)?,
+            accepted: settings.load_accepted_keys()?,
         })
     }
 
@@ -41,6 +43,10 @@ impl Boot {
             (
                 "manager_address",
                 old.manager_address() != new.manager_address(),
+            ),
+            (
+                "accept_cluster_keys",
+                self.accepted != new.load_accepted_keys()?,
             ),
             (key_field, self.key != key(new)?),
             ("node_state", old.node_state != new.node_state),

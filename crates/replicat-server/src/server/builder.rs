@@ -117,6 +117,7 @@ impl ServerBuilder {
         let changed = Arc::new(Notify::new());
         let common = Common {
             cluster: identity.cluster_id(),
+            accepted: identity.accepted_clusters(),
             node: identity.name().clone(),
             role: identity.role(),
             durability: settings.durability,
@@ -194,8 +195,14 @@ impl ServerBuilder {
         }
         let key = self.settings.load_cluster_key()?;
         let name = self.settings.node_name();
-        let identity = Identity::issue_for_good(&key.authority()?, name, Role::ReadWrite)?;
-        Ok((identity, Some(key)))
+        let issue = |key: &ClusterKey| -> Result<Identity, ServerError> {
+            let authority = key.authority()?;
+            let name = name.clone();
+            Ok(Identity::issue_for_good(&authority, name, Role::ReadWrite)?)
+        };
+        let accepted = self.settings.load_accepted_keys()?;
+        let accepted = accepted.iter().map(issue).collect::<Result<_, _>>()?;
+        Ok((issue(&key)?.accepting(accepted), Some(key)))
     }
 }
 

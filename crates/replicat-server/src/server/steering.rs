@@ -93,10 +93,10 @@ impl ReplicatServer {
         let row = self.inner.folders.named(folder)?;
         let report = row.report();
         let in_sync = |status: &FolderStatus| status.in_sync && !status.peers.is_empty();
-        let Some(before) = report.detail.filter(in_sync) else {
+        if !report.detail.as_ref().is_some_and(in_sync) {
             return Ok(false);
-        };
-        if !self.inner.peers.hold(before.folder, &report.name).await {
+        }
+        if !self.inner.peers.hold(&report.name).await {
             return Ok(false);
         }
         Ok(row.report().detail.as_ref().is_some_and(in_sync))

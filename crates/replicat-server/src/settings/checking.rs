@@ -20,6 +20,7 @@ impl Settings {
         let mut problems = Vec::new();
         if self.manager_address.is_none() {
             problems.extend(self.load_cluster_key().err());
+            problems.extend(self.load_accepted_keys().err());
         }
         problems.extend(self.problems_without_key(path));
         problems

@@ -13,6 +13,8 @@ const SETTINGS: &[&str] = &[
     "advertise",
     "cluster_key",
     "cluster_key_file",
+    "accept_cluster_keys",
+    "accept_cluster_key_files",
     "manager_address",
     "manager_credentials",
     "node_state",

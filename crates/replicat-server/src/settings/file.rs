@@ -69,6 +69,8 @@ impl Settings {
             &mut self.http_certificate,
             &mut self.http_key,
         ];
+        let accepted = self.accept_cluster_key_files.iter_mut();
+        accepted.for_each(|path| *path = directory.join(&*path));
         let states = self.folders.iter_mut().map(|folder| &mut folder.state_dir);
         for path in own.into_iter().chain(states).flatten() {
             *path = directory.join(&*path);

@@ -88,6 +88,12 @@ pub struct Settings {
     /// A file that holds the cluster key on its first line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster_key_file: Option<PathBuf>,
+    /// Other keys that the node accepts beside that one, while the key of the cluster is changed.
+    #[serde(skip_serializing_if = "Vec::is_empty", with = "text::cluster_keys")]
+    pub accept_cluster_keys: Vec<ClusterKey>,
+    /// Files that hold such keys on their first lines.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub accept_cluster_key_files: Vec<PathBuf>,
     /// Where the manager of the cluster is, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub manager_address: Option<String>,
@@ -309,6 +315,24 @@ impl Settings {
             (None, Some(path)) => file::cluster_key(path),
             (None, None) => Err(SettingsError::NoClusterKey),
         }
+    }
+
+    /// The keys that are accepted beside [`Settings::load_cluster_key`], from where the settings say; none for a node with
+    /// a manager, which certifies it.
+    ///
+    /// # Errors
+    /// If a file cannot be read or holds no key.
+    pub fn load_accepted_keys(&self) -> Result<Vec<ClusterKey>, SettingsError> {
+        if self.manager_address.is_some() {
+            return Ok(Vec::new());
+        }
+        let own = self.load_cluster_key().ok();
+        let mut keys = self.accept_cluster_keys.clone();
+        for path in &self.accept_cluster_key_files {
+            keys.push(file::cluster_key(path)?);
+        }
+        keys.retain(|key| Some(key) != own.as_ref());
+        Ok(keys)
     }
 
     /// The limit of bandwidth.

@@ -89,6 +89,34 @@ pub(super) mod cluster_key {
     }
 }
 
+/// Cluster keys by their texts.
+pub(super) mod cluster_keys {
+    use replicat_net::ClusterKey;
+    use serde::ser::SerializeSeq;
+
+    use super::{Deserialize, Deserializer, Serializer};
+
+    pub(in super::super) fn serialize<S: Serializer>(
+        keys: &[ClusterKey],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(Some(keys.len()))?;
+        for key in keys {
+            list.serialize_element(key.to_text().as_str())?;
+        }
+        list.end()
+    }
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<ClusterKey>, D::Error> {
+        let texts = Vec::<String>::deserialize(deserializer)?;
+        let keys = texts.iter().map(|text| text.parse());
+        keys.collect::<Result<_, _>>()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
 /// Words for the values of an enumeration.
 macro_rules! words {
     ($module:ident, $type:ty, $parse:ident, $($word:literal => $value:expr),+) => {

@@ -13,8 +13,9 @@ use super::elsewhere::FolderOfNodeArguments;
 use super::file::FileArguments;
 use super::help;
 use super::live_arguments::{
-    AskArguments, DemoArguments, EventsArguments, KeyArguments, KeygenArguments,
-    OneFolderArguments, RescanArguments, ServeArguments, SessionArguments, StandingArguments,
+    AcceptedKeyArguments, AskArguments, DemoArguments, EventsArguments, KeyArguments,
+    KeygenArguments, OneFolderArguments, RescanArguments, ServeArguments, SessionArguments,
+    StandingArguments,
 };
 use super::manager_arguments::ManagerArguments;
 use super::wait::WaitArguments;
@@ -95,6 +96,8 @@ pub(crate) struct SyncArguments {
     /// To take part in the cluster of a folder of another host
     #[command(flatten)]
     pub(crate) key: KeyArguments,
+    #[command(flatten)]
+    pub(crate) accepted: AcceptedKeyArguments,
     #[command(flatten)]
     pub(crate) scope: ScopeArguments,
     #[command(flatten)]

@@ -125,10 +125,14 @@ impl Meant {
 fn settings(arguments: &SyncArguments, meant: &Meant) -> Result<Settings, Failure> {
     let mut settings = Settings::default();
     settings.apply_variables(|name| match name {
-        "REPLICAT_CLUSTER_KEY" | "REPLICAT_CLUSTER_KEY_FILE" => env::var(name).ok(),
+        "REPLICAT_CLUSTER_KEY"
+        | "REPLICAT_CLUSTER_KEY_FILE"
+        | "REPLICAT_ACCEPT_CLUSTER_KEY"
+        | "REPLICAT_ACCEPT_CLUSTER_KEY_FILE" => env::var(name).ok(),
         _ => None,
     })?;
     serve::apply_key(&mut settings, &arguments.key)?;
+    serve::apply_accepted_keys(&mut settings, &arguments.accepted)?;
     settings.name = Some(temporary_name(&settings.node_name()));
     settings.durability = match arguments.safety.durability {
         DurabilityChoice::Group => Durability::Group,

@@ -17,7 +17,7 @@ use replicat_fs::lock::{self, Purpose};
 use tokio::sync::oneshot;
 
 use super::failure::Failure;
-use super::live_arguments::{KeyArguments, KeygenArguments, ServeArguments};
+use super::live_arguments::{AcceptedKeyArguments, KeyArguments, KeygenArguments, ServeArguments};
 use super::output::{Format, Output};
 use super::teller::Teller;
 use super::terminal::{count_text, sentence};
@@ -160,6 +160,7 @@ impl Flags {
         let lost_after = given.notify.node_lost_after.map(|after| after.as_secs());
         settings.node_lost_after = lost_after.or(settings.node_lost_after);
         errors.extend(apply_key(&mut settings, &given.node.key).err());
+        errors.extend(apply_accepted_keys(&mut settings, &given.node.accepted).err());
         if given.with_manager.with_manager && given.node.manager.is_some() {
             // The manager in this process has taken the key over.
             (settings.cluster_key, settings.cluster_key_file) = (None, None);
@@ -300,6 +301,26 @@ pub(crate) fn apply_key(
         settings.cluster_key = None;
         settings.cluster_key_file = Some(path.clone());
     }
+    Ok(())
+}
+
+/// Takes the keys that are accepted as well, beside those of the settings.
+pub(crate) fn apply_accepted_keys(
+    settings: &mut Settings,
+    flags: &AcceptedKeyArguments,
+) -> Result<(), SettingsError> {
+    for key in &flags.accept_cluster_key {
+        let parsed = key.parse();
+        settings
+            .accept_cluster_keys
+            .push(parsed.map_err(|error: replicat::ClusterKeyError| {
+                SettingsError::invalid("--accept-cluster-key", "what it is", error.to_string())
+            })?);
+    }
+    let files = &flags.accept_cluster_key_file;
+    settings
+        .accept_cluster_key_files
+        .extend(files.iter().cloned());
     Ok(())
 }
 

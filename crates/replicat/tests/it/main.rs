@@ -10,6 +10,7 @@ mod crash;
 mod detection;
 mod failure;
 mod input;
+mod key_change;
 mod machine;
 mod metadata;
 mod moves;
