@@ -6,9 +6,14 @@ use std::path::{Path, PathBuf};
 use replicat_core::id::FolderId;
 use replicat_core::path::RelPath;
 use replicat_core::store::StoreError;
+pub use replicat_fs::lock::LockHolder;
 use thiserror::Error;
 
 use crate::inspection::Revision;
+
+const JOIN_HINT: &str = "add --join to unite them: nothing is deleted, and files that differ are kept as conflict copies";
+const OTHER_FOLDER_HINT: &str = "if the cluster key was changed, give the key before it with --accept-cluster-key-file once; if it is \
+                                 another folder, --join unites them: nothing is deleted, and files that differ are kept as conflict copies";
 
 /// What a process tells its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,7 +96,9 @@ pub enum SyncError {
         other_folder: FolderId,
     },
     /// The root belongs to another folder than the one that it is to be a replica of.
-    #[error("{root} belongs to folder {folder}, not to {wanted}")]
+    #[error(
+        "{root} belongs to folder {folder}, not to {wanted}: to another one, or to this one under another cluster key"
+    )]
     OtherFolder {
         /// The root.
         root: PathBuf,
@@ -115,10 +122,12 @@ pub enum SyncError {
         root: PathBuf,
     },
     /// Another process works on a root.
-    #[error("{root} is in use by another replicat process")]
+    #[error("{root} is in use by {holder}")]
     Locked {
         /// The root.
         root: PathBuf,
+        /// That process, as far as it can be told.
+        holder: Box<LockHolder>,
     },
     /// The index cannot be read.
     #[error("the index of {root} is damaged: {detail}")]
@@ -351,11 +360,8 @@ impl SyncError {
             Self::RootNotWritable { .. } => {
                 "make it writable, or run as a user who may write there".into()
             }
-            Self::DifferentFolders { .. } | Self::OtherFolder { .. } => {
-                "add --join to unite them: nothing is deleted, and files that differ are kept as \
-                 conflict copies"
-                    .into()
-            }
+            Self::OtherFolder { .. } => OTHER_FOLDER_HINT.into(),
+            Self::DifferentFolders { .. } => JOIN_HINT.into(),
             Self::RootReplaced { root, .. } => format!(
                 "see that the right disk is mounted; if the directory was replaced on purpose, \
                  run `replicat approve {}`, and it joins as a new replica",
@@ -367,7 +373,7 @@ impl SyncError {
                     root.display()
                 )
             }
-            Self::Locked { .. } => "wait for it to end, or stop it".into(),
+            Self::Locked { holder, .. } => locked_hint(holder),
             Self::IndexDamaged { index, .. } => move_away(index),
             Self::IndexNewer { .. } => "use the newer replicat; nothing was changed".into(),
             Self::DiskFull { .. } => {
@@ -409,4 +415,15 @@ fn move_away(file: &Path) -> String {
     format!(
         "move the file away: `mv '{quoted}' '{quoted}.damaged'`; the next run unites what all replicas hold, and deletes nothing"
     )
+}
+
+fn locked_hint(holder: &LockHolder) -> String {
+    match &holder.socket {
+        Some(socket) => format!(
+            "that node keeps the directory in sync by itself: see \
+             `replicat status --node-socket {}`; or stop it",
+            socket.display()
+        ),
+        None => "add --wait to wait for it, or stop it".into(),
+    }
 }

@@ -16,6 +16,7 @@ pub mod edit;
 pub mod error;
 pub mod filter;
 pub mod identity;
+pub mod lock;
 pub mod metadata;
 pub mod observe;
 pub mod presence;

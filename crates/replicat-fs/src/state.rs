@@ -5,17 +5,17 @@
 //! Non-goals: what is in the index; that file only gets its place here.
 
 use std::fs;
-use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, StatxFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
 use rustix::io::Errno;
 use thiserror::Error;
 
 use crate::error::FsError;
 use crate::identity::RootIdentity;
+use crate::lock::{Lock, LockError, LockHolder, lock};
 use crate::metadata::{ACCESS_ACL, DEFAULT_ACL};
 use crate::root::Root;
 
@@ -23,7 +23,6 @@ use crate::root::Root;
 pub const STATE_DIRECTORY: &str = ".replicat";
 /// The name of the index in the state directory.
 pub const INDEX_FILE: &str = "index.redb";
-const LOCK_FILE: &str = "lock";
 const STAGING: &str = "staging";
 /// The directory of the trash in a state directory.
 pub const TRASH_DIRECTORY: &str = "trash";
@@ -38,14 +37,12 @@ pub(crate) const DISPLACED: &str = "displaced";
 #[derive(Debug, Error)]
 pub enum StateError {
     /// Another process works on the root.
-    #[error(
-        "{root:?} is in use by process {holder}; stop it first, or give this one another directory"
-    )]
+    #[error("{root:?} is in use by {holder}")]
     Locked {
         /// The root.
         root: PathBuf,
-        /// The other's process id, as far as it can be told.
-        holder: String,
+        /// The other process.
+        holder: Box<LockHolder>,
     },
     /// The system refused.
     #[error(transparent)]
@@ -89,7 +86,7 @@ impl StateDirectory {
         held.dedup();
         let mut locks = Vec::new();
         for state in held {
-            locks.push(lock(root, state)?);
+            locks.push(lock(state).map_err(|error| locked(error, root))?);
         }
         create_workspace(&workspace)?;
         Ok(Self {
@@ -130,6 +127,16 @@ impl StateDirectory {
 
     pub(crate) fn staging_path(&self) -> PathBuf {
         self.workspace.join(STAGING)
+    }
+}
+
+fn locked(error: LockError, root: &Root) -> StateError {
+    match error {
+        LockError::Held(holder) => StateError::Locked {
+            root: root.path().to_path_buf(),
+            holder: Box::new(holder),
+        },
+        LockError::Failed(error) => StateError::Filesystem(error),
     }
 }
 
@@ -206,47 +213,4 @@ fn open_directory_in(
 ) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     rustix::fs::openat(directory, name, flags, Mode::empty())
-}
-
-/// A lock held. It is given up by name, since a child process that is just being started holds a copy of the
-/// descriptor for an instant.
-#[derive(Debug)]
-struct Lock(OwnedFd);
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        // Where this fails, closing the descriptor does the same.
-        let _ = rustix::fs::flock(&self.0, FlockOperation::Unlock);
-    }
-}
-
-/// Locks a state directory for as long as the descriptor lives, and writes who did.
-fn lock(root: &Root, state: &Path) -> Result<Lock, StateError> {
-    let path = state.join(LOCK_FILE);
-    let failed = |source: Errno| FsError::new("lock", &path, source);
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(CWD, &path, flags, Mode::RUSR | Mode::WUSR).map_err(failed)?;
-    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => {}
-        Err(Errno::WOULDBLOCK) => {
-            return Err(StateError::Locked {
-                root: root.path().to_path_buf(),
-                holder: holder(&path),
-            });
-        }
-        Err(source) => return Err(failed(source).into()),
-    }
-    let id = format!("{}\n", std::process::id());
-    rustix::fs::ftruncate(&file, 0)
-        .and_then(|()| rustix::io::pwrite(&file, id.as_bytes(), 0))
-        .map_err(failed)?;
-    Ok(Lock(file))
-}
-
-fn holder(path: &Path) -> String {
-    let text: io::Result<String> = fs::read_to_string(path);
-    match text {
-        Ok(text) if !text.trim().is_empty() => text.trim().to_owned(),
-        _ => "of unknown id".to_owned(),
-    }
 }

@@ -29,4 +29,4 @@ pub use app::Subject;
 pub use error::HttpError;
 pub use listener::{HttpConfig, HttpListener, HttpService};
 pub use manager::ManagerSubject;
-pub use tls::CertificateFiles;
+pub use tls::{CertificateFiles, ServedCertificate};

@@ -17,11 +17,10 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_io_timeout::TimeoutStream;
-use tokio_rustls::TlsAcceptor;
 
 use crate::app::{App, Setting, Subject};
 use crate::error::HttpError;
-use crate::tls::{self, CertificateFiles};
+use crate::tls::{CertificateFiles, ServedCertificate};
 use crate::tokens::TokenStore;
 
 /// How many connections there are at once.
@@ -66,13 +65,59 @@ impl HttpConfig {
             write_patience: Duration::from_secs(60),
         }
     }
+
+    /// Whether it can be served so, without listening.
+    ///
+    /// # Errors
+    /// As [`HttpListener::bind`], but for an address that is taken.
+    pub async fn check(&self) -> Result<(), HttpError> {
+        self.prepare().await.map(drop)
+    }
+
+    /// The address to listen at, and the certificate.
+    async fn prepare(&self) -> Result<(SocketAddr, Option<ServedCertificate>), HttpError> {
+        let unusable = |source: io::Error| HttpError::Listen {
+            address: self.address.clone(),
+            source,
+        };
+        let unknown = || HttpError::Address {
+            address: self.address.clone(),
+        };
+        let found: Vec<_> = match self.address.rsplit_once(':') {
+            Some(_) => lookup_host(&self.address)
+                .await
+                .map_err(unusable)?
+                .collect(),
+            None => return Err(unknown()),
+        };
+        let Some(first) = found.first().copied() else {
+            return Err(unknown());
+        };
+        let files = self.certificate.as_ref();
+        let certificate = files.map(ServedCertificate::load).transpose()?;
+        let tokens = TokenStore::new(&self.tokens).list()?;
+        // A name may stand for several addresses; whichever is taken, it must not be one that others reach.
+        for address in found
+            .iter()
+            .copied()
+            .filter(|address| !address.ip().is_loopback())
+        {
+            if certificate.is_none() {
+                return Err(HttpError::Plain { address });
+            }
+            if tokens.is_empty() {
+                return Err(HttpError::NoToken { address });
+            }
+        }
+        Ok((first, certificate))
+    }
 }
 
 /// A socket that listens, and answers nobody yet.
 pub struct HttpListener {
     socket: TcpListener,
     address: SocketAddr,
-    acceptor: Option<TlsAcceptor>,
+    certificate: Option<ServedCertificate>,
     config: HttpConfig,
 }
 
@@ -89,44 +134,17 @@ impl HttpListener {
     /// # Errors
     /// If that is not so, or the address, the certificate or the tokens cannot be used.
     pub async fn bind(config: HttpConfig) -> Result<Self, HttpError> {
+        let (first, certificate) = config.prepare().await?;
         let unusable = |source: io::Error| HttpError::Listen {
             address: config.address.clone(),
             source,
         };
-        let unknown = || HttpError::Address {
-            address: config.address.clone(),
-        };
-        let found: Vec<_> = match config.address.rsplit_once(':') {
-            Some(_) => lookup_host(&config.address)
-                .await
-                .map_err(unusable)?
-                .collect(),
-            None => return Err(unknown()),
-        };
-        let Some(first) = found.first().copied() else {
-            return Err(unknown());
-        };
-        let acceptor = config.certificate.as_ref().map(tls::acceptor).transpose()?;
-        let tokens = TokenStore::new(&config.tokens).list()?;
-        // A name may stand for several addresses; whichever is taken, it must not be one that others reach.
-        for address in found
-            .iter()
-            .copied()
-            .filter(|address| !address.ip().is_loopback())
-        {
-            if acceptor.is_none() {
-                return Err(HttpError::Plain { address });
-            }
-            if tokens.is_empty() {
-                return Err(HttpError::NoToken { address });
-            }
-        }
         let socket = TcpListener::bind(first).await.map_err(unusable)?;
         let address = socket.local_addr().map_err(unusable)?;
         Ok(Self {
             socket,
             address,
-            acceptor,
+            certificate,
             config,
         })
     }
@@ -135,6 +153,18 @@ impl HttpListener {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The certificate that it shows, if it encrypts.
+    #[must_use]
+    pub fn certificate(&self) -> Option<ServedCertificate> {
+        self.certificate.clone()
+    }
+
+    /// The files that the certificate is from.
+    #[must_use]
+    pub fn files(&self) -> Option<&CertificateFiles> {
+        self.config.certificate.as_ref()
     }
 
     /// Answers from now on. Must be called where asynchronous work can run.
@@ -146,7 +176,7 @@ impl HttpListener {
             Setting {
                 tokens: TokenStore::new(&self.config.tokens),
                 hosts: self.config.hosts.clone(),
-                is_encrypted: self.acceptor.is_some(),
+                is_encrypted: self.certificate.is_some(),
                 body_patience: self.config.body_patience,
                 stopped: stopped.clone(),
             },
@@ -236,9 +266,10 @@ async fn connect(
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(listener.config.write_patience));
     let stream = Box::pin(stream);
-    let Some(acceptor) = &listener.acceptor else {
+    let Some(certificate) = &listener.certificate else {
         return answer(listener, stream, router, stopped).await;
     };
+    let acceptor = certificate.acceptor();
     match timeout(listener.config.head_patience, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => answer(listener, Box::pin(stream), router, stopped).await,
         Ok(Err(error)) => tracing::debug!(%error, "no encryption with a client of the HTTP API"),

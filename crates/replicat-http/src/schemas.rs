@@ -24,7 +24,7 @@ const OBJECTS: &[(&str, &str)] = &[
     (
         "peer",
         "name: text?, address: text, role: text?, status: connected|connecting|unreachable|refused, reason?: text, since?: time, \
-         software?: text, round_trip_ms?: number?, bytes_sent?: integer, bytes_received?: integer, folders?: [text]?",
+         software?: text, cluster?: text, other_cluster_key?: boolean, round_trip_ms?: number?, bytes_sent?: integer, bytes_received?: integer, folders?: [text]?",
     ),
     (
         "folder",
@@ -110,7 +110,7 @@ const OBJECTS: &[(&str, &str)] = &[
     ("removed", "path: path"),
     (
         "configuration",
-        "name: text, address: text?, advertise: text?, cluster_key: boolean, cluster_key_file: text?, manager_address: text?, \
+        "name: text, address: text?, advertise: text?, cluster_key: boolean, cluster_key_file: text?, accepted_cluster_keys: integer, manager_address: text?, \
          manager_credentials: boolean, node_state: text?, folders_directory: text?, nodes: [dialled], folders: [kept], bwlimit: text?, \
          durability: group|none, control_socket: text?, http: text?, http_certificate: text?, http_key: text?, http_hosts: [text]",
     ),

@@ -1,7 +1,7 @@
 //! The certificate that the API shows.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
@@ -19,8 +19,45 @@ pub struct CertificateFiles {
     pub key: PathBuf,
 }
 
+/// The certificate that a running server shows. Clones are handles of one.
+#[derive(Clone)]
+pub struct ServedCertificate(Arc<RwLock<TlsAcceptor>>);
+
+impl ServedCertificate {
+    pub(crate) fn load(files: &CertificateFiles) -> Result<Self, HttpError> {
+        Ok(Self(Arc::new(RwLock::new(acceptor(files)?))))
+    }
+
+    /// Shows the certificate in `files` to new connections; those that there are go on with the one before.
+    ///
+    /// # Errors
+    /// If it cannot be used, or its key is of another; then the certificate before stays.
+    pub fn reload(&self, files: &CertificateFiles) -> Result<(), HttpError> {
+        let acceptor = acceptor(files)?;
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = acceptor;
+        Ok(())
+    }
+
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+impl CertificateFiles {
+    /// Whether they can be used, without using them.
+    ///
+    /// # Errors
+    /// If they cannot be read, or the key is of another certificate.
+    pub fn check(&self) -> Result<(), HttpError> {
+        acceptor(self).map(drop)
+    }
+}
+
 /// What encrypts connections with the certificate in `files`.
-pub(crate) fn acceptor(files: &CertificateFiles) -> Result<TlsAcceptor, HttpError> {
+fn acceptor(files: &CertificateFiles) -> Result<TlsAcceptor, HttpError> {
     let chain = chain(&files.certificate)?;
     let key = PrivateKeyDer::from_pem_file(&files.key);
     let key = key.map_err(|error| unusable(&files.key, error.to_string()))?;

@@ -118,8 +118,7 @@ async fn handshake(
         Dialled::Node(stream) => stream,
         Dialled::Stranger(stream) => return Ok(receive_stranger(stream, reception).await?),
     };
-    let cluster = shared.identity.load().cluster_id();
-    let certificate = peer(&stream, cluster).map_err(ConnectError::from)?;
+    let certificate = peer(&stream, &shared.identity.load()).map_err(ConnectError::from)?;
     *who = Some(certificate.peer.clone());
     if let Err(refusal) = shared.admit(&certificate.peer) {
         return Err(Failure::Refusing(Box::new(stream), refusal));
@@ -151,7 +150,9 @@ fn settle(
     certificate: &Certificate,
     greeting: &Greeting,
 ) -> Result<(NewLink, Greeting), Refusal> {
-    let peer = describe(shared, stream, certificate, greeting)?;
+    // The acceptor shows the certificate of its own key.
+    let cluster = shared.identity.load().cluster_id();
+    let peer = describe(shared, stream, certificate, greeting, cluster)?;
     let id = link_id(greeting).ok_or_else(|| malformed("the greeting has no link"))?;
     let link = NewLink::new(shared, Side::Acceptor, id, peer, greeting);
     let own = shared.identity.load();

@@ -198,10 +198,15 @@ fn key_from_seed(seed: &[u8; 32]) -> Result<KeyPair, AuthorityError> {
     )?)
 }
 
+/// The common name of the authority of a cluster.
+pub(crate) fn authority_name(cluster: ClusterId) -> String {
+    format!("replicat cluster {cluster}")
+}
+
 /// All of it is fixed, so that every node derives the same certificate.
 fn authority_params(cluster: ClusterId) -> CertificateParams {
     let mut params = CertificateParams::default();
-    params.distinguished_name = common_name(format!("replicat cluster {cluster}"));
+    params.distinguished_name = common_name(authority_name(cluster));
     params.serial_number = Some(SerialNumber::from(1));
     params.not_before = date_time_ymd(2020, 1, 1);
     params.not_after = date_time_ymd(2500, 1, 1);

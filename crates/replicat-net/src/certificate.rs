@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use rustls::pki_types::{CertificateDer, UnixTime};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
+use crate::authority::authority_name;
 use crate::name::{ClusterId, NodeName, PeerIdentity};
 use crate::tls;
 
@@ -36,6 +37,8 @@ pub enum CertificateError {
 /// What is read from a certificate. It proves nothing: TLS has verified it, or has yet to.
 pub(crate) struct Certificate {
     pub(crate) cluster: ClusterId,
+    /// Whether it says that the authority of that cluster issued it.
+    pub(crate) is_of_its_authority: bool,
     pub(crate) peer: PeerIdentity,
     pub(crate) not_before: SystemTime,
     pub(crate) not_after: SystemTime,
@@ -57,8 +60,11 @@ impl Certificate {
             })
             .next()
             .ok_or(CertificateError::NoIdentity)?;
+        let mut issuer = certificate.issuer().iter_common_name();
+        let issuer = issuer.next().and_then(|name| name.as_str().ok());
         Ok(Self {
             cluster,
+            is_of_its_authority: issuer == Some(&authority_name(cluster)),
             peer,
             not_before: system_time(certificate.validity().not_before.timestamp()),
             not_after: system_time(certificate.validity().not_after.timestamp()),
@@ -88,4 +94,42 @@ fn system_time(seconds: i64) -> SystemTime {
     SystemTime::UNIX_EPOCH
         .checked_add(since)
         .unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType};
+
+    /// A certificate of a node of one cluster, from an authority that calls itself that of another.
+    fn certificate(cluster: ClusterId, authority: ClusterId) -> CertificateDer<'static> {
+        let mut params = CertificateParams::default();
+        let name = authority_name(authority);
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        let key = KeyPair::generate().unwrap();
+        let issuer = Issuer::new(params, key);
+        let peer = PeerIdentity {
+            name: "a".parse().unwrap(),
+            role: crate::name::Role::ReadWrite,
+            enrolment: None,
+        };
+        let mut params = CertificateParams::default();
+        let uri = peer.uri(cluster).try_into().unwrap();
+        params.subject_alt_names = vec![SanType::URI(uri)];
+        let key = KeyPair::generate().unwrap();
+        params.signed_by(&key, &issuer).unwrap().der().clone()
+    }
+
+    #[test]
+    fn an_authority_speaks_for_its_own_cluster() {
+        let (one, other) = (
+            ClusterId::from_bytes([1; 16]),
+            ClusterId::from_bytes([2; 16]),
+        );
+        let own = Certificate::read(&certificate(one, one)).unwrap();
+        assert!(own.is_of_its_authority && own.cluster == one);
+        let foreign = Certificate::read(&certificate(one, other)).unwrap();
+        assert!(!foreign.is_of_its_authority && foreign.cluster == one);
+    }
 }

@@ -130,7 +130,7 @@ async fn establish(
     who: &mut Option<NodeName>,
 ) -> Result<Arc<LinkCore>, ConnectError> {
     let stream = open(shared, &target.address).await?;
-    let certificate = peer(&stream, shared.identity.load().cluster_id())?;
+    let certificate = peer(&stream, &shared.identity.load())?;
     if let Err(refusal) = check(shared, target, &certificate) {
         return Err(refused(shared, stream, refusal));
     }
@@ -179,13 +179,14 @@ async fn link(
     let id = LinkId(random()?);
     let own = shared.greeting(id, 0, dialling.sequence);
     let greeting = greet(&mut stream, own).await?;
-    let settled = describe(shared, &stream, certificate, &greeting).and_then(|peer| {
-        let link = NewLink::new(shared, Side::Dialler, id, peer, &greeting);
-        shared
-            .registry
-            .complete_dial(dialling, link.core.clone())
-            .map(|()| link)
-    });
+    let settled =
+        describe(shared, &stream, certificate, &greeting, certificate.cluster).and_then(|peer| {
+            let link = NewLink::new(shared, Side::Dialler, id, peer, &greeting);
+            shared
+                .registry
+                .complete_dial(dialling, link.core.clone())
+                .map(|()| link)
+        });
     match settled {
         Ok(link) => {
             let core = link.core.clone();
@@ -213,7 +214,7 @@ async fn establish_bulk(
     lane: usize,
 ) -> Result<Stream, ConnectError> {
     let mut stream = open(shared, &core.peer.address.to_string()).await?;
-    let certificate = peer(&stream, shared.identity.load().cluster_id())?;
+    let certificate = peer(&stream, &shared.identity.load())?;
     let lane = u32::try_from(lane).unwrap_or_default();
     let greeting: Greeting = greet(&mut stream, shared.greeting(core.id, lane, 0)).await?;
     if certificate.peer.name != core.peer.identity.name || greeting.link[..] != core.id.0 {

@@ -142,7 +142,7 @@ impl Endpoint {
         if identity.name() != current.name() || identity.authority != current.authority {
             return Err(EndpointError::OtherIdentity);
         }
-        self.shared.present(identity);
+        self.shared.present(current.renewed(identity));
         Ok(())
     }
 

@@ -14,6 +14,7 @@ use crate::greeting::{
 };
 use crate::lane::LaneCore;
 use crate::link::{Instance, LinkCore, LinkId, Order, PeerDescription, Side};
+use crate::name::ClusterId;
 use crate::shared::Shared;
 use crate::stream::Stream;
 use crate::supervisor::Supervisor;
@@ -41,12 +42,14 @@ pub(crate) async fn await_greeting(stream: &mut Stream) -> Result<Greeting, Conn
     }
 }
 
-/// What a greeting says once it is checked against the certificate and what both speak.
+/// What a greeting says once it is checked against the certificate and what both speak. `cluster` is that of the acceptor's
+/// certificate.
 pub(crate) fn describe(
     shared: &Shared,
     stream: &Stream,
     certificate: &Certificate,
     greeting: &Greeting,
+    cluster: ClusterId,
 ) -> Result<PeerDescription, Refusal> {
     let malformed = |what: &str| Refusal::new(RefusalCode::Malformed, what);
     let own = shared.identity.load();
@@ -75,6 +78,8 @@ pub(crate) fn describe(
     }
     Ok(PeerDescription {
         identity: certificate.peer.clone(),
+        cluster,
+        shows: certificate.cluster,
         address,
         advertised: Some(printable(&greeting.address)).filter(|text| !text.is_empty()),
         software: printable(&greeting.software),

@@ -94,6 +94,8 @@ pub struct Identity {
     cluster: ClusterId,
     peer: PeerIdentity,
     valid: Validity,
+    /// The same node under the other cluster keys that it accepts.
+    accepted: Arc<[Identity]>,
 }
 
 #[derive(Clone, Copy)]
@@ -172,7 +174,36 @@ impl Identity {
                 from: described.not_before,
                 expires: described.not_after,
             },
+            accepted: Arc::default(),
         })
+    }
+
+    /// Accepts peers of the clusters of these identities as well, while the key of a cluster is changed. They are of the
+    /// same node.
+    #[must_use]
+    pub fn accepting(self, others: Vec<Identity>) -> Self {
+        let accepted = others.into();
+        Self { accepted, ..self }
+    }
+
+    /// The clusters that are accepted beside its own.
+    #[must_use]
+    pub fn accepted_clusters(&self) -> Vec<ClusterId> {
+        let accepted = self.accepted.iter();
+        accepted.map(Identity::cluster_id).collect()
+    }
+
+    /// This identity, and those under the other keys that are accepted.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Identity> {
+        std::iter::once(self).chain(self.accepted.iter())
+    }
+
+    /// Another certificate of this node, which accepts what this one does.
+    pub(crate) fn renewed(&self, renewed: Identity) -> Self {
+        Self {
+            accepted: Arc::clone(&self.accepted),
+            ..renewed
+        }
     }
 
     /// The cluster that the node belongs to.

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::error::LinkEnd;
 use crate::lane::{Lane, LaneCore, PayloadCounters};
 use crate::meter::WireCounters;
-use crate::name::PeerIdentity;
+use crate::name::{ClusterId, PeerIdentity};
 use crate::stream::Stream;
 
 /// Which end made the connections of a link.
@@ -30,6 +30,10 @@ pub enum Side {
 #[derive(Debug, Clone)]
 pub(crate) struct PeerDescription {
     pub(crate) identity: PeerIdentity,
+    /// The cluster of the link.
+    pub(crate) cluster: ClusterId,
+    /// The cluster of the certificate that the peer shows.
+    pub(crate) shows: ClusterId,
     pub(crate) address: SocketAddr,
     pub(crate) advertised: Option<String>,
     pub(crate) software: String,
@@ -179,6 +183,19 @@ impl Link {
     #[must_use]
     pub fn peer(&self) -> &PeerIdentity {
         &self.core().peer.identity
+    }
+
+    /// The cluster of the link, the same at both ends: that of the acceptor's certificate. It is that of this node, or of a
+    /// key that both accept while the key of a cluster is changed.
+    #[must_use]
+    pub fn cluster(&self) -> ClusterId {
+        self.core().peer.cluster
+    }
+
+    /// The cluster of the key that the peer shows.
+    #[must_use]
+    pub fn peer_cluster(&self) -> ClusterId {
+        self.core().peer.shows
     }
 
     /// The address of the other end of the control connection.

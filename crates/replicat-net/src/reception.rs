@@ -18,7 +18,7 @@ use crate::certificate::CertificateError;
 use crate::error::ConnectError;
 use crate::meter::Metered;
 use crate::name::Role;
-use crate::stream::{Stream, dial, linger, peer, tune};
+use crate::stream::{Stream, dial, linger, shown, tune};
 use crate::tls;
 
 /// The longest question of a stranger, in bytes.
@@ -61,7 +61,14 @@ async fn ask(
         return Err(ConnectError::NotReplicat);
     }
     // Any node could listen there; the question may be a secret.
-    let certificate = peer(&stream, pin.cluster)?;
+    let certificate = shown(&stream)?;
+    if certificate.cluster != pin.cluster {
+        return Err(CertificateError::Cluster {
+            found: certificate.cluster,
+            expected: pin.cluster,
+        }
+        .into());
+    }
     if certificate.peer.role != Role::Manager {
         return Err(CertificateError::NoManager(certificate.peer.name).into());
     }

@@ -12,8 +12,8 @@ use tokio_rustls::{LazyConfigAcceptor, TlsConnector, TlsStream};
 use crate::certificate::{Certificate, CertificateError};
 use crate::error::ConnectError;
 use crate::greeting::{Refusal, write_refusal};
+use crate::identity::Identity;
 use crate::meter::Metered;
-use crate::name::ClusterId;
 use crate::tls::{RECEPTION_PROTOCOL, Tls};
 
 /// A connection on which both certificates are verified.
@@ -108,15 +108,25 @@ fn checked_protocol(stream: Stream) -> Result<Stream, ConnectError> {
     }
 }
 
-/// Who is at the other end.
-pub(crate) fn peer(stream: &Stream, cluster: ClusterId) -> Result<Certificate, CertificateError> {
+/// The certificate that the other end shows.
+pub(crate) fn shown(stream: &Stream) -> Result<Certificate, CertificateError> {
     let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
     let leaf = chain.first().ok_or(CertificateError::NoIdentity)?;
-    let certificate = Certificate::read(leaf)?;
-    if certificate.cluster != cluster {
+    Certificate::read(leaf)
+}
+
+/// Who is at the other end. TLS has verified that an authority which this node accepts issued the certificate.
+pub(crate) fn peer(stream: &Stream, own: &Identity) -> Result<Certificate, CertificateError> {
+    let certificate = shown(stream)?;
+    let is_accepted = own
+        .all()
+        .any(|identity| identity.cluster_id() == certificate.cluster);
+    // With one authority there is no doubt about which one it was.
+    let is_sure = certificate.is_of_its_authority || own.all().count() == 1;
+    if !is_accepted || !is_sure {
         return Err(CertificateError::Cluster {
             found: certificate.cluster,
-            expected: cluster,
+            expected: own.cluster_id(),
         });
     }
     Ok(certificate)

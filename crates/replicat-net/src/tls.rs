@@ -6,17 +6,18 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ResolvesClientCert, Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs as provider};
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{
     ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier,
 };
 use rustls::sign::CertifiedKey;
 use rustls::{
-    ClientConfig, ConfigBuilder, ConfigSide, RootCertStore, ServerConfig, SignatureScheme,
-    WantsVerifier,
+    CertificateError, ClientConfig, ConfigBuilder, ConfigSide, DigitallySignedStruct,
+    DistinguishedName, RootCertStore, ServerConfig, SignatureScheme, WantsVerifier,
 };
 
 use crate::authority::AuthorityPin;
@@ -35,16 +36,17 @@ pub(crate) struct Tls {
     pub(crate) server: Arc<ServerConfig>,
     /// For strangers: they show no certificate.
     pub(crate) reception: Arc<ServerConfig>,
+    /// For the dialler to name; which cluster it is, the verifier sees.
     pub(crate) server_name: ServerName<'static>,
     presented: Arc<Presented>,
 }
 
 impl Tls {
     pub(crate) fn new(identity: &Identity) -> Result<Self, rustls::Error> {
-        let presented = Arc::new(Presented(ArcSwap::new(identity.certified.clone())));
+        let presented = Arc::new(Presented(ArcSwap::from_pointee(shown(identity)?)));
         Ok(Self {
-            client: Arc::new(client_config(&identity.authority, presented.clone())?),
-            server: Arc::new(server_config(&identity.authority, presented.clone())?),
+            client: Arc::new(client_config(identity, presented.clone())?),
+            server: Arc::new(server_config(identity, presented.clone())?),
             reception: Arc::new(reception_config(presented.clone())?),
             server_name: server_name(identity.cluster_id())?,
             presented,
@@ -53,27 +55,54 @@ impl Tls {
 
     /// New connections show this identity from now on.
     pub(crate) fn present(&self, identity: &Identity) {
-        self.presented.0.store(identity.certified.clone());
+        match shown(identity) {
+            Ok(shown) => self.presented.0.store(Arc::new(shown)),
+            // The authorities are those of the certificates before.
+            Err(error) => tracing::error!(%error, "a new certificate cannot be shown"),
+        }
     }
 }
 
-/// The certificate that is shown to peers; it can be replaced while connections are made.
+/// The certificates that are shown to peers, that of the own key first; they can be replaced while connections are made.
 #[derive(Debug)]
-struct Presented(ArcSwap<CertifiedKey>);
+struct Presented(ArcSwap<Vec<Shown>>);
+
+/// A certificate, and the subject of the authority that issued it.
+#[derive(Debug)]
+struct Shown {
+    certified: Arc<CertifiedKey>,
+    authority: DistinguishedName,
+}
+
+fn shown(identity: &Identity) -> Result<Vec<Shown>, rustls::Error> {
+    let mut shown = Vec::new();
+    for identity in identity.all() {
+        let subjects = roots([&identity.authority])?.subjects();
+        shown.extend(subjects.into_iter().map(|authority| Shown {
+            certified: identity.certified.clone(),
+            authority,
+        }));
+    }
+    Ok(shown)
+}
 
 impl ResolvesServerCert for Presented {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.load_full())
+        let shown = self.0.load();
+        shown.first().map(|first| first.certified.clone())
     }
 }
 
 impl ResolvesClientCert for Presented {
     fn resolve(
         &self,
-        _authorities: &[&[u8]],
+        authorities: &[&[u8]],
         _schemes: &[SignatureScheme],
     ) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.load_full())
+        let shown = self.0.load();
+        let is_named = |shown: &&Shown| authorities.contains(&shown.authority.as_ref());
+        let fitting = shown.iter().find(is_named).or_else(|| shown.first());
+        fitting.map(|shown| shown.certified.clone())
     }
 
     fn has_certs(&self) -> bool {
@@ -83,14 +112,13 @@ impl ResolvesClientCert for Presented {
 
 /// Resumption is off on both sides: a ticket would outlive the certificate that it was given for.
 fn client_config(
-    authority: &CertificateDer<'static>,
+    identity: &Identity,
     presented: Arc<Presented>,
 ) -> Result<ClientConfig, rustls::Error> {
-    let verifier = WebPkiServerVerifier::builder_with_provider(roots(authority)?, crypto())
-        .build()
-        .map_err(|error| rustls::Error::General(error.to_string()))?;
+    let verifier = AcceptedServers::new(identity)?;
     let mut config = tls13(ClientConfig::builder_with_provider(crypto()))?
-        .with_webpki_verifier(verifier)
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
         .with_client_cert_resolver(presented);
     config.alpn_protocols = vec![PROTOCOL.to_vec()];
     config.enable_sni = false;
@@ -99,11 +127,16 @@ fn client_config(
 }
 
 fn server_config(
-    authority: &CertificateDer<'static>,
+    identity: &Identity,
     presented: Arc<Presented>,
 ) -> Result<ServerConfig, rustls::Error> {
+    // Their subjects tell the dialler which of its certificates to show.
+    let authorities = identity.all().map(|identity| &identity.authority);
+    let verifier = WebPkiClientVerifier::builder_with_provider(roots(authorities)?, crypto())
+        .build()
+        .map_err(|error| rustls::Error::General(error.to_string()))?;
     let mut config = tls13(ServerConfig::builder_with_provider(crypto()))?
-        .with_client_cert_verifier(client_verifier(authority)?)
+        .with_client_cert_verifier(verifier)
         .with_cert_resolver(presented);
     without_tickets(&mut config, PROTOCOL);
     Ok(config)
@@ -159,7 +192,7 @@ pub(crate) fn server_name(cluster: ClusterId) -> Result<ServerName<'static>, rus
 pub(crate) fn client_verifier(
     authority: &CertificateDer<'static>,
 ) -> Result<Arc<dyn ClientCertVerifier>, rustls::Error> {
-    WebPkiClientVerifier::builder_with_provider(roots(authority)?, crypto())
+    WebPkiClientVerifier::builder_with_provider(roots([authority])?, crypto())
         .clear_root_hint_subjects()
         .build()
         .map_err(|error| rustls::Error::General(error.to_string()))
@@ -171,10 +204,88 @@ fn tls13<S: ConfigSide>(
     builder.with_protocol_versions(&[&rustls::version::TLS13])
 }
 
-fn roots(authority: &CertificateDer<'static>) -> Result<Arc<RootCertStore>, rustls::Error> {
+fn roots<'a>(
+    authorities: impl IntoIterator<Item = &'a CertificateDer<'static>>,
+) -> Result<Arc<RootCertStore>, rustls::Error> {
     let mut roots = RootCertStore::empty();
-    roots.add(authority.clone())?;
+    for authority in authorities {
+        roots.add(authority.clone())?;
+    }
     Ok(Arc::new(roots))
+}
+
+/// Verifies servers by the library's own rules, for each cluster that is accepted in turn: the certificate has to be valid for
+/// the name of one of them.
+#[derive(Debug)]
+struct AcceptedServers {
+    verifier: Arc<WebPkiServerVerifier>,
+    names: Vec<ServerName<'static>>,
+}
+
+impl AcceptedServers {
+    fn new(identity: &Identity) -> Result<Self, rustls::Error> {
+        let authorities = identity.all().map(|identity| &identity.authority);
+        let verifier = WebPkiServerVerifier::builder_with_provider(roots(authorities)?, crypto())
+            .build()
+            .map_err(|error| rustls::Error::General(error.to_string()))?;
+        let names = identity.all();
+        let names = names.map(|identity| server_name(identity.cluster_id()));
+        Ok(Self {
+            verifier,
+            names: names.collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl ServerCertVerifier for AcceptedServers {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let mut refused = rustls::Error::InvalidCertificate(CertificateError::NotValidForName);
+        for name in &self.names {
+            let verified = self.verifier.verify_server_cert(
+                end_entity,
+                intermediates,
+                name,
+                ocsp_response,
+                now,
+            );
+            match verified {
+                Ok(verified) => return Ok(verified),
+                Err(error) => refused = error,
+            }
+        }
+        Err(refused)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.verifier
+            .verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.verifier
+            .verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.verifier.supported_verify_schemes()
+    }
 }
 
 fn crypto() -> Arc<CryptoProvider> {

@@ -19,7 +19,7 @@ pub use replicat_notify as notify;
 pub use replicat_notify::Subscription;
 pub use server::{
     CacheError, FolderEventRecord, FolderReport, LinkStatus, ManagedError, Node, NodeStatus,
-    ReadSettings, ReplicatServer, ServeOptions, ServerBuilder, ServerError, ServerReport,
+    ReadSettings, Reloaded, ReplicatServer, ServeOptions, ServerBuilder, ServerError, ServerReport,
     ServerStatus, Started, bootstrap_and_serve, send_event, serve,
 };
 pub use settings::{

@@ -88,7 +88,10 @@ fn index_failed(error: IndexError, root: &Path) -> SyncError {
             found,
             supported: replicat_index::FORMAT_VERSION,
         },
-        IndexError::Locked { .. } => SyncError::Locked { root },
+        IndexError::Locked { .. } => SyncError::Locked {
+            root,
+            holder: Box::default(),
+        },
         error => SyncError::Index {
             root,
             source: StoreError {

@@ -130,17 +130,19 @@ pub(super) fn open_one(
     opening.finish(folder, name_of(&given.canonical), filter, options)
 }
 
-/// Opens one root as a replica of `folder`, under the name of its node if it is new.
+/// Opens one root as a replica of `folder`, under the name of its node if it is new. It may be recorded under one of the
+/// former ids of the folder.
 pub(super) fn open_live(
     given: &GivenRoot,
-    folder: FolderId,
+    (folder, former_ids): (FolderId, &[FolderId]),
     name: String,
     filter: &Filter,
     options: &SyncOptions,
 ) -> Result<LocalReplica, SyncError> {
     let mut opening = Opening::begin(RootIndex(0), given, options)?;
     opening.open_index(options)?;
-    let held = opening.folder()?.filter(|held| *held != folder);
+    let held = opening.folder()?;
+    let held = held.filter(|held| *held != folder && !former_ids.contains(held));
     if let Some(held) = held.filter(|_| options.foreign_root == ForeignRoot::Refuse) {
         return Err(SyncError::OtherFolder {
             root: given.given.clone(),
@@ -464,8 +466,9 @@ pub(super) fn state_directory(base: &Path, root: &Path) -> PathBuf {
 
 fn state_failed(error: StateError, root: &Path) -> SyncError {
     match error {
-        StateError::Locked { .. } => SyncError::Locked {
+        StateError::Locked { holder, .. } => SyncError::Locked {
             root: root.to_owned(),
+            holder,
         },
         StateError::Filesystem(error) => Failure::from(error).at(root),
     }

@@ -205,7 +205,8 @@ fn one_root_has_one_worker() {
     let StateError::Locked { holder, .. } = &again else {
         panic!("{again}");
     };
-    assert_eq!(*holder, std::process::id().to_string());
+    assert_eq!(holder.process, Some(std::process::id()));
+    assert!(holder.since.is_some());
     let elsewhere = Ground::usual();
     let again = StateDirectory::open(&stand.root, Some(&elsewhere.full("state")));
     assert!(matches!(again, Err(StateError::Locked { .. })));

@@ -216,3 +216,50 @@ async fn peers_learn_what_the_greeting_says() {
         assert_eq!(link.version(), 1);
     }
 }
+
+/// A node of two clusters, the first of which it shows.
+fn accepting(own: &Authority, other: &Authority, node: &str) -> Identity {
+    identity(own, node).accepting(vec![identity(other, node)])
+}
+
+/// Each pair of neighbouring steps of a change of the key is connected, whoever dials.
+#[tokio::test]
+async fn nodes_connect_while_the_key_is_changed() {
+    let (old, new) = (authority(), authority());
+    let steps = |node: &str| {
+        [
+            identity(&old, node),
+            accepting(&old, &new, node),
+            accepting(&new, &old, node),
+            identity(&new, node),
+        ]
+    };
+    for (one, other) in [(0, 1), (1, 0), (1, 2), (2, 1), (2, 3), (3, 2), (2, 2)] {
+        let mut a = TestNode::with(steps("a")[one].clone(), config()).await;
+        let mut b = TestNode::with(steps("b")[other].clone(), config()).await;
+        b.dial(Some("a"), &a.address());
+        let (to_b, to_a) = (a.link_up().await, b.link_up().await);
+        let cluster = steps("a")[one].cluster_id();
+        assert_eq!((to_b.cluster(), to_a.cluster()), (cluster, cluster));
+        assert_eq!(to_a.peer_cluster(), cluster);
+        // A bulk lane is a connection of its own.
+        to_a.bulk(0)
+            .send(bytes::Bytes::from_static(b"x"))
+            .await
+            .unwrap();
+        assert_eq!(to_b.bulk(0).recv().await.unwrap(), &b"x"[..]);
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_was_dropped_is_refused() {
+    let (old, new) = (authority(), authority());
+    let mut a = TestNode::with(identity(&new, "a"), config()).await;
+    let mut b = TestNode::with(accepting(&old, &old, "b"), config()).await;
+    b.dial(Some("a"), &a.address());
+    let refused = b.dial_failed().await;
+    assert!(refused.contains("their cluster keys differ"), "{refused}");
+    a.dial(Some("b"), &b.address());
+    let refused = a.dial_failed().await;
+    assert!(refused.contains("their cluster keys differ"), "{refused}");
+}

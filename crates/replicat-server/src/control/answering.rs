@@ -145,8 +145,9 @@ pub(super) fn carry_out(
     match command {
         Command::Status => answer.put(json::node(&server.report()))?,
         Command::Nodes => {
+            let cluster = server.cluster_id().to_string();
             for node in server.nodes() {
-                answer.put(json::peer(&node))?;
+                answer.put(json::peer(&node, &cluster))?;
             }
         }
         Command::Folders => {

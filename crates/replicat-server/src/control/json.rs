@@ -97,7 +97,11 @@ pub(crate) fn node(report: &ServerReport) -> Object {
     put(&mut object, "started", time(report.started));
     put(&mut object, "bandwidth", report.bandwidth);
     put(&mut object, "folders", list(&report.folders, folder));
-    put(&mut object, "nodes", list(&report.nodes, peer));
+    put(
+        &mut object,
+        "nodes",
+        list(&report.nodes, |node| peer(node, &report.cluster)),
+    );
     put(&mut object, "workers", list(&report.workers, worker));
     object
 }
@@ -119,8 +123,8 @@ fn worker(worker: &WorkerStatus) -> Object {
     object
 }
 
-/// A peer.
-pub(crate) fn peer(node: &Node) -> Object {
+/// A peer of a node whose own cluster key has the id `cluster`.
+pub(crate) fn peer(node: &Node, cluster: &str) -> Object {
     let mut object = object("peer");
     put(
         &mut object,
@@ -136,6 +140,9 @@ pub(crate) fn peer(node: &Node) -> Object {
     if let Some(link) = &node.link {
         put(&mut object, "since", time(link.since));
         put(&mut object, "software", link.software.as_str());
+        let shown = link.cluster.to_string();
+        put(&mut object, "other_cluster_key", shown != cluster);
+        put(&mut object, "cluster", shown);
         let round_trip = link.round_trip.map(|trip| trip.as_secs_f64() * 1000.0);
         put(&mut object, "round_trip_ms", round_trip);
         put(&mut object, "bytes_sent", link.counters.wire_sent);
@@ -242,6 +249,8 @@ pub(crate) fn configuration(settings: &Settings) -> Object {
     put(&mut object, "cluster_key", settings.cluster_key.is_some());
     let key_file = place(&settings.cluster_key_file);
     put(&mut object, "cluster_key_file", key_file);
+    let accepted = settings.accept_cluster_keys.len() + settings.accept_cluster_key_files.len();
+    put(&mut object, "accepted_cluster_keys", accepted as u64);
     let manager = settings.manager_address.clone();
     put(&mut object, "manager_address", manager);
     let has_credentials = settings.manager_credentials.is_some();

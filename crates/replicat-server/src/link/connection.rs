@@ -31,6 +31,10 @@ impl Connection for FolderConnection {
         self.link.name().as_str()
     }
 
+    fn folder(&self) -> Option<FolderId> {
+        Some(self.folder)
+    }
+
     fn send(&self, parcel: Parcel) -> Result<(), SendError> {
         self.link.outbox.send(self.number, parcel)
     }

@@ -29,7 +29,7 @@ use std::time::Duration;
 use replicat_core::id::FolderId;
 use replicat_core::path::RelPath;
 use replicat_engine::live::{FolderMode, Parcel, PeerNumber};
-use replicat_net::{Link, NodeName, Role};
+use replicat_net::{ClusterId, Link, NodeName, Role};
 
 use crate::settings::FolderName;
 use crate::wire::{ControlFrame, Standing};
@@ -49,10 +49,10 @@ const SESSION_PAUSE: Duration = Duration::from_secs(2);
 
 /// The folders of this node, for its links.
 pub(crate) trait Folders: Send + Sync {
-    /// A folder, if it runs.
+    /// A folder, if it runs; by its id under any cluster key that is accepted.
     fn replica(&self, folder: FolderId) -> Option<Arc<dyn Replica>>;
-    /// What is offered to peers.
-    fn offered(&self) -> Vec<(FolderId, FolderName, FolderMode)>;
+    /// What is offered to peers on links of this cluster.
+    fn offered(&self, cluster: ClusterId) -> Vec<(FolderId, FolderName, FolderMode)>;
     /// A peer asks for the content of a file.
     fn asked_for(&self, folder: FolderId, peer: &NodeName, path: &RelPath);
 }
@@ -392,7 +392,7 @@ impl PeerLink {
                 Outgoing::Offer => {
                     // It goes before the first message of a session that follows from it: that is queued meanwhile.
                     let mut sessions = self.sessions();
-                    let steps = sessions.offer(&self.folders.offered());
+                    let steps = sessions.offer(&self.folders.offered(self.link.cluster()));
                     self.carry_out(steps);
                     ControlFrame::Offer {
                         folders: sessions.offered(),

@@ -11,8 +11,8 @@ use replicat_core::message::Want;
 use replicat_core::path::RelPath;
 use replicat_engine::live::{Connection, FolderMode, Parcel, PeerNumber, SendError};
 use replicat_net::{
-    ClusterKey, Endpoint, EndpointConfig, Event, Events, Identity, Link, NodeName, PeerAddress,
-    Role,
+    ClusterId, ClusterKey, Endpoint, EndpointConfig, Event, Events, Identity, Link, NodeName,
+    PeerAddress, Role,
 };
 
 use super::inbox::WINDOW_BYTES;
@@ -113,7 +113,7 @@ impl Folders for FakeFolders {
         fake.map(|fake| fake as Arc<dyn Replica>)
     }
 
-    fn offered(&self) -> Vec<(FolderId, FolderName, FolderMode)> {
+    fn offered(&self, _cluster: ClusterId) -> Vec<(FolderId, FolderName, FolderMode)> {
         let ids = self.0.keys();
         ids.map(|id| (*id, name(*id), FolderMode::ReadWrite))
             .collect()

@@ -9,6 +9,7 @@ use replicat_net::{
 };
 use tokio::sync::{Notify, mpsc, watch};
 
+use super::boot::Boot;
 use super::error::ServerError;
 use super::folders::{Common, FolderTable};
 use super::hub::Hub;
@@ -99,6 +100,7 @@ impl ServerBuilder {
     /// enrol the node.
     pub async fn start(self) -> Result<ReplicatServer, ServerError> {
         self.settings.check()?;
+        let boot = Boot::new(&self.settings)?;
         let Origin {
             identity,
             key,
@@ -116,6 +118,7 @@ impl ServerBuilder {
         let changed = Arc::new(Notify::new());
         let common = Common {
             cluster: identity.cluster_id(),
+            accepted: identity.accepted_clusters(),
             node: identity.name().clone(),
             role: identity.role(),
             durability: settings.durability,
@@ -149,6 +152,7 @@ impl ServerBuilder {
             workers,
             limiter,
             limit,
+            boot,
             settings: Mutex::new(settings),
             applying: tokio::sync::Mutex::default(),
             started: SystemTime::now(),
@@ -192,8 +196,14 @@ impl ServerBuilder {
         }
         let key = self.settings.load_cluster_key()?;
         let name = self.settings.node_name();
-        let identity = Identity::issue_for_good(&key.authority()?, name, Role::ReadWrite)?;
-        Ok((identity, Some(key)))
+        let issue = |key: &ClusterKey| -> Result<Identity, ServerError> {
+            let authority = key.authority()?;
+            let name = name.clone();
+            Ok(Identity::issue_for_good(&authority, name, Role::ReadWrite)?)
+        };
+        let accepted = self.settings.load_accepted_keys()?;
+        let accepted = accepted.iter().map(issue).collect::<Result<_, _>>()?;
+        Ok((issue(&key)?.accepting(accepted), Some(key)))
     }
 }
 

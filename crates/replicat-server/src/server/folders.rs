@@ -34,6 +34,8 @@ const RETRY_PAUSE_MAX: Duration = Duration::from_secs(30);
 /// What all folders of a node have in common.
 pub(crate) struct Common {
     pub(crate) cluster: ClusterId,
+    /// The clusters of the other keys that are accepted.
+    pub(crate) accepted: Vec<ClusterId>,
     pub(crate) node: NodeName,
     pub(crate) role: Role,
     pub(crate) durability: Durability,
@@ -55,6 +57,8 @@ pub(crate) struct FolderRow {
     pub(crate) settings: FolderSettings,
     /// Which way changes go: the role of the node counts, beside the settings.
     mode: FolderMode,
+    /// Its ids under the other keys that are accepted.
+    other_ids: Vec<FolderId>,
     running: RwLock<Running>,
     /// Held while it is opened.
     opening: Mutex<()>,
@@ -135,6 +139,7 @@ impl FolderTable {
         };
         let row = FolderRow {
             mode: self.mode(&settings),
+            other_ids: self.other_ids(&settings.name),
             settings,
             running: RwLock::new(running),
             opening: Mutex::default(),
@@ -148,6 +153,7 @@ impl FolderTable {
     fn open(&self, settings: &FolderSettings) -> Result<Running, ServerError> {
         let common = &self.common;
         let mut live = settings.live(common.cluster, &common.node, common.durability)?;
+        live.former_ids = self.other_ids(&settings.name);
         live.mode = self.mode(settings);
         let listener = FolderListener {
             node: common.node.clone(),
@@ -167,6 +173,17 @@ impl FolderTable {
             tracker: Arc::new(tracker),
             replica,
         })
+    }
+
+    fn other_ids(&self, name: &FolderName) -> Vec<FolderId> {
+        let accepted = self.common.accepted.iter();
+        accepted.map(|cluster| folder_id(*cluster, name)).collect()
+    }
+
+    fn by_id(&self, id: FolderId) -> Option<Arc<FolderRow>> {
+        let rows = self.rows.read().unwrap_or_else(PoisonError::into_inner);
+        let other = || rows.values().find(|row| row.other_ids.contains(&id));
+        rows.get(&id).or_else(other).map(Arc::clone)
     }
 
     /// A node that may only receive does not try to send.
@@ -277,8 +294,7 @@ fn reason(error: &ServerError) -> String {
 
 impl Folders for FolderTable {
     fn replica(&self, folder: FolderId) -> Option<Arc<dyn Replica>> {
-        let rows = self.rows.read().unwrap_or_else(PoisonError::into_inner);
-        let row = rows.get(&folder)?;
+        let row = self.by_id(folder)?;
         let running = row.running.read().unwrap_or_else(PoisonError::into_inner);
         match &*running {
             Running::Open { replica, .. } => Some(Arc::clone(replica)),
@@ -286,23 +302,23 @@ impl Folders for FolderTable {
         }
     }
 
-    fn offered(&self) -> Vec<(FolderId, FolderName, FolderMode)> {
+    fn offered(&self, cluster: ClusterId) -> Vec<(FolderId, FolderName, FolderMode)> {
         let rows = self.all();
         let active = rows.iter().filter(|row| row.is_active());
         active
             .map(|row| {
                 let name = row.settings.name.clone();
-                let id = folder_id(self.common.cluster, &name);
+                let id = folder_id(cluster, &name);
                 (id, name, self.mode(&row.settings))
             })
             .collect()
     }
 
     fn asked_for(&self, folder: FolderId, peer: &NodeName, path: &RelPath) {
-        let rows = self.rows.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(row) = rows.get(&folder) else { return };
+        let Some(row) = self.by_id(folder) else {
+            return;
+        };
         let folder = Some(row.settings.name.clone());
-        drop(rows);
         let event = Event {
             network_source: Some(peer.to_string()),
             ..Event::here(peer.as_str(), EventName::FileRequest, path.clone())

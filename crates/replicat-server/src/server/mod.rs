@@ -4,6 +4,7 @@
 //! Non-goals: how any of that is shown.
 
 mod bandwidth;
+mod boot;
 mod builder;
 mod error;
 mod folders;
@@ -32,6 +33,7 @@ use crate::control::service::Service;
 use crate::settings::{FolderName, Settings};
 use crate::storage::{DirTreeMap, Event, EventName, FilesystemTracker};
 use crate::workers::{WorkerState, WorkerStatus, Workers};
+use boot::Boot;
 use folders::FolderTable;
 use hub::Hub;
 use managed::Managed;
@@ -42,7 +44,7 @@ pub use builder::ServerBuilder;
 pub use error::ServerError;
 pub use hub::FolderEventRecord;
 pub use managed::{CacheError, ManagedError};
-pub use serve::{ReadSettings, ServeOptions, Started, bootstrap_and_serve, serve};
+pub use serve::{ReadSettings, Reloaded, ServeOptions, Started, bootstrap_and_serve, serve};
 pub use status::{FolderReport, LinkStatus, Node, NodeStatus, ServerReport, ServerStatus};
 
 /// The servers of this process, for [`send_event`].
@@ -92,6 +94,8 @@ pub(crate) struct Inner {
     limiter: RateLimiter,
     limit: watch::Sender<Option<BandwidthLimit>>,
     settings: Mutex<Settings>,
+    /// What the node was started with.
+    boot: Boot,
     /// One change of the settings at a time.
     applying: tokio::sync::Mutex<()>,
     started: SystemTime,

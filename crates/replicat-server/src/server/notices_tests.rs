@@ -78,6 +78,7 @@ fn braked(gone: u64) -> FolderReport {
 
 fn peer(status: NodeStatus) -> Node {
     let link = LinkStatus {
+        cluster: replicat_net::ClusterId::from_bytes([0; 16]),
         since: std::time::SystemTime::UNIX_EPOCH,
         software: "replicat".to_owned(),
         round_trip: None,

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use replicat_core::id::FolderId;
 use replicat_core::path::RelPath;
 use replicat_net::{
     ConnectError, Endpoint, Event as NetEvent, Events, Link, NodeName, PeerAddress, PeerIdentity,
@@ -17,7 +16,7 @@ use super::hub::{FolderEventRecord, Hub};
 use super::managed::Managed;
 use super::status::{LinkStatus, Node, NodeStatus};
 use crate::link::{Approvals, Folders, PeerLink};
-use crate::settings::{FolderName, NodeSettings};
+use crate::settings::{FolderName, NodeSettings, folder_id};
 use crate::storage::{Event, EventName};
 use crate::workers::Workers;
 
@@ -157,12 +156,13 @@ impl Peers {
     }
 
     /// Whether every peer that keeps a folder has brought all of it to its directory that it was told up to now.
-    pub(crate) async fn hold(&self, folder: FolderId, name: &FolderName) -> bool {
+    pub(crate) async fn hold(&self, name: &FolderName) -> bool {
         let keeps = |link: &Arc<PeerLink>| {
             let offered = link.offered_by_peer();
             offered.is_some_and(|names| names.contains(name))
         };
         for link in self.links().into_iter().filter(keeps) {
+            let folder = folder_id(link.link().cluster(), name);
             match link.ask(folder).await {
                 Some(standing) if standing.is_online && standing.pending == 0 => {}
                 _ => return false,
@@ -334,6 +334,7 @@ impl Connected {
             link: Some(LinkStatus {
                 since: self.since,
                 software: link.software().to_owned(),
+                cluster: link.peer_cluster(),
                 round_trip: link.round_trip(),
                 counters: link.counters(),
                 folders: self.link.offered_by_peer(),

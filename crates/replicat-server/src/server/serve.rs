@@ -10,6 +10,8 @@ use crate::settings::{Settings, SettingsError, set_global_settings};
 
 /// Reads settings anew.
 pub type ReadSettings = dyn Fn() -> Result<Settings, SettingsError> + Send + Sync;
+/// Is called with settings that were read again and taken.
+pub type Reloaded = dyn Fn(&Settings) + Send + Sync;
 /// Is told of a server that has started.
 pub type Started = dyn FnOnce(&ReplicatServer) + Send;
 
@@ -18,6 +20,10 @@ pub type Started = dyn FnOnce(&ReplicatServer) + Send;
 pub struct ServeOptions {
     /// Reads the settings anew on SIGHUP; without it, the signal does nothing.
     pub reload: Option<Box<ReadSettings>>,
+    /// The file that settings are read from, for the log.
+    pub settings_file: Option<PathBuf>,
+    /// Is called after a reload.
+    pub reloaded: Option<Box<Reloaded>>,
     /// Where the service manager listens: what `NOTIFY_SOCKET` says.
     pub notify_socket: Option<PathBuf>,
     /// Is called with the server once it has started.
@@ -47,13 +53,13 @@ pub async fn bootstrap_and_serve(settings: Settings) -> Result<(), ServerError> 
 ///
 /// # Errors
 /// If the node cannot be started.
-pub async fn serve(settings: Settings, options: ServeOptions) -> Result<(), ServerError> {
+pub async fn serve(settings: Settings, mut options: ServeOptions) -> Result<(), ServerError> {
     // Before all else, so that an early signal is not lost.
     let mut signals = Signals::new()?;
-    let systemd = Systemd::new(options.notify_socket);
+    let systemd = Systemd::new(options.notify_socket.take());
     set_global_settings(settings.clone());
     let server = ReplicatServer::builder().settings(settings).start().await?;
-    if let Some(started) = options.started {
+    if let Some(started) = options.started.take() {
         started(&server);
     }
     systemd.tell(&format!("READY=1\nSTATUS={}", server.status()));
@@ -66,7 +72,7 @@ pub async fn serve(settings: Settings, options: ServeOptions) -> Result<(), Serv
             Told::Stop => break,
             Told::Reload => {
                 systemd.tell(&reloading());
-                reload(&server, options.reload.as_deref()).await;
+                reload(&server, &options).await;
                 systemd.tell(&format!("READY=1\nSTATUS={}", server.status()));
             }
         }
@@ -85,24 +91,29 @@ fn reloading() -> String {
 }
 
 /// Settings that cannot be used change nothing.
-async fn reload(server: &ReplicatServer, read: Option<&ReadSettings>) {
-    let Some(read) = read else {
+async fn reload(server: &ReplicatServer, options: &ServeOptions) {
+    let Some(read) = &options.reload else {
         return;
     };
     let settings = match read() {
         Ok(settings) => settings,
         Err(error) => {
-            tracing::error!(%error, "the settings were not read anew");
+            tracing::error!("Settings not reloaded, those before stay in use: {error}");
             return;
         }
     };
-    match server.reload(settings.clone()).await {
-        Ok(()) => {
-            set_global_settings(settings);
-            tracing::info!("the settings were read anew");
-        }
-        Err(error) => tracing::error!(%error, "the settings were not taken"),
+    if let Err(error) = server.reload(settings.clone()).await {
+        tracing::error!("Settings not reloaded, those before stay in use: {error}");
+        return;
     }
+    match &options.settings_file {
+        Some(file) => tracing::info!("Reloaded settings from {}.", file.display()),
+        None => tracing::info!("Reloaded settings."),
+    }
+    if let Some(reloaded) = &options.reloaded {
+        reloaded(&settings);
+    }
+    set_global_settings(settings);
 }
 
 /// What a signal tells.

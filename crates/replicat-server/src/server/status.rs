@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use replicat_engine::live::{FolderMode, FolderState, FolderStatus};
-use replicat_net::{LinkCounters, NodeName, Role};
+use replicat_net::{ClusterId, LinkCounters, NodeName, Role};
 
 use crate::settings::FolderName;
 use crate::workers::WorkerStatus;
@@ -145,6 +145,8 @@ pub struct LinkStatus {
     pub since: SystemTime,
     /// The program that the peer says it is.
     pub software: String,
+    /// The id of the cluster key that the peer shows: another than that of this node while the key is changed.
+    pub cluster: ClusterId,
     /// How long the last ping took to be answered.
     pub round_trip: Option<Duration>,
     /// How much went over it.

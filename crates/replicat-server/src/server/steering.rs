@@ -146,10 +146,10 @@ impl ReplicatServer {
         let row = self.inner.folders.named(folder)?;
         let report = row.report();
         let in_sync = |status: &FolderStatus| status.in_sync && !status.peers.is_empty();
-        let Some(before) = report.detail.filter(in_sync) else {
+        if !report.detail.as_ref().is_some_and(in_sync) {
             return Ok(false);
-        };
-        if !self.inner.peers.hold(before.folder, &report.name).await {
+        }
+        if !self.inner.peers.hold(&report.name).await {
             return Ok(false);
         }
         Ok(row.report().detail.as_ref().is_some_and(in_sync))
@@ -181,13 +181,17 @@ impl ReplicatServer {
         Ok(())
     }
 
-    /// Takes other settings of the owner: nodes, folders and the limit of bandwidth. The rest needs a new start, and is told of.
+    /// Takes other settings of the owner: nodes, folders, notifications and the limit of bandwidth. The log names those
+    /// that need a restart.
     ///
     /// # Errors
     /// If the settings cannot be used; then nothing changes. A folder that cannot be opened is halted, and no error.
     pub async fn reload(&self, settings: Settings) -> Result<(), ServerError> {
         settings.check()?;
         settings.bandwidth()?;
+        for field in self.inner.boot.changed_since_start(&settings)? {
+            tracing::warn!("`{field}` changed; restart the node to apply it");
+        }
         let settings = match &self.inner.managed {
             Some(managed) => managed.replace_own(settings)?,
             None => settings,
@@ -205,20 +209,6 @@ impl ReplicatServer {
         let limit = settings.bandwidth()?;
         let inner = Arc::clone(&self.inner);
         let old = inner.settings();
-        for (field, changed) in [
-            ("name", old.node_name() != settings.node_name()),
-            ("address", old.address != settings.address),
-            (
-                "manager_address",
-                old.manager_address != settings.manager_address,
-            ),
-            ("cluster_key", old.cluster_key != settings.cluster_key),
-            ("durability", old.durability != settings.durability),
-        ] {
-            if changed {
-                tracing::warn!("the setting `{field}` changed: start the node anew for it");
-            }
-        }
         // Nobody may follow the limit any more while the server stops.
         let _ = inner.limit.send(limit);
         inner.peers.dial(&settings.nodes);

@@ -16,23 +16,34 @@ pub enum SettingsError {
         /// What the system says.
         source: io::Error,
     },
-    /// The text is not TOML, or not JSON.
-    #[error("{place} is no {format}: {problem}")]
-    Syntax {
-        /// Where the text is from.
+    /// Something is wrong at a place of a file.
+    #[error("{place}: {error}")]
+    At {
+        /// The file, line and column, as far as they are known.
         place: String,
+        /// What is wrong there.
+        error: Box<SettingsError>,
+    },
+    /// Several things are wrong.
+    #[error("{}", lines(.0))]
+    Several(Vec<SettingsError>),
+    /// The text is not TOML, or not JSON.
+    #[error("this is not {format}: {problem}")]
+    Syntax {
         /// `TOML` or `JSON`.
         format: &'static str,
-        /// Where it goes wrong, and how.
+        /// How it goes wrong.
         problem: String,
     },
     /// There is no such field.
-    #[error("there is no setting `{field}`{}", meant(.nearest.as_deref()))]
+    #[error("there is no setting `{field}`{}", meant(.nearest.as_deref(), known))]
     Unknown {
         /// The field, with those that it stands in.
         field: String,
         /// The field that was probably meant.
         nearest: Option<String>,
+        /// The fields that there are.
+        known: &'static [&'static str],
     },
     /// A field has a value that it cannot have.
     #[error("the setting `{field}` cannot be {value}: {problem}")]
@@ -90,8 +101,28 @@ impl SettingsError {
     }
 }
 
-fn meant(nearest: Option<&str>) -> String {
-    nearest
-        .map(|nearest| format!(": did you mean `{nearest}`?"))
-        .unwrap_or_default()
+impl SettingsError {
+    /// One error of all that are wrong.
+    ///
+    /// # Errors
+    /// If something is wrong.
+    pub fn of_all(mut errors: Vec<Self>) -> Result<(), Self> {
+        match errors.len() {
+            0 => Ok(()),
+            1 => errors.pop().map_or(Ok(()), Err),
+            _ => Err(Self::Several(errors)),
+        }
+    }
+}
+
+fn meant(nearest: Option<&str>, known: &[&str]) -> String {
+    match nearest {
+        Some(nearest) => format!(": did you mean `{nearest}`?"),
+        None => format!("; there are {}", known.join(", ")),
+    }
+}
+
+fn lines(errors: &[SettingsError]) -> String {
+    let lines: Vec<_> = errors.iter().map(ToString::to_string).collect();
+    lines.join("; ")
 }

@@ -3,14 +3,18 @@
 use serde_json::Value;
 
 use super::error::SettingsError;
+use super::place::FieldPath;
+use super::reading::Fault;
 
 /// Fields of [`Settings`](super::Settings).
-const SETTINGS: [&str; 20] = [
+const SETTINGS: &[&str] = &[
     "name",
     "address",
     "advertise",
     "cluster_key",
     "cluster_key_file",
+    "accept_cluster_keys",
+    "accept_cluster_key_files",
     "manager_address",
     "manager_credentials",
     "node_state",
@@ -28,9 +32,9 @@ const SETTINGS: [&str; 20] = [
     "http_hosts",
 ];
 /// Fields of [`NodeSettings`](super::NodeSettings).
-const NODE: [&str; 2] = ["name", "address"];
+const NODE: &[&str] = &["name", "address"];
 /// Fields of [`FolderSettings`](super::FolderSettings).
-const FOLDER: [&str; 8] = [
+const FOLDER: &[&str] = &[
     "name",
     "directory",
     "mode",
@@ -41,40 +45,52 @@ const FOLDER: [&str; 8] = [
     "max_delete",
 ];
 /// Fields of [`Subscription`](replicat_notify::Subscription).
-const NOTIFY: [&str; 4] = ["webhook", "authorization", "command", "on"];
+const NOTIFY: &[&str] = &["webhook", "authorization", "command", "on"];
 /// How alike two words must be for one to be taken for the other, from 0 to 1.
 const LIKENESS_MIN: f64 = 0.7;
 
-/// Refuses the first field that there is not.
-pub(super) fn check(settings: &Value) -> Result<(), SettingsError> {
-    check_object(settings, "", &SETTINGS)?;
-    let lists = [
-        ("nodes", &NODE[..]),
-        ("folders", &FOLDER[..]),
-        ("notify", &NOTIFY[..]),
-    ];
+/// Leaves out the fields that there are not, and says which these are.
+pub(super) fn unknown(settings: &mut Value) -> Vec<Fault> {
+    let whole = FieldPath::default();
+    let mut faults = check_object(settings, &whole, SETTINGS);
+    let lists = [("nodes", NODE), ("folders", FOLDER), ("notify", NOTIFY)];
     for (list, known) in lists {
-        let Some(Value::Array(rows)) = settings.get(list) else {
+        let Some(Value::Array(rows)) = settings.get_mut(list) else {
             continue;
         };
-        for (at, row) in rows.iter().enumerate() {
-            check_object(row, &format!("{list}[{at}]."), known)?;
+        for (at, row) in rows.iter_mut().enumerate() {
+            faults.extend(check_object(row, &whole.key(list).element(at), known));
         }
     }
-    Ok(())
+    faults
 }
 
-fn check_object(object: &Value, within: &str, known: &[&str]) -> Result<(), SettingsError> {
+fn check_object(
+    object: &mut Value,
+    within: &FieldPath,
+    known: &'static [&'static str],
+) -> Vec<Fault> {
     let Value::Object(fields) = object else {
-        return Ok(());
+        return Vec::new();
     };
-    match fields.keys().find(|field| !known.contains(&field.as_str())) {
-        None => Ok(()),
-        Some(field) => Err(SettingsError::Unknown {
-            field: format!("{within}{field}"),
-            nearest: nearest(field, known).map(str::to_owned),
-        }),
+    let names = fields.keys().cloned();
+    let unknown: Vec<_> = names
+        .filter(|name| !known.contains(&name.as_str()))
+        .collect();
+    for name in &unknown {
+        fields.remove(name);
     }
+    let fault = |name: String| {
+        let path = within.key(&name);
+        let nearest = nearest(&name, known).map(str::to_owned);
+        let error = SettingsError::Unknown {
+            field: path.to_string(),
+            nearest,
+            known,
+        };
+        Fault { path, error }
+    };
+    unknown.into_iter().map(fault).collect()
 }
 
 /// The known word that is most like `word`, if it is alike at all.

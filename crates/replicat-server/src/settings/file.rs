@@ -3,31 +3,45 @@
 use std::path::Path;
 
 use replicat_net::ClusterKey;
-use serde_json::Value;
 
+use super::Settings;
 use super::error::SettingsError;
-use super::{Settings, fields};
+use super::reading::{Format, Text};
 
 impl Settings {
     /// Reads a file: JSON if its name ends in `.json`, else TOML. Relative paths in it are relative to the file.
     ///
     /// # Errors
-    /// If it cannot be read, is neither, or has a field that there is not or a value that cannot be.
+    /// If it cannot be read, is neither, or has fields that there are not or values that cannot be: all of them are named.
     pub fn from_file(path: &Path) -> Result<Self, SettingsError> {
-        let text = std::fs::read_to_string(path).map_err(|source| SettingsError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
-        let place = path.display().to_string();
-        let is_json = path.extension().is_some_and(|name| name == "json");
-        let mut settings = match is_json {
-            true => parse_json(&text, &place)?,
-            false => parse_toml(&text, &place)?,
+        let (settings, errors) = Self::check_file(path);
+        SettingsError::of_all(errors)?;
+        Ok(settings)
+    }
+
+    /// As [`Settings::from_file`], and leaves out what cannot be: what is left, and all that is wrong.
+    #[must_use]
+    pub fn check_file(path: &Path) -> (Self, Vec<SettingsError>) {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(source) => {
+                let path = path.to_owned();
+                return (Self::default(), vec![SettingsError::Read { path, source }]);
+            }
         };
+        let file = path.display().to_string();
+        let is_json = path.extension().is_some_and(|name| name == "json");
+        let format = if is_json { Format::Json } else { Format::Toml };
+        let (mut settings, errors) = Text {
+            text: &text,
+            format,
+            file: Some(&file),
+        }
+        .read();
         if let Some(directory) = path.parent() {
             settings.rebase(directory);
         }
-        Ok(settings)
+        (settings, errors)
     }
 
     /// Reads TOML.
@@ -35,7 +49,7 @@ impl Settings {
     /// # Errors
     /// As [`Settings::from_file`].
     pub fn from_toml(text: &str) -> Result<Self, SettingsError> {
-        parse_toml(text, "the text")
+        from_text(text, Format::Toml)
     }
 
     /// Reads JSON.
@@ -43,7 +57,7 @@ impl Settings {
     /// # Errors
     /// As [`Settings::from_file`].
     pub fn from_json(text: &str) -> Result<Self, SettingsError> {
-        parse_json(text, "the text")
+        from_text(text, Format::Json)
     }
 
     fn rebase(&mut self, directory: &Path) {
@@ -55,6 +69,8 @@ impl Settings {
             &mut self.http_certificate,
             &mut self.http_key,
         ];
+        let accepted = self.accept_cluster_key_files.iter_mut();
+        accepted.for_each(|path| *path = directory.join(&*path));
         let states = self.folders.iter_mut().map(|folder| &mut folder.state_dir);
         for path in own.into_iter().chain(states).flatten() {
             *path = directory.join(&*path);
@@ -65,32 +81,14 @@ impl Settings {
     }
 }
 
-fn parse_toml(text: &str, place: &str) -> Result<Settings, SettingsError> {
-    let value = toml::from_str(text).map_err(|error| SettingsError::Syntax {
-        place: place.to_owned(),
-        format: "TOML",
-        problem: error.to_string().trim().to_owned(),
-    })?;
-    from_value(value)
-}
-
-fn parse_json(text: &str, place: &str) -> Result<Settings, SettingsError> {
-    let value = serde_json::from_str(text).map_err(|error| SettingsError::Syntax {
-        place: place.to_owned(),
-        format: "JSON",
-        problem: error.to_string(),
-    })?;
-    from_value(value)
-}
-
-fn from_value(value: Value) -> Result<Settings, SettingsError> {
-    fields::check(&value)?;
-    let settings: Settings =
-        serde_path_to_error::deserialize(value).map_err(|error| SettingsError::Type {
-            field: error.path().to_string(),
-            problem: error.into_inner().to_string(),
-        })?;
-    settings.check()?;
+fn from_text(text: &str, format: Format) -> Result<Settings, SettingsError> {
+    let (settings, errors) = Text {
+        text,
+        format,
+        file: None,
+    }
+    .read();
+    SettingsError::of_all(errors)?;
     Ok(settings)
 }
 

@@ -4,10 +4,13 @@
 //! a mistake is named together with the field that was meant.
 //! Non-goals: reading the environment: it is handed in, so that a library never depends on it.
 
+mod checking;
 mod error;
 mod fields;
 mod file;
 mod global;
+mod place;
+mod reading;
 mod text;
 mod variables;
 
@@ -27,8 +30,10 @@ use serde::{Deserialize, Serialize};
 
 pub use error::SettingsError;
 pub use global::{global_settings, set_global_settings};
+use place::FieldPath;
+use reading::Fault;
 pub use replicat_net::NodeNameError;
-pub use text::{FolderName, FolderNameError, parse_durability, parse_mode};
+pub use text::{FolderName, FolderNameError, parse_durability, parse_mode, wrong_address};
 
 /// The name of a folder whose name nobody gave.
 pub const DEFAULT_FOLDER: &str = FolderName::DEFAULT;
@@ -84,6 +89,12 @@ pub struct Settings {
     /// A file that holds the cluster key on its first line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster_key_file: Option<PathBuf>,
+    /// Other keys that the node accepts beside that one, while the key of the cluster is changed.
+    #[serde(skip_serializing_if = "Vec::is_empty", with = "text::cluster_keys")]
+    pub accept_cluster_keys: Vec<ClusterKey>,
+    /// Files that hold such keys on their first lines.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub accept_cluster_key_files: Vec<PathBuf>,
     /// Where the manager of the cluster is, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub manager_address: Option<String>,
@@ -262,6 +273,12 @@ impl FolderSettings {
         }
     }
 
+    fn checked_rules(&self, field: &str) -> Result<Vec<FilterRule>, SettingsError> {
+        self.rules().map_err(|error| {
+            SettingsError::invalid(field, &self.exclude.join(", "), error.to_string())
+        })
+    }
+
     /// What the live folder is told.
     pub(crate) fn live(
         &self,
@@ -270,10 +287,7 @@ impl FolderSettings {
         durability: Durability,
     ) -> Result<LiveSettings, SettingsError> {
         let folder = folder_id(cluster, &self.name);
-        let rules = self.rules().map_err(|error| {
-            let field = format!("folders.{}.exclude", self.name);
-            SettingsError::invalid(&field, &self.exclude.join(", "), error.to_string())
-        })?;
+        let rules = self.checked_rules(&format!("folders.{}.exclude", self.name))?;
         let mut live = LiveSettings::new(self.directory.clone(), folder, node.to_string());
         live.state_dir.clone_from(&self.state_dir);
         live.mode = self.mode;
@@ -323,6 +337,24 @@ impl Settings {
         }
     }
 
+    /// The keys that are accepted beside [`Settings::load_cluster_key`], from where the settings say; none for a node with
+    /// a manager, which certifies it.
+    ///
+    /// # Errors
+    /// If a file cannot be read or holds no key.
+    pub fn load_accepted_keys(&self) -> Result<Vec<ClusterKey>, SettingsError> {
+        if self.manager_address.is_some() {
+            return Ok(Vec::new());
+        }
+        let own = self.load_cluster_key().ok();
+        let mut keys = self.accept_cluster_keys.clone();
+        for path in &self.accept_cluster_key_files {
+            keys.push(file::cluster_key(path)?);
+        }
+        keys.retain(|key| Some(key) != own.as_ref());
+        Ok(keys)
+    }
+
     /// The limit of bandwidth.
     ///
     /// # Errors
@@ -340,29 +372,44 @@ impl Settings {
     /// Finds what no field alone shows: folders of one name, or of one directory.
     ///
     /// # Errors
-    /// If there is such a mistake.
+    /// If there are such mistakes.
     pub fn check(&self) -> Result<(), SettingsError> {
-        self.bandwidth()?;
+        let faults = self.faults().into_iter();
+        SettingsError::of_all(faults.map(|fault| fault.error).collect())
+    }
+
+    fn faults(&self) -> Vec<Fault> {
+        let whole = FieldPath::default();
+        let mut faults = Vec::new();
+        let mut put = |path: FieldPath, error| faults.push(Fault { path, error });
+        if let Err(error) = self.bandwidth() {
+            put(whole.key("bwlimit"), error);
+        }
         for (at, subscription) in self.notify.iter().enumerate() {
-            subscription.destination().map_err(|error| {
+            if let Err(error) = subscription.destination() {
+                let path = whole.key("notify").element(at);
                 // The values may be secrets.
-                let (field, value) = (format!("notify[{at}]"), "what it is");
-                SettingsError::invalid(&field, value, error.to_string())
-            })?;
+                let (field, value) = (path.to_string(), "what it is");
+                put(
+                    path,
+                    SettingsError::invalid(&field, value, error.to_string()),
+                );
+            }
         }
         for (at, folder) in self.folders.iter().enumerate() {
+            let path = whole.key("folders").element(at);
+            if let Err(error) = folder.checked_rules(&path.key("exclude").to_string()) {
+                put(path.key("exclude"), error);
+            }
             let others = &self.folders[..at];
             if others.iter().any(|other| other.name == folder.name) {
-                return Err(SettingsError::FolderTwice(folder.name.clone()));
-            }
-            if let Some(other) = others.iter().find(|other| nested(other, folder)) {
-                return Err(SettingsError::DirectoryTwice {
-                    one: other.directory.clone(),
-                    other: folder.directory.clone(),
-                });
+                put(path, SettingsError::FolderTwice(folder.name.clone()));
+            } else if let Some(other) = others.iter().find(|other| nested(other, folder)) {
+                let (one, other) = (other.directory.clone(), folder.directory.clone());
+                put(path, SettingsError::DirectoryTwice { one, other });
             }
         }
-        Ok(())
+        faults
     }
 
     /// How long a node has to be away to be told to be lost.

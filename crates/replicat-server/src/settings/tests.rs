@@ -25,14 +25,18 @@ fn toml_and_json_say_the_same() {
 fn a_mistake_is_named_with_what_was_meant() {
     assert_eq!(
         error("adress = \"x\""),
-        "there is no setting `adress`: did you mean `address`?"
+        "line 1, column 1: there is no setting `adress`: did you mean `address`?"
     );
-    assert_eq!(
-        error("[[folders]]\ndirectroy = \"/srv\""),
-        "there is no setting `folders[0].directroy`: did you mean `directory`?"
+    assert!(
+        error("[[folders]]\ndirectory = \"/srv\"\ndurable = true").starts_with(
+            "line 3, column 1: there is no setting `folders[0].durable`; there are name, directory, mode"
+        )
     );
-    assert_eq!(error("zzz = 1"), "there is no setting `zzz`");
-    assert!(error("name = 7").starts_with("the setting `name` is wrong: invalid type"));
+    assert!(
+        error("zzz = 1")
+            .starts_with("line 1, column 1: there is no setting `zzz`; there are name, ")
+    );
+    assert!(error("name = 7").contains("the setting `name` is wrong: invalid type"));
     assert!(error("nodes = [{}]").contains("`nodes[0]` is wrong: missing field `address`"));
     assert!(error("name = \"a b\"").contains("cannot name a node"));
     assert!(
@@ -41,7 +45,47 @@ fn a_mistake_is_named_with_what_was_meant() {
     );
     assert!(error("bwlimit = \"fast\"").contains("is no rate"));
     assert!(error("cluster_key = \"abc\"").contains("56 characters"));
-    assert!(error("name = ").contains("is no TOML"));
+    let secret = error("name = \"a\"\ncluster_key = s3cret");
+    assert!(secret.starts_with("line 2, column "), "{secret}");
+    assert!(secret.contains("this is not TOML"), "{secret}");
+    assert!(!secret.contains("s3cret"), "{secret}");
+}
+
+#[test]
+fn all_mistakes_of_a_file_are_named_with_their_lines() {
+    let toml = "name = 7\nbwlimit = \"fast\"\n[[folders]]\nname = \"x\"\n[[folders]]\ndirectory = 1\n\
+        mode = \"send\"\n[[folders]]\ndirectory = \"/a\"\nmod = \"x\"\n[[nodes]]\naddress = \"b\"\n";
+    let json = r#"{"name": 7,
+        "bwlimit": "fast",
+        "folders": [{"name": "x"},
+        {"directory": 1,
+        "mode": "send"},
+        {"directory": "/a", "mod": "x"}],
+        "nodes": [{"address": "b"}]}"#;
+    let directory = tempfile::tempdir().unwrap();
+    for (file, text, places) in [
+        ("s.toml", toml, ["1:1", "2:1", "3:1", "6:1", "7:1", "10:1"]),
+        (
+            "s.json",
+            json,
+            ["1:2", "2:9", "3:21", "4:10", "5:9", "6:29"],
+        ),
+    ] {
+        let path = directory.path().join(file);
+        std::fs::write(&path, text).unwrap();
+        let (settings, errors) = Settings::check_file(&path);
+        let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
+        let places = places.map(|place| format!("{}:{place}: ", path.display()));
+        for (error, place) in errors.iter().zip(&places) {
+            assert!(error.starts_with(place), "{place} of {errors:#?}");
+        }
+        assert_eq!(errors.len(), places.len(), "{errors:#?}");
+        // The rest is read.
+        assert_eq!(settings.nodes.len(), 1);
+        assert_eq!(settings.folders[0].directory, Path::new("/a"));
+        let whole = Settings::from_file(&path).unwrap_err().to_string();
+        assert!(errors.iter().all(|error| whole.contains(error)), "{whole}");
+    }
 }
 
 #[test]

@@ -89,6 +89,34 @@ pub(super) mod cluster_key {
     }
 }
 
+/// Cluster keys by their texts.
+pub(super) mod cluster_keys {
+    use replicat_net::ClusterKey;
+    use serde::ser::SerializeSeq;
+
+    use super::{Deserialize, Deserializer, Serializer};
+
+    pub(in super::super) fn serialize<S: Serializer>(
+        keys: &[ClusterKey],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(Some(keys.len()))?;
+        for key in keys {
+            list.serialize_element(key.to_text().as_str())?;
+        }
+        list.end()
+    }
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<ClusterKey>, D::Error> {
+        let texts = Vec::<String>::deserialize(deserializer)?;
+        let keys = texts.iter().map(|text| text.parse());
+        keys.collect::<Result<_, _>>()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
 /// Words for the values of an enumeration.
 macro_rules! words {
     ($module:ident, $type:ty, $parse:ident, $($word:literal => $value:expr),+) => {
@@ -154,6 +182,28 @@ pub(super) fn with_port(address: &str, host: Option<&str>, port: u16) -> String 
         (true, _) => address.to_owned(),
         (false, true) => format!("[{address}]:{port}"),
         (false, false) => format!("{address}:{port}"),
+    }
+}
+
+/// What is wrong with the form of `HOST:PORT`, if something is. Nothing is resolved.
+#[must_use]
+pub fn wrong_address(address: &str) -> Option<&'static str> {
+    let form = "write HOST:PORT, as in 10.0.0.2:8787 or [::1]:8787";
+    let Some((host, port)) = address.rsplit_once(':') else {
+        return Some(form);
+    };
+    let is_v6 = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .is_some_and(|host| host.parse::<std::net::Ipv6Addr>().is_ok());
+    let is_name = !host.is_empty()
+        && host
+            .chars()
+            .all(|letter| letter.is_alphanumeric() || "-._".contains(letter));
+    match (port.parse::<u16>(), is_v6 || is_name) {
+        (Err(_), _) => Some("the port is a number from 0 to 65535"),
+        (Ok(_), false) => Some(form),
+        (Ok(_), true) => None,
     }
 }
 

@@ -9,6 +9,7 @@ use super::{FolderSettings, NodeSettings, Settings};
 impl Settings {
     /// Takes what variables say, in place of what was set before. They are named as the fields are:
     /// `REPLICAT_NAME`, `REPLICAT_ADDRESS`, `REPLICAT_ADVERTISE`, `REPLICAT_CLUSTER_KEY`, `REPLICAT_CLUSTER_KEY_FILE`,
+    /// `REPLICAT_ACCEPT_CLUSTER_KEY` (by white space), `REPLICAT_ACCEPT_CLUSTER_KEY_FILE` (one),
     /// `REPLICAT_MANAGER`, `REPLICAT_MANAGER_CREDENTIALS`, `REPLICAT_BWLIMIT`, `REPLICAT_DURABILITY`,
     /// `REPLICAT_SOCKET`, `REPLICAT_NODE_STATE`, `REPLICAT_FOLDERS_DIRECTORY`, `REPLICAT_HTTP`,
     /// `REPLICAT_HTTP_CERTIFICATE`, `REPLICAT_HTTP_KEY`; `REPLICAT_HTTP_HOST` (names, by white space), `REPLICAT_NODE` (`NAME=ADDRESS`, by white space), `REPLICAT_DIRECTORY` (`[NAME=]DIRECTORY`, one a
@@ -47,6 +48,17 @@ impl Settings {
             self.cluster_key = Some(key.map_err(|error: replicat_net::ClusterKeyError| {
                 parse_error("REPLICAT_CLUSTER_KEY", "what it is", error.to_string())
             })?);
+        }
+        if let Some(text) = value("REPLICAT_ACCEPT_CLUSTER_KEY") {
+            let keys = text.split_whitespace().map(str::parse);
+            let keys: Result<Vec<_>, replicat_net::ClusterKeyError> = keys.collect();
+            self.accept_cluster_keys = keys.map_err(|error| {
+                let name = "REPLICAT_ACCEPT_CLUSTER_KEY";
+                parse_error(name, "what it is", error.to_string())
+            })?;
+        }
+        if let Some(path) = value("REPLICAT_ACCEPT_CLUSTER_KEY_FILE") {
+            self.accept_cluster_key_files = vec![path.into()];
         }
         if let Some(text) = value("REPLICAT_DURABILITY") {
             self.durability = parse_durability(&text)

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use replicat::Settings;
 use replicat::http::tokens::{Token, TokenStore};
-use replicat::http::{CertificateFiles, HttpConfig, HttpError, HttpListener};
+use replicat::http::{CertificateFiles, HttpConfig, HttpError, HttpListener, ServedCertificate};
 
 use super::api_arguments::{ApiArguments, ApiCommand, ApiTokenCommand};
 use super::failure::Failure;
@@ -103,21 +103,62 @@ pub(crate) async fn listen(
     settings: &Settings,
     tokens: &Path,
 ) -> Result<Option<HttpListener>, Failure> {
-    let certificate = match (&settings.http_certificate, &settings.http_key) {
-        (None, None) => None,
-        (Some(certificate), Some(key)) => Some(CertificateFiles {
-            certificate: certificate.clone(),
-            key: key.clone(),
-        }),
-        _ => return Err(HttpError::Half.into()),
-    };
+    match config(settings, tokens)? {
+        Some(config) => Ok(Some(HttpListener::bind(config).await?)),
+        None => Ok(None),
+    }
+}
+
+/// How HTTP is to be served, if the settings say so.
+pub(crate) fn config(settings: &Settings, tokens: &Path) -> Result<Option<HttpConfig>, HttpError> {
+    let certificate = certificate_files(settings)?;
     let Some(address) = &settings.http else {
         return Ok(None);
     };
     let mut config = HttpConfig::new(address, tokens);
     config.certificate = certificate;
     config.hosts.clone_from(&settings.http_hosts);
-    Ok(Some(HttpListener::bind(config).await?))
+    Ok(Some(config))
+}
+
+/// The files of the certificate, if there is to be one.
+pub(crate) fn certificate_files(
+    settings: &Settings,
+) -> Result<Option<CertificateFiles>, HttpError> {
+    match (&settings.http_certificate, &settings.http_key) {
+        (None, None) => Ok(None),
+        (Some(certificate), Some(key)) => Ok(Some(CertificateFiles {
+            certificate: certificate.clone(),
+            key: key.clone(),
+        })),
+        _ => Err(HttpError::Half),
+    }
+}
+
+/// Shows the certificate in the files from now on, and logs whether that is so.
+pub(crate) fn reload_certificate(served: &ServedCertificate, files: &CertificateFiles) {
+    match served.reload(files) {
+        Ok(()) => tracing::info!(
+            "Reloaded the HTTP certificate from {}.",
+            files.certificate.display()
+        ),
+        Err(error) => {
+            tracing::error!("HTTP certificate not reloaded, the one before stays in use: {error}");
+        }
+    }
+}
+
+/// The same for the certificate that the settings name, if HTTP is encrypted.
+pub(crate) fn reload(served: Option<&ServedCertificate>, settings: &Settings) {
+    let Some(served) = served else { return };
+    match certificate_files(settings) {
+        Ok(Some(files)) => reload_certificate(served, &files),
+        // That needs a restart, which the node says itself.
+        Ok(None) => {}
+        Err(error) => {
+            tracing::error!("HTTP certificate not reloaded, the one before stays in use: {error}");
+        }
+    }
 }
 
 fn object(token: &Token) -> Object {

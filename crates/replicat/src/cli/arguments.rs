@@ -13,10 +13,12 @@ use super::elsewhere::KeeperArguments;
 use super::file::FileArguments;
 use super::help;
 use super::live_arguments::{
-    AskArguments, DemoArguments, EventsArguments, KeyArguments, KeygenArguments,
-    OneFolderArguments, RescanArguments, ServeArguments, SessionArguments, StandingArguments,
+    AcceptedKeyArguments, AskArguments, DemoArguments, EventsArguments, KeyArguments,
+    KeygenArguments, OneFolderArguments, RescanArguments, ServeArguments, SessionArguments,
+    StandingArguments,
 };
 use super::manager_arguments::ManagerArguments;
+use super::wait::WaitArguments;
 
 /// Make any number of directories equal, and keep them so.
 #[derive(Debug, Parser)]
@@ -96,6 +98,8 @@ pub(crate) struct SyncArguments {
     /// To take part in the cluster of a folder of another host
     #[command(flatten)]
     pub(crate) key: KeyArguments,
+    #[command(flatten)]
+    pub(crate) accepted: AcceptedKeyArguments,
     #[command(flatten)]
     pub(crate) scope: ScopeArguments,
     #[command(flatten)]
@@ -190,6 +194,8 @@ pub(crate) struct WorkArguments {
         value_parser = FalseyValueParser::new()
     )]
     pub(crate) watch: bool,
+    #[command(flatten)]
+    pub(crate) wait: WaitArguments,
     /// How many threads scan, hash and copy [default: the number of processors]
     #[arg(long, value_name = "N", env = "REPLICAT_THREADS")]
     pub(crate) threads: Option<NonZeroUsize>,
@@ -361,6 +367,8 @@ pub(crate) struct LookArguments {
     /// Print one JSON object a line
     #[arg(long, env = "REPLICAT_JSON", value_parser = FalseyValueParser::new())]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) wait: WaitArguments,
     #[command(flatten)]
     pub(crate) place: PlaceArguments,
 }

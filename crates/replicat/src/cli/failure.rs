@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use replicat::control::client::ClientError;
-use replicat::error::{ExitCode, SyncError};
+use replicat::error::{ExitCode, LockHolder, SyncError};
 use replicat::http::HttpError;
 use replicat::http::client::ApiError;
 use replicat::http::tokens::TokenStoreError;
@@ -333,8 +333,26 @@ impl Failure {
         self.exit_code()
     }
 
+    /// What happened, in one line.
+    pub(crate) fn text(&self) -> String {
+        self.message()
+    }
+
     fn lines(&self) -> Vec<String> {
-        let mut lines = vec![format!("replicat: {}", self.message())];
+        let several = match self {
+            Self::Server(error) => match &**error {
+                ServerError::Settings(SettingsError::Several(errors)) => &errors[..],
+                _ => &[],
+            },
+            _ => &[],
+        };
+        let mut lines: Vec<_> = several
+            .iter()
+            .map(|error| format!("replicat: {}", sentence(&error.to_string())))
+            .collect();
+        if lines.is_empty() {
+            lines.push(format!("replicat: {}", self.message()));
+        }
         lines.extend(self.hint().map(|hint| format!("  hint: {hint}")));
         lines
     }
@@ -345,8 +363,26 @@ impl Failure {
         json::put(&mut object, "message", self.message());
         json::put(&mut object, "hint", self.hint());
         json::put(&mut object, "exit_code", self.exit_code() as u8);
+        if let Self::Sync(SyncError::Locked { holder, .. }) = self {
+            json::put(&mut object, "holder", lock_holder(holder));
+        }
         object
     }
+}
+
+/// The process that a root is locked by.
+fn lock_holder(holder: &LockHolder) -> json::Object {
+    let mut object = json::Object::new();
+    json::put(&mut object, "process", holder.process);
+    json::put(&mut object, "host", holder.host.as_deref());
+    json::put(&mut object, "command", holder.command.as_deref());
+    let socket = holder.socket.as_ref().map(|path| root_text(path));
+    json::put(&mut object, "socket", socket);
+    let since = holder
+        .since
+        .and_then(|since| jiff::Timestamp::try_from(since).ok());
+    json::put(&mut object, "since", since.map(|since| since.to_string()));
+    object
 }
 
 /// The exit code that a node says.

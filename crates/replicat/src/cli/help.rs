@@ -49,7 +49,7 @@ Examples:
   replicat events --follow                           what it does
   replicat status --url nas:8080 --token-file t      how one on another host stands
 
-A node stops at SIGTERM or Ctrl-C when what it began is finished, and reads its settings anew at SIGHUP.";
+A node stops at SIGTERM or Ctrl-C when what it began is finished, and reloads its settings and HTTP certificate at SIGHUP.";
 
 pub(crate) const MANAGER: &str = "\
 Examples:

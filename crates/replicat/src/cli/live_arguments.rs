@@ -17,6 +17,9 @@ pub(crate) struct ServeArguments {
     /// Read settings from FILE: TOML, or JSON if it is named `*.json`
     #[arg(long, value_name = "FILE", env = "REPLICAT_CONFIG")]
     pub(crate) config: Option<PathBuf>,
+    /// Say all that is wrong with the settings, and start nothing
+    #[arg(long, env = "REPLICAT_CHECK", value_parser = FalseyValueParser::new())]
+    pub(crate) check: bool,
     #[command(flatten)]
     pub(crate) node: NodeArguments,
     #[command(flatten)]
@@ -50,6 +53,8 @@ pub(crate) struct NodeArguments {
     pub(crate) node: Vec<String>,
     #[command(flatten)]
     pub(crate) key: KeyArguments,
+    #[command(flatten)]
+    pub(crate) accepted: AcceptedKeyArguments,
     /// Where the manager of the cluster is [env: REPLICAT_MANAGER]
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) manager: Option<String>,
@@ -143,6 +148,18 @@ pub(crate) struct KeyArguments {
     /// Read the cluster key from the first line of FILE [env: REPLICAT_CLUSTER_KEY_FILE]
     #[arg(long, value_name = "FILE")]
     pub(crate) cluster_key_file: Option<PathBuf>,
+}
+
+/// Other keys than that of the node.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct AcceptedKeyArguments {
+    /// Accept nodes with this key as well, while the key of the cluster is changed; any number of them
+    /// [env: REPLICAT_ACCEPT_CLUSTER_KEY, by white space]
+    #[arg(long, value_name = "KEY")]
+    pub(crate) accept_cluster_key: Vec<String>,
+    /// Read such a key from the first line of FILE; any number of them [env: REPLICAT_ACCEPT_CLUSTER_KEY_FILE]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) accept_cluster_key_file: Vec<PathBuf>,
 }
 
 /// What a node keeps in sync.

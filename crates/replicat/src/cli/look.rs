@@ -8,7 +8,7 @@ use replicat::control::{Command, PathText};
 use replicat::engine::inspect;
 use replicat::error::{ExitCode, SyncError};
 use replicat::inspection::{Revision, Status};
-use replicat::options::RootLocation;
+use replicat::options::{Cancellation, RootLocation};
 use replicat_core::path::RelPath;
 use replicat_fs::filter::STATE_DIRECTORY_NAME;
 
@@ -25,6 +25,7 @@ use super::output::Output;
 use super::socket::{self, Kept};
 use super::target::{self, Target};
 use super::teller::Teller;
+use super::wait::{self, Wait, WaitArguments};
 use super::{look_json, look_text};
 
 /// `replicat status`: of a root, or of the node that runs here or elsewhere.
@@ -79,7 +80,10 @@ fn standing(arguments: &StatusArguments) -> Result<Stood, Failure> {
     if let Some(kept) = socket::serving(&root, named) {
         return Ok(Stood::Told(kept.folder));
     }
-    let status = inspect::status(&target::location(&root, place))?;
+    let status = {
+        let location = target::location(&root, place);
+        waiting(arguments.look.wait, || inspect::status(&location))?
+    };
     Ok(Stood::Root(Box::new(status)))
 }
 
@@ -98,7 +102,7 @@ pub(crate) fn conflicts(arguments: &RootArguments, output: Output) -> Result<(),
     match root(arguments)? {
         Subject::Folder(folder) => folder.tell(command, &teller),
         Subject::Kept(kept) => tell_kept(&kept, command, &teller),
-        Subject::Root(location) => match inspect::conflicts(&location) {
+        Subject::Root(location) => match waiting(arguments.look.wait, || inspect::conflicts(&location)) {
             Err(error) if is_kept_elsewhere(&error) => {
                 match socket::serving(&location.root, None) {
                     Some(kept) => tell_kept(&kept, command, &teller),
@@ -127,7 +131,7 @@ pub(crate) fn approve(arguments: &RootArguments, output: Output) -> Result<(), F
     if let Some(kept) = socket::serving(root, None) {
         return tell_kept(&kept, command, &teller);
     }
-    let approved = inspect::approve(&location)?;
+    let approved = waiting(arguments.look.wait, || inspect::approve(&location))?;
     let object = look_json::approval(root, approved);
     Ok(teller.tell_as(&object, || vec![look_text::approval(root, approved)])?)
 }
@@ -140,14 +144,14 @@ pub(crate) fn reject(arguments: &RootArguments, output: Output) -> Result<(), Fa
     };
     let location = match root(arguments)? {
         Subject::Folder(folder) => return folder.tell(command, &teller),
+        Subject::Kept(kept) => return tell_kept(&kept, command, &teller),
         Subject::Root(location) => location,
     };
     let root = &location.root;
-    if let Some((socket, folder)) = socket::serving(root) {
-        let name = fields::text(&folder, "name").to_owned();
-        return Asked::Socket(socket).tell(&command(name), &teller);
+    if let Some(kept) = socket::serving(root, None) {
+        return tell_kept(&kept, command, &teller);
     }
-    let rejected = inspect::reject(&location)?;
+    let rejected = waiting(arguments.look.wait, || inspect::reject(&location))?;
     let object = look_json::rejection(root, rejected);
     Ok(teller.tell_as(&object, || vec![look_text::rejection(root, rejected)])?)
 }
@@ -207,7 +211,7 @@ fn tell_of_path(
     (target, node, look): (&TargetArguments, &KeeperArguments, &LookArguments),
     output: Output,
     command: impl FnOnce(String, PathText) -> Command,
-    inspect: impl FnOnce(&RootLocation, &RelPath) -> Result<Vec<Object>, SyncError>,
+    inspect: impl Fn(&RootLocation, &RelPath) -> Result<Vec<Object>, SyncError>,
 ) -> Result<(), Failure> {
     let teller = Teller::new(look.json, output);
     if let Some(folder) = node.find()? {
@@ -216,7 +220,7 @@ fn tell_of_path(
     }
     let found = match place_of(&target.path, target.root.as_deref(), node, look)? {
         Found::Kept(kept) => Err(*kept),
-        Found::Root(Target { location, path }) => match inspect(&location, &path) {
+        Found::Root(Target { location, path }) => match waiting(look.wait, || inspect(&location, &path)) {
             Err(error) if is_kept_elsewhere(&error) => {
                 Err(socket::keeper(&target.path, node.named()).ok_or(error)?)
             }
@@ -247,7 +251,7 @@ pub(crate) fn tree(arguments: &TreeArguments, output: Output) -> Result<(), Fail
     }
     let kept = match place_of(path, root.as_deref(), node, look)? {
         Found::Kept(kept) => *kept,
-        Found::Root(target) => match inspect::tree(&target.location, &target.path) {
+        Found::Root(target) => match waiting(look.wait, || inspect::tree(&target.location, &target.path)) {
             Err(error) if is_kept_elsewhere(&error) => {
                 socket::keeper(path, node.named()).ok_or(error)?
             }
@@ -289,6 +293,22 @@ fn place_of(
         },
         target => Ok(Found::Root(target?)),
     }
+}
+
+/// Does something with a root, and waits for it as the user says; but not for a node, which can be asked.
+fn waiting<T>(
+    wait: WaitArguments,
+    work: impl FnMut() -> Result<T, SyncError>,
+) -> Result<T, SyncError> {
+    let limit = |error: &SyncError| match error {
+        SyncError::Locked { root, holder }
+            if holder.socket.is_none() && socket::serving(root, None).is_none() =>
+        {
+            wait.limit()
+        }
+        _ => Wait::No,
+    };
+    wait::while_locked(&Cancellation::default(), limit, work)
 }
 
 /// What is looked at.

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use replicat::error::ExitCode;
 use replicat::http::client::ManagerCommand as Wanted;
-use replicat::http::{HttpListener, ManagerSubject, Subject};
+use replicat::http::{HttpListener, ManagerSubject, ServedCertificate, Subject};
 use replicat::manager::{Manager, Service, TokenOrder};
 use replicat::notify::{Notifier, Pace};
 use replicat::settings::NODE_LOST_AFTER;
@@ -17,12 +18,41 @@ use super::manager_arguments::{
     FolderCommand, ManagerArguments, ManagerCommand, ManagerServeArguments, NodeCommand,
     TokenCommand,
 };
-use super::output::Output;
+use super::output::{Format, Output};
 use super::teller::Teller;
-use super::{api, manager_local, manager_text, serve, state};
+use super::{api, check_settings, manager_local, manager_text, serve, state};
 
 /// Does what is asked of the manager, on this host or elsewhere.
-pub(crate) fn run(arguments: &ManagerArguments, output: Output) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &ManagerArguments, output: Output) -> Result<ExitCode, Failure> {
+    if let ManagerCommand::Serve(serve) = &arguments.command
+        && serve.check
+    {
+        let found = serve::runtime()?.block_on(check(serve, place(arguments)?));
+        return check_settings::tell(&found, Format::by_flag(arguments.json), output);
+    }
+    answer(arguments, output)?;
+    Ok(ExitCode::InSync)
+}
+
+/// What would keep the manager from starting.
+async fn check(arguments: &ManagerServeArguments, place: PathBuf) -> Vec<String> {
+    let (mut settings, mut found) = match http_settings(&arguments.http) {
+        Ok(settings) => (settings, Vec::new()),
+        Err(error) => (Settings::default(), vec![error.to_string()]),
+    };
+    found.extend(key(arguments).err().map(|failure| failure.text()));
+    settings.address = Some(arguments.address.clone());
+    settings.notify = arguments.notify.subscriptions();
+    found.extend(settings.check().err().map(|error| error.to_string()));
+    let path = std::env::var_os("PATH");
+    found.extend(check_settings::texts(
+        &settings.problems_without_key(path.as_deref()),
+    ));
+    found.extend(check_settings::http(&settings, &place).await);
+    check_settings::unique(found)
+}
+
+fn answer(arguments: &ManagerArguments, output: Output) -> Result<(), Failure> {
     let teller = Teller::new(arguments.json, output);
     let wanted = match &arguments.command {
         ManagerCommand::Serve(serve) => {
@@ -93,17 +123,22 @@ async fn be(
 ) -> Result<(), Failure> {
     let mut terminate = caught(SignalKind::terminate())?;
     let mut interrupt = caught(SignalKind::interrupt())?;
+    let mut hang_up = caught(SignalKind::hangup())?;
     let manager = Manager::open_directory(&place, key(arguments)?).await?;
     let manager = manager.with_certificate_lifetime(arguments.certificate_lifetime);
     let mut service = Service::start(Arc::new(manager), &arguments.address).await?;
     notify(&mut service, &arguments.notify)?;
     let http = http(&arguments.http, &place).await?;
+    let certificate = http.as_ref().and_then(HttpListener::certificate);
     let http_address = http.as_ref().map(HttpListener::address);
     let http = http.map(|http| http.serve(Subject::Manager(ManagerSubject::of(&service))));
     manager_text::tell_started(teller, &service, http_address)?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hang_up.recv() => reload(certificate.as_ref(), &arguments.http),
+        }
     }
     tracing::info!("the manager stops");
     if let Some(http) = http {
@@ -128,18 +163,31 @@ fn notify(service: &mut Service, arguments: &NotifyArguments) -> Result<(), Fail
     Ok(())
 }
 
+/// Reads again what files hold: the certificate. Tokens and the manager's state are read whenever they are needed.
+fn reload(served: Option<&ServedCertificate>, arguments: &HttpArguments) {
+    match (served, http_settings(arguments)) {
+        (None, _) => tracing::info!("Nothing to reload: the manager shows no HTTP certificate."),
+        (Some(_), Err(error)) => tracing::error!("Settings not reloaded: {error}"),
+        (Some(_), Ok(settings)) => api::reload(served, &settings),
+    }
+}
+
 /// Listens for HTTP, if that is wanted. The tokens lie with the state of the manager.
 pub(super) async fn http(
     arguments: &HttpArguments,
     place: &Path,
 ) -> Result<Option<HttpListener>, Failure> {
+    api::listen(&http_settings(arguments)?, place).await
+}
+
+fn http_settings(arguments: &HttpArguments) -> Result<Settings, SettingsError> {
     let mut settings = Settings::default();
     settings.apply_variables(|name| match name.starts_with("REPLICAT_HTTP") {
         true => std::env::var(name).ok(),
         false => None,
     })?;
     api::apply_flags(&mut settings, arguments);
-    api::listen(&settings, place).await
+    Ok(settings)
 }
 
 fn caught(kind: SignalKind) -> Result<Signal, Failure> {

@@ -93,6 +93,9 @@ pub(crate) struct ManagerServeArguments {
         env = "REPLICAT_CERTIFICATE_LIFETIME"
     )]
     pub(crate) certificate_lifetime: Duration,
+    /// Say all that is wrong with the settings, and start nothing
+    #[arg(long, env = "REPLICAT_CHECK", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) check: bool,
     #[command(flatten)]
     pub(crate) notify: NotifyArguments,
     /// For a cluster that began without a manager

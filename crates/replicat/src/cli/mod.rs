@@ -9,6 +9,7 @@ mod api_arguments;
 mod arguments;
 mod ask;
 mod check;
+mod check_settings;
 mod demo;
 mod elsewhere;
 mod failure;
@@ -41,6 +42,7 @@ mod target;
 mod teller;
 mod terminal;
 mod text;
+mod wait;
 mod with_manager;
 
 use std::io::IsTerminal;
@@ -48,6 +50,7 @@ use std::process;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use replicat::error::ExitCode;
+use replicat_fs::lock::{self, Purpose};
 use tracing_subscriber::EnvFilter;
 
 use arguments::{Arguments, Command};
@@ -62,6 +65,7 @@ pub(crate) fn run() -> process::ExitCode {
         Err(error) => error.exit(),
     };
     show_diagnostics(&arguments.command);
+    set_purpose(&arguments.command);
     let output = Output;
     let format = format(&arguments.command);
     let code = match dispatch(&arguments.command, &matches, output) {
@@ -82,9 +86,11 @@ pub(crate) fn run() -> process::ExitCode {
 fn show_diagnostics(command: &Command) {
     let wanted = EnvFilter::try_from_env("REPLICAT_LOG");
     let usual = match command {
-        Command::Serve(_) => "warn,replicat_server=info,replicat_net=info,replicat_http=info",
+        Command::Serve(_) => {
+            "warn,replicat::cli=info,replicat_server=info,replicat_net=info,replicat_http=info"
+        }
         Command::Manager(arguments) if arguments.serves() => {
-            "warn,replicat_manager=info,replicat_net=info,replicat_http=info"
+            "warn,replicat::cli=info,replicat_manager=info,replicat_net=info,replicat_http=info"
         }
         // What goes wrong is what the command itself tells.
         Command::Demo(_) => "error",
@@ -97,6 +103,24 @@ fn show_diagnostics(command: &Command) {
         .with_writer(std::io::stderr)
         .without_time()
         .init();
+}
+
+/// Says what this process is to others that find a root locked by it. A node says where its socket is.
+fn set_purpose(command: &Command) {
+    let command = match command {
+        Command::Sync(arguments) if arguments.work.watch => "replicat sync --watch",
+        Command::Sync(_) => "replicat sync",
+        Command::Demo(_) => "replicat demo",
+        Command::Resolve(_) => "replicat resolve",
+        Command::Restore(_) => "replicat restore",
+        Command::Approve(_) => "replicat approve",
+        // Others lock no root, or say it when they know more.
+        _ => return,
+    };
+    lock::set_purpose(Purpose {
+        command: command.to_owned(),
+        socket: None,
+    });
 }
 
 /// The command line as it is parsed. Its help names the variables, not what they are set to.
@@ -145,7 +169,7 @@ fn dispatch(command: &Command, matches: &ArgMatches, output: Output) -> Result<E
         Command::Serve(arguments) => return serve::run(arguments, matches, output),
         Command::Demo(arguments) => return demo::run(arguments, output),
         Command::Keygen(arguments) => serve::keygen(arguments, output)?,
-        Command::Manager(arguments) => manager::run(arguments, output)?,
+        Command::Manager(arguments) => return manager::run(arguments, output),
         Command::Api(arguments) => api::run(arguments, output)?,
         Command::Nodes(arguments) => ask::nodes(arguments, output)?,
         Command::Folders(arguments) => ask::folders(arguments, output)?,

@@ -84,6 +84,9 @@ fn peer(object: &Object) -> String {
         let received = size_text(number(object, "bytes_received"));
         line += &format!(", {sent} sent, {received} received");
     }
+    if is_set(object, "other_cluster_key") {
+        line += ", shows another cluster key";
+    }
     match text(object, "reason") {
         "" => {}
         reason => line += &format!(": {}", sentence(reason)),

@@ -24,6 +24,7 @@ use super::failure::Failure;
 use super::output::Output;
 use super::progress::print_error_line;
 use super::terminal::path_text;
+use super::wait::Wait;
 use super::{filters, interrupt, json, serve, text};
 
 /// What a place on another host begins with.
@@ -32,6 +33,9 @@ const SCHEME: &str = "replicat://";
 const REACH_PATIENCE: Duration = Duration::from_secs(15);
 /// How often is looked how far the sync is.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
+
+/// How often it is tried to open a directory that is in use.
+const LOCK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Whether one of the places is on another host.
 pub(crate) fn is_meant(arguments: &SyncArguments) -> bool {
@@ -121,10 +125,14 @@ impl Meant {
 fn settings(arguments: &SyncArguments, meant: &Meant) -> Result<Settings, Failure> {
     let mut settings = Settings::default();
     settings.apply_variables(|name| match name {
-        "REPLICAT_CLUSTER_KEY" | "REPLICAT_CLUSTER_KEY_FILE" => env::var(name).ok(),
+        "REPLICAT_CLUSTER_KEY"
+        | "REPLICAT_CLUSTER_KEY_FILE"
+        | "REPLICAT_ACCEPT_CLUSTER_KEY"
+        | "REPLICAT_ACCEPT_CLUSTER_KEY_FILE" => env::var(name).ok(),
         _ => None,
     })?;
     serve::apply_key(&mut settings, &arguments.key)?;
+    serve::apply_accepted_keys(&mut settings, &arguments.accepted)?;
     settings.name = Some(temporary_name(&settings.node_name()));
     settings.durability = match arguments.safety.durability {
         DurabilityChoice::Group => Durability::Group,
@@ -218,12 +226,31 @@ impl RemoteSync<'_> {
             }
             tokio::time::sleep(LOOK_INTERVAL).await;
         }
-        let added = server.add_folder(folder).await;
-        added.map_err(|error| match error {
-            ServerError::Folder { source, .. } => Failure::Sync(source),
-            other => other.into(),
-        })?;
+        self.add(server, folder).await?;
         self.until_done(server, seen).await
+    }
+
+    /// Opens the directory; waits for it if it is in use, as the user says.
+    async fn add(&self, server: &ReplicatServer, folder: FolderSettings) -> Result<(), Failure> {
+        let began = Instant::now();
+        let may_wait = match self.arguments.work.wait.limit() {
+            Wait::No => Some(Duration::ZERO),
+            Wait::Until(time) => Some(time),
+            Wait::Forever => None,
+        };
+        loop {
+            let error = match server.add_folder(folder.clone()).await {
+                Ok(()) => return Ok(()),
+                Err(ServerError::Folder { source, .. }) => source,
+                Err(other) => return Err(other.into()),
+            };
+            let is_over = may_wait.is_some_and(|time| began.elapsed() >= time)
+                || self.cancellation.is_cancelled();
+            if is_over || !matches!(error, SyncError::Locked { .. }) {
+                return Err(error.into());
+            }
+            tokio::time::sleep(LOCK_INTERVAL).await;
+        }
     }
 
     /// Waits until both hold the same; with `--watch`, until it is stopped.

@@ -13,15 +13,16 @@ use replicat::http::{HttpListener, Subject};
 use replicat::{
     ClusterKey, FolderSettings, NodeSettings, ReplicatServer, ServeOptions, Settings, SettingsError,
 };
+use replicat_fs::lock::{self, Purpose};
 use tokio::sync::oneshot;
 
 use super::failure::Failure;
-use super::live_arguments::{KeyArguments, KeygenArguments, ServeArguments};
+use super::live_arguments::{AcceptedKeyArguments, KeyArguments, KeygenArguments, ServeArguments};
 use super::output::{Format, Output};
 use super::teller::Teller;
 use super::terminal::{count_text, sentence};
 use super::with_manager::OwnManager;
-use super::{api, filters, json, socket, state};
+use super::{api, check_settings, filters, json, socket, state};
 
 /// Serves until it is told to stop.
 pub(crate) fn run(
@@ -34,6 +35,10 @@ pub(crate) fn run(
         given: arguments.clone(),
         patterns,
     };
+    if arguments.check {
+        let found = runtime()?.block_on(check_settings::of_node(&flags));
+        return check_settings::tell(&found, Format::by_flag(arguments.json), output);
+    }
     runtime()?.block_on(serve(flags, output))?;
     Ok(ExitCode::InSync)
 }
@@ -48,14 +53,27 @@ async fn serve(mut flags: Flags, output: Output) -> Result<(), Failure> {
         settings = flags.settings()?;
         manager = Some(started);
     }
+    lock::set_purpose(Purpose {
+        command: format!("replicat serve --name {}", settings.node_name()),
+        socket: settings.control_socket.clone(),
+    });
     let listener = match settings.http {
         Some(_) => api::listen(&settings, &api::of_node(&settings)?).await?,
         None => None,
     };
+    let certificate = listener.as_ref().and_then(HttpListener::certificate);
+    let manager_certificate = manager.as_ref().and_then(OwnManager::certificate);
     let (serving, service) = oneshot::channel();
     let options = ServeOptions {
         notify_socket: env::var_os("NOTIFY_SOCKET").map(Into::into),
+        settings_file: flags.given.config.clone(),
         reload: Some(Box::new(move || flags.settings())),
+        reloaded: Some(Box::new(move |settings| {
+            api::reload(certificate.as_ref(), settings);
+            if let Some((served, files)) = &manager_certificate {
+                api::reload_certificate(served, files);
+            }
+        })),
         started: Some(Box::new(move |server| {
             let address = listener.as_ref().map(HttpListener::address);
             // Whoever waits for it is there as long as the node is.
@@ -115,27 +133,69 @@ fn started(
     }
 }
 
-/// The command line, from which the settings can be made again when they are to be read anew.
-struct Flags {
-    given: ServeArguments,
+/// The command line, from which the settings can be made again when they are reloaded.
+pub(super) struct Flags {
+    pub(super) given: ServeArguments,
     patterns: Vec<String>,
 }
 
 impl Flags {
     /// The settings: of the file, then of the variables, then of the flags.
     fn settings(&self) -> Result<Settings, SettingsError> {
+        let (settings, errors) = self.collect();
+        SettingsError::of_all(errors)?;
+        Ok(settings)
+    }
+
+    /// The settings as far as they can be, and all that is wrong.
+    pub(super) fn collect(&self) -> (Settings, Vec<SettingsError>) {
         let given = &self.given;
-        let mut settings = match &given.config {
-            Some(path) => Settings::from_file(path)?,
-            None => Settings::default(),
+        let (mut settings, mut errors) = match &given.config {
+            Some(path) => Settings::check_file(path),
+            None => (Settings::default(), Vec::new()),
         };
-        settings.apply_variables(|name| env::var(name).ok())?;
-        let node = &given.node;
+        apply_variables(&mut settings, &mut errors);
+        self.apply_node(&mut settings, &mut errors);
+        settings.notify.extend(given.notify.subscriptions());
+        let lost_after = given.notify.node_lost_after.map(|after| after.as_secs());
+        settings.node_lost_after = lost_after.or(settings.node_lost_after);
+        errors.extend(apply_key(&mut settings, &given.node.key).err());
+        errors.extend(apply_accepted_keys(&mut settings, &given.node.accepted).err());
+        if given.with_manager.with_manager && given.node.manager.is_some() {
+            // The manager in this process has taken the key over.
+            (settings.cluster_key, settings.cluster_key_file) = (None, None);
+        }
+        api::apply_flags(&mut settings, &given.http);
+        self.apply_folders(&mut settings, &mut errors);
+        self.apply_socket(&mut settings);
+        if settings.manager_address.is_some() && settings.node_state.is_none() {
+            settings.node_state = state::of_node(settings.node_name().as_str());
+        }
+        let found = match settings.check() {
+            Ok(()) => Vec::new(),
+            Err(SettingsError::Several(found)) => found,
+            Err(error) => vec![error],
+        };
+        // What the file says wrong is known already, and where.
+        let known: Vec<_> = errors.iter().map(ToString::to_string).collect();
+        let is_new = |error: &SettingsError| {
+            let text = error.to_string();
+            !known.iter().any(|known| known.ends_with(&text))
+        };
+        errors.extend(found.into_iter().filter(is_new));
+        (settings, errors)
+    }
+
+    fn apply_node(&self, settings: &mut Settings, errors: &mut Vec<SettingsError>) {
+        let node = &self.given.node;
         if let Some(name) = &node.name {
-            let parsed = name.parse();
-            settings.name = Some(parsed.map_err(|error: replicat::settings::NodeNameError| {
-                SettingsError::invalid("--name", name, error.to_string())
-            })?);
+            match name.parse() {
+                Ok(name) => settings.name = Some(name),
+                Err(error) => {
+                    let error: replicat::settings::NodeNameError = error;
+                    errors.push(SettingsError::invalid("--name", name, error.to_string()));
+                }
+            }
         }
         let texts = [
             (&node.address, &mut settings.address),
@@ -154,41 +214,41 @@ impl Flags {
         for (flag, field) in paths {
             *field = flag.clone().or(field.take());
         }
-        settings.notify.extend(given.notify.subscriptions());
-        let lost_after = given.notify.node_lost_after.map(|after| after.as_secs());
-        settings.node_lost_after = lost_after.or(settings.node_lost_after);
-        apply_key(&mut settings, &node.key)?;
-        if given.with_manager.with_manager && node.manager.is_some() {
-            // The manager in this process has taken the key over.
-            (settings.cluster_key, settings.cluster_key_file) = (None, None);
-        }
         for node in &node.node {
-            settings.set_node(NodeSettings::parse(node)?);
+            match NodeSettings::parse(node) {
+                Ok(node) => settings.set_node(node),
+                Err(error) => errors.push(error),
+            }
         }
-        api::apply_flags(&mut settings, &given.http);
-        self.apply_folders(&mut settings)?;
-        self.apply_socket(&mut settings);
-        if settings.manager_address.is_some() && settings.node_state.is_none() {
-            settings.node_state = state::of_node(settings.node_name().as_str());
-        }
-        settings.check()?;
-        Ok(settings)
     }
 
-    fn apply_folders(&self, settings: &mut Settings) -> Result<(), SettingsError> {
+    fn apply_folders(&self, settings: &mut Settings, errors: &mut Vec<SettingsError>) {
         let flags = &self.given.folders;
-        if let Some(durability) = &flags.durability {
-            settings.durability = replicat::settings::parse_durability(durability)
-                .map_err(|problem| SettingsError::invalid("--durability", durability, problem))?;
+        if let Some(word) = &flags.durability {
+            match replicat::settings::parse_durability(word) {
+                Ok(durability) => settings.durability = durability,
+                Err(problem) => {
+                    errors.push(SettingsError::invalid("--durability", word, problem));
+                }
+            }
         }
         for directory in &flags.directory {
-            settings.set_folder(FolderSettings::parse(directory)?);
+            match FolderSettings::parse(directory) {
+                Ok(folder) => settings.set_folder(folder),
+                Err(error) => errors.push(error),
+            }
         }
         let mode = flags.mode.as_ref().map(|word| {
             replicat::settings::parse_mode(word)
                 .map_err(|problem| SettingsError::invalid("--mode", word, problem))
         });
-        let mode = mode.transpose()?;
+        let mode = match mode.transpose() {
+            Ok(mode) => mode,
+            Err(error) => {
+                errors.push(error);
+                None
+            }
+        };
         for folder in &mut settings.folders {
             folder.mode = mode.unwrap_or(folder.mode);
             folder.create |= flags.create;
@@ -197,7 +257,6 @@ impl Flags {
             folder.state_dir = flags.state_dir.clone().or(folder.state_dir.take());
             folder.exclude.splice(0..0, self.patterns.iter().cloned());
         }
-        Ok(())
     }
 
     fn apply_socket(&self, settings: &mut Settings) {
@@ -208,6 +267,23 @@ impl Flags {
         };
         settings.control_socket = Some(own);
     }
+}
+
+/// Takes what each variable says, so that one mistake does not hide another.
+fn apply_variables(settings: &mut Settings, errors: &mut Vec<SettingsError>) {
+    // These two belong together.
+    let of_folders = ["REPLICAT_DIRECTORY", "REPLICAT_MODE"];
+    let value = |name: &str| env::var(name).ok();
+    let others = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let others =
+        others.filter(|name| name.starts_with("REPLICAT_") && !of_folders.contains(&name.as_str()));
+    for only in others {
+        let applied = settings.apply_variables(|name| value(name).filter(|_| name == only));
+        errors.extend(applied.err());
+    }
+    let applied =
+        settings.apply_variables(|name| value(name).filter(|_| of_folders.contains(&name)));
+    errors.extend(applied.err());
 }
 
 /// Takes the key that the flags name, in place of any other.
@@ -226,6 +302,26 @@ pub(crate) fn apply_key(
         settings.cluster_key = None;
         settings.cluster_key_file = Some(path.clone());
     }
+    Ok(())
+}
+
+/// Takes the keys that are accepted as well, beside those of the settings.
+pub(crate) fn apply_accepted_keys(
+    settings: &mut Settings,
+    flags: &AcceptedKeyArguments,
+) -> Result<(), SettingsError> {
+    for key in &flags.accept_cluster_key {
+        let parsed = key.parse();
+        settings
+            .accept_cluster_keys
+            .push(parsed.map_err(|error: replicat::ClusterKeyError| {
+                SettingsError::invalid("--accept-cluster-key", "what it is", error.to_string())
+            })?);
+    }
+    let files = &flags.accept_cluster_key_file;
+    settings
+        .accept_cluster_key_files
+        .extend(files.iter().cloned());
     Ok(())
 }
 

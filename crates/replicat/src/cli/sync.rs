@@ -20,6 +20,7 @@ use super::output::Output;
 use super::progress::{Meter, Wanted, print_error_line};
 use super::reporter::{Detail, JsonReporter, ProgressEvents, TextReporter, Warnings, root_names};
 use super::terminal::sentence;
+use super::wait::{self, Wait};
 use super::{filters, help, interrupt, json, text};
 
 /// Syncs once, or with `--watch` until it is stopped.
@@ -32,6 +33,7 @@ pub(crate) fn run(
         arguments,
         options: options(arguments, matches)?,
         output,
+        is_first: true,
     };
     interrupt::cancel_on_signals(&command.options.cancellation).map_err(Failure::Signals)?;
     if arguments.work.watch {
@@ -46,6 +48,8 @@ struct SyncCommand<'a> {
     arguments: &'a SyncArguments,
     options: SyncOptions,
     output: Output,
+    /// Nothing was synced yet.
+    is_first: bool,
 }
 
 impl SyncCommand<'_> {
@@ -66,6 +70,7 @@ impl SyncCommand<'_> {
     /// Syncs whenever something changed, until it is stopped.
     fn watch(&mut self) -> Result<ExitCode, Failure> {
         let mut report = self.first()?;
+        self.is_first = false;
         let mut watch = Watch::new(&self.arguments.roots, &self.options.rules)?;
         // What changed between the first sync and the watch was seen by neither.
         let mut wake = Wake::Due;
@@ -73,7 +78,14 @@ impl SyncCommand<'_> {
             if wake == Wake::Limited {
                 print_error_line(help::WATCH_LIMITED);
             }
-            report = self.once_after(Some(&report))?;
+            report = match self.once_after(Some(&report)) {
+                Err(Failure::Sync(SyncError::Locked { .. }))
+                    if self.options.cancellation.is_cancelled() =>
+                {
+                    break;
+                }
+                other => other?,
+            };
             wake = watch.wait(&self.options.cancellation);
         }
         Ok(report.exit_code())
@@ -104,7 +116,24 @@ impl SyncCommand<'_> {
     }
 
     fn sync(&self, reporter: &dyn Reporter) -> Result<SyncReport, SyncError> {
-        replicat::sync(&self.arguments.roots, &self.options, reporter)
+        let limit = |error: &SyncError| self.wait(error);
+        wait::while_locked(&self.options.cancellation, limit, || {
+            replicat::sync(&self.arguments.roots, &self.options, reporter)
+        })
+    }
+
+    /// How long to wait for a root that is in use: as the user says. A watch also waits for a run that ends by itself,
+    /// but does not begin with the roots of a node.
+    fn wait(&self, error: &SyncError) -> Wait {
+        let SyncError::Locked { holder, .. } = error else {
+            return Wait::No;
+        };
+        let ends_by_itself = holder.socket.is_none() || !self.is_first;
+        match self.arguments.work.wait.wait {
+            Some(wait) => wait,
+            None if self.arguments.work.watch && ends_by_itself => Wait::Forever,
+            None => Wait::No,
+        }
     }
 
     fn print(&self, report: &SyncReport) -> io::Result<()> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use replicat::http::{HttpService, ManagerSubject, Subject};
+use replicat::http::{CertificateFiles, HttpService, ManagerSubject, ServedCertificate, Subject};
 use replicat::manager::{Manager, Service, TokenOrder};
 use replicat::{Role, Settings};
 
@@ -21,6 +21,7 @@ const TOKEN_LIFETIME: Duration = Duration::from_secs(3600);
 pub(crate) struct OwnManager {
     service: Service,
     http: Option<(SocketAddr, HttpService)>,
+    certificate: Option<(ServedCertificate, CertificateFiles)>,
 }
 
 impl OwnManager {
@@ -38,12 +39,24 @@ impl OwnManager {
             Some(_) => manager::http(&arguments, &place(given)?).await?,
             None => None,
         };
+        let certificate = listener
+            .as_ref()
+            .and_then(|listener| Some((listener.certificate()?, listener.files()?.clone())));
         let subject = ManagerSubject::of(&service);
         let http = listener.map(|listener| {
             let address = listener.address();
             (address, listener.serve(Subject::Manager(subject)))
         });
-        Ok(Self { service, http })
+        Ok(Self {
+            service,
+            http,
+            certificate,
+        })
+    }
+
+    /// The certificate that its HTTP API shows, and the files that it is from.
+    pub(crate) fn certificate(&self) -> Option<(ServedCertificate, CertificateFiles)> {
+        self.certificate.clone()
     }
 
     /// Tells that it has started.

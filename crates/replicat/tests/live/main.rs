@@ -7,6 +7,7 @@ mod http;
 mod managed;
 mod place;
 mod saying;
+mod reload;
 
 use std::fs;
 use std::process::Command;

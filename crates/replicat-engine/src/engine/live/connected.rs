@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use replicat_core::entry::Entry;
-use replicat_core::id::ReplicaId;
-use replicat_core::message::Message;
+use replicat_core::id::{FolderId, ReplicaId};
+use replicat_core::message::{Hello, Message};
 use replicat_core::session::{Outcome, Session, SessionError};
 use replicat_core::store::{Digest, Store, StoreError};
 use replicat_core::version::{Dot, VersionVector};
@@ -149,6 +149,25 @@ impl Peer {
         self.trust == Trust::Full
     }
 
+    /// A greeting with the id that the folder has on this connection.
+    fn rename_sent(&self, message: Message) -> Message {
+        match (message, self.connection.folder()) {
+            (Message::Hello(hello), Some(folder)) => Message::Hello(Hello { folder, ..hello }),
+            (message, _) => message,
+        }
+    }
+
+    /// A greeting with the id that the folder has here, if it is of this folder.
+    pub(super) fn rename_received(&self, message: Message, here: FolderId) -> Message {
+        match message {
+            Message::Hello(hello) if self.connection.folder() == Some(hello.folder) => {
+                let folder = here;
+                Message::Hello(Hello { folder, ..hello })
+            }
+            message => message,
+        }
+    }
+
     /// What is taken of a message of the peer's. What it says of its own progress is noted in any case.
     pub(super) fn hear(&mut self, message: Message, ours: &VersionVector) -> Option<Message> {
         self.heard_at = Instant::now();
@@ -256,6 +275,7 @@ impl Peer {
     ) -> Result<Option<Message>, SessionError> {
         let before = self.session.outcome();
         let message = self.session.poll(&mut local.replica)?;
+        let message = message.map(|message| self.rename_sent(message));
         self.note_proof(before, local)?;
         let repairs = matches!(message, Some(Message::Repair(_) | Message::TreeReply(_)));
         if repairs && !self.is_live() {

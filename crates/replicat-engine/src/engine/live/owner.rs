@@ -414,7 +414,7 @@ fn open(
     let filter = Filter::new(settings.rules.clone());
     let mut local = local::open_live(
         &given,
-        settings.folder,
+        (settings.folder, &settings.former_ids),
         settings.node.clone(),
         &filter,
         &options,

@@ -1,7 +1,7 @@
 //! What a folder asks of whoever carries its words to a peer.
 
 use bytes::Bytes;
-use replicat_core::id::ContentHash;
+use replicat_core::id::{ContentHash, FolderId};
 use replicat_core::message::Want;
 
 pub use crate::engine::transfer::Reply;
@@ -57,6 +57,12 @@ impl Parcel {
 pub trait Connection: Send + Sync {
     /// The name of the node at the other side.
     fn name(&self) -> &str;
+
+    /// The id of the folder on this connection, if it is not the one that the replica has: while the key of a cluster is
+    /// changed, both sides may derive it from other keys.
+    fn folder(&self) -> Option<FolderId> {
+        None
+    }
 
     /// Sends a message of the session, in order, without waiting.
     ///

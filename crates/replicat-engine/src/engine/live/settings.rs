@@ -26,6 +26,9 @@ pub struct LiveSettings {
     pub state_dir: Option<PathBuf>,
     /// The folder that the directory is to be a replica of.
     pub folder: FolderId,
+    /// The ids that the folder has under other keys: a directory that is recorded under one of them is taken for this folder, and
+    /// recorded under `folder` from then on.
+    pub former_ids: Vec<FolderId>,
     /// The name of the node, as it stands in the names of conflict copies: letters, digits, `.`, `_`, `-`.
     pub node: String,
     /// Which way changes go.
@@ -61,6 +64,7 @@ impl LiveSettings {
             root,
             state_dir: None,
             folder,
+            former_ids: Vec::new(),
             node,
             mode: FolderMode::default(),
             rules: Vec::new(),

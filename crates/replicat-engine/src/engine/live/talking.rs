@@ -90,6 +90,7 @@ impl Owner {
         let Ok(message) = wire::decode(parcel.message) else {
             return self.dismiss(number, "a message does not decode");
         };
+        let message = peer.rename_received(message, open.local.replica.identity().folder);
         let Some(message) = peer.hear(message, open.local.replica.knowledge()) else {
             return;
         };

@@ -128,6 +128,17 @@ impl Node {
         process.wait().unwrap().code()
     }
 
+    /// Waits until it ends by itself; its exit code.
+    pub(crate) fn wait(&mut self) -> Option<i32> {
+        match std::mem::replace(&mut self.state, State::Down) {
+            State::Runs(mut process) => process.wait().unwrap().code(),
+            other => {
+                self.state = other;
+                None
+            }
+        }
+    }
+
     fn start_if_stopped(&mut self) {
         if matches!(self.state, State::Stopped(_)) {
             self.start();
