@@ -8,6 +8,7 @@ mod error;
 mod fields;
 mod file;
 mod global;
+mod place;
 mod text;
 mod variables;
 
@@ -26,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 pub use error::SettingsError;
 pub use global::{global_settings, set_global_settings};
+pub use place::{is_folder_of_node, is_remote_place};
 pub use replicat_net::NodeNameError;
 pub use text::{FolderName, FolderNameError, parse_durability, parse_mode};
 
@@ -254,6 +256,13 @@ impl FolderSettings {
         node: &NodeName,
         durability: Durability,
     ) -> Result<LiveSettings, SettingsError> {
+        if place::has_tilde(&self.directory) {
+            let problem =
+                "`Settings::expand_home` puts a home directory in the place of ~".to_owned();
+            let field = format!("folders.{}.directory", self.name);
+            let directory = self.directory.to_string_lossy();
+            return Err(SettingsError::invalid(&field, &directory, problem));
+        }
         let folder = folder_id(cluster, &self.name);
         let rules = self.rules().map_err(|error| {
             let field = format!("folders.{}.exclude", self.name);
@@ -322,12 +331,14 @@ impl Settings {
         self.bwlimit.as_ref().map(parse).transpose()
     }
 
-    /// Finds what no field alone shows: folders of one name, or of one directory.
+    /// Finds directories that are none of this host, and what no field alone shows: folders of one name, or of one
+    /// directory.
     ///
     /// # Errors
     /// If there is such a mistake.
     pub fn check(&self) -> Result<(), SettingsError> {
         self.bandwidth()?;
+        self.check_directories()?;
         for (at, subscription) in self.notify.iter().enumerate() {
             subscription.destination().map_err(|error| {
                 // The values may be secrets.
