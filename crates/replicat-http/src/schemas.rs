@@ -49,7 +49,10 @@ const OBJECTS: &[(&str, &str)] = &[
         "folder-peer",
         "name: text, is_live: boolean, in_sync: boolean",
     ),
-    ("skipped", "path: path, reason: text, kind: text"),
+    (
+        "skipped",
+        "path: path, reason: text, kind: text, severity: warning|error",
+    ),
     (
         "event",
         "id: text, time: time, name: text, source: text, folder: text?, path: path, source_path?: path, is_directory: boolean, \

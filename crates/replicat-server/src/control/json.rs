@@ -188,6 +188,7 @@ fn put_detail(object: &mut Object, detail: &FolderStatus) {
         put_bytes(&mut object, "path", row.path.as_bytes());
         put(&mut object, "reason", row.reason.to_string());
         put(&mut object, "kind", row.reason.kind());
+        put(&mut object, "severity", row.severity.word());
         Value::Object(object)
     });
     put(object, "skipped", skipped.collect::<Vec<_>>());
