@@ -136,7 +136,7 @@ pub(crate) fn peer(node: &Node) -> Object {
     if let Some(link) = &node.link {
         put(&mut object, "since", time(link.since));
         put(&mut object, "software", link.software.as_str());
-        let round_trip = link.round_trip.map(|trip| trip.as_secs_f64() * 1000.0);
+        let round_trip = link.round_trip.map(milliseconds);
         put(&mut object, "round_trip_ms", round_trip);
         put(&mut object, "bytes_sent", link.counters.wire_sent);
         put(&mut object, "bytes_received", link.counters.wire_received);
@@ -362,4 +362,10 @@ fn held_directory(directory: &HeldDirectory) -> Value {
     put(&mut object, "files", directory.files);
     put(&mut object, "bytes", directory.bytes);
     Value::Object(object)
+}
+
+/// A time in milliseconds, to the microsecond.
+fn milliseconds(time: std::time::Duration) -> f64 {
+    // A quotient of whole numbers has no more digits than it needs.
+    time.as_micros() as f64 / 1000.0
 }
