@@ -44,7 +44,7 @@ fn a_file_that_is_only_read_again_is_no_destination_of_an_equal_one_that_is_dele
 fn dry_run_counts_moves_as_the_sync_makes_them() {
     let world = World::new(2);
     for name in ["one", "two", "three", "four"] {
-        world.write(0, name, &name.repeat(1000));
+        world.write(0, name, name.repeat(1000));
     }
     world.sync(&[0, 1], &[]);
     fs::rename(world.path(0, "one"), world.path(0, "uno")).unwrap();
