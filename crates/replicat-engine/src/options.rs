@@ -24,6 +24,8 @@ pub struct SyncOptions {
     pub rules: Vec<FilterRule>,
     /// The most paths that may be deleted in any one root; more and the run stops before the first.
     pub max_delete: Option<u64>,
+    /// What it means that a path can never be synced.
+    pub strictness: Strictness,
     /// Whether owner and group are part of a file.
     pub owner: OwnerPolicy,
     /// What a power loss may cost.
@@ -44,6 +46,16 @@ pub enum Mode {
     Apply,
     /// Report what would be done. Nothing is written, not even state.
     DryRun,
+}
+
+/// What it means for a sync that a path can never be synced, as a named pipe.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Strictness {
+    /// It is a warning.
+    #[default]
+    Lenient,
+    /// The roots are not in sync, as with any other path that is skipped.
+    Strict,
 }
 
 /// What to do of a root that does not exist. It may be a disk that is not mounted.

@@ -17,8 +17,8 @@ use crate::event::RootIndex;
 pub struct SyncReport {
     /// How it ended.
     pub outcome: Outcome,
-    /// It was proved that all roots hold the same tree, nothing skipped. In a dry run: that they
-    /// did before.
+    /// It was proved that all roots hold the same tree, but for what can never be synced. In a dry run: that they did
+    /// before.
     pub in_sync: bool,
     /// What became of each root, in the order given.
     pub roots: Vec<RootReport>,
@@ -49,7 +49,7 @@ impl SyncReport {
     pub fn exit_code(&self) -> ExitCode {
         if !self.brakes.is_empty() {
             ExitCode::Braked
-        } else if !self.skipped.is_empty() || self.outcome == Outcome::Cancelled {
+        } else if self.skipped.iter().any(Skipped::is_error) || self.outcome == Outcome::Cancelled {
             ExitCode::Incomplete
         } else if self.outcome == Outcome::Planned {
             ExitCode::InSync
@@ -136,6 +136,36 @@ pub struct Skipped {
     pub path: RelPath,
     /// Why.
     pub reason: SkipReason,
+    /// What it means for the sync.
+    pub severity: Severity,
+}
+
+/// What a skipped path means for a sync.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// The path can never be synced, and hides nothing that should be: the roots may be in sync.
+    Warning,
+    /// The path should have been synced, and was not: the roots are not in sync.
+    Error,
+}
+
+impl Severity {
+    /// A stable word for programs.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+impl Skipped {
+    /// Whether the path should have been synced.
+    #[must_use]
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
 }
 
 /// What was changed at a replica that only receives, and is refused by the others.
@@ -217,6 +247,23 @@ pub enum SkipReason {
 }
 
 impl SkipReason {
+    /// Whether no sync can ever carry such a path, whatever a user waits for or permits: named pipes, sockets, devices,
+    /// and what is mounted in the root. All other reasons may go away: an unreadable file may become readable, a disk may
+    /// get room, a file may stop changing, a name may be accepted by another filesystem.
+    #[must_use]
+    pub fn can_never_be_synced(&self) -> bool {
+        match self {
+            Self::Special(_) | Self::OtherFilesystem => true,
+            Self::Denied { .. }
+            | Self::Changing
+            | Self::Name { .. }
+            | Self::IgnoredInTheWay
+            | Self::ContentMissing
+            | Self::DiskFull
+            | Self::Io { .. } => false,
+        }
+    }
+
     /// A stable word for programs.
     #[must_use]
     pub fn kind(&self) -> &'static str {
@@ -438,8 +485,11 @@ mod tests {
         report.skipped.push(Skipped {
             root: RootIndex(0),
             path: RelPath::root(),
-            reason: SkipReason::Changing,
+            reason: SkipReason::Special(SpecialKind::Fifo),
+            severity: Severity::Warning,
         });
+        assert_eq!(report.exit_code(), ExitCode::InSync);
+        report.skipped[0].severity = Severity::Error;
         assert_eq!(report.exit_code(), ExitCode::Incomplete);
         report.brakes.push(BrakeReport {
             root: "a".into(),

@@ -50,7 +50,10 @@ const OBJECTS: &[(&str, &str)] = &[
         "folder-peer",
         "name: text, is_live: boolean, in_sync: boolean",
     ),
-    ("skipped", "path: path, reason: text, kind: text"),
+    (
+        "skipped",
+        "path: path, reason: text, kind: text, severity: warning|error",
+    ),
     (
         "refused-change",
         "path: path, change: created|edited|metadata|deleted",

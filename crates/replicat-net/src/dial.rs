@@ -90,11 +90,11 @@ fn jittered(pause: Duration) -> Duration {
 
 fn report(shared: &Shared, target: &PeerAddress, reason: ConnectError, failures: u32) {
     if reason.is_duplicate() {
-        tracing::debug!(address = %target, %reason, "one of two connections is given up");
+        tracing::debug!(peer = %target, %reason, "one of two connections is given up");
         return;
     }
     let next_attempt = pause(shared, failures);
-    tracing::warn!(address = %target, %reason, ?next_attempt, "cannot connect");
+    tracing::warn!(peer = %target, %reason, ?next_attempt, "cannot connect");
     shared.events.send(Event::DialFailed {
         address: target.address.clone(),
         reason,

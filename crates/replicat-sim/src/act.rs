@@ -1,5 +1,7 @@
 //! What users do, carried out on a simulated disk. Whatever an act replaces or deletes is told to the oracle.
 
+use std::collections::BTreeSet;
+
 use replicat_core::conflict::MARK;
 use replicat_core::entry::Timestamp;
 use replicat_core::path::RelPath;
@@ -22,6 +24,15 @@ pub struct User<'world> {
     pub excluded: Option<&'world RelPath>,
     /// The replica's clock, in seconds.
     pub seconds: i64,
+    /// The conflict copies at all replicas.
+    pub copies: &'world BTreeSet<RelPath>,
+}
+
+/// The conflict copies on a disk, by their names.
+pub fn copies(disk: &Disk) -> impl Iterator<Item = &RelPath> {
+    let is_mark = |part: &[u8]| part == MARK.as_bytes();
+    let paths = disk.tree().nodes.keys();
+    paths.filter(move |path| path.name().windows(MARK.len()).any(is_mark))
 }
 
 impl User<'_> {
@@ -54,6 +65,13 @@ impl User<'_> {
                     self.replace(&path(at), content);
                 }
             }
+            Act::WriteCopyName(number, content) => {
+                let copies = self.copies;
+                let place = usize::from(number) % copies.len().max(1);
+                if let Some(copy) = copies.iter().nth(place) {
+                    self.write(copy, content);
+                }
+            }
             Act::EditCopy(number, content) => {
                 if let Some(copy) = self.copy(number) {
                     self.write(&copy, content);
@@ -74,12 +92,7 @@ impl User<'_> {
     }
 
     fn copy(&self, number: u8) -> Option<RelPath> {
-        let is_copy = |path: &&RelPath| {
-            path.name()
-                .windows(MARK.len())
-                .any(|part| part == MARK.as_bytes())
-        };
-        let copies: Vec<&RelPath> = self.disk.tree().nodes.keys().filter(is_copy).collect();
+        let copies: Vec<&RelPath> = copies(self.disk).collect();
         (!copies.is_empty()).then(|| copies[usize::from(number) % copies.len()].clone())
     }
 

@@ -43,6 +43,8 @@ enum Crowding {
     Crossing,
     /// One or two files at the root, written, described, deleted and put back.
     Contested,
+    /// One file at the root, written everywhere, so that it conflicts again and again.
+    Conflicting,
 }
 
 /// The history of `seed`.
@@ -56,6 +58,7 @@ pub fn history(seed: u64, shape: Shape) -> History {
         0..=2 => Crowding::Tight,
         3 => Crowding::Crossing,
         4 => Crowding::Contested,
+        5 => Crowding::Conflicting,
         _ => Crowding::Loose,
     };
     let focus = focus(&mut random, crowding);
@@ -80,6 +83,7 @@ pub fn history(seed: u64, shape: Shape) -> History {
 fn focus(random: &mut fastrand::Rng, crowding: Crowding) -> Vec<u8> {
     match crowding {
         Crowding::Crossing => (0..random.u8(2..=3)).collect(),
+        Crowding::Conflicting => vec![0],
         Crowding::Contested => (0..random.u8(1..=2)).collect(),
         Crowding::Tight => (0..2).map(|_| random.u8(0..paths::COUNT)).collect(),
         Crowding::Loose => {
@@ -241,6 +245,9 @@ impl Generator {
             (Crowding::Contested, 6..=7) => Act::PutBack(path),
             (Crowding::Contested, 8) => Act::Chmod(path, self.random.u8(0..2)),
             (Crowding::Contested, _) => Act::Rewrite(path),
+            (Crowding::Conflicting, 0..=7) => Act::Write(path, self.content()),
+            (Crowding::Conflicting, 8) => Act::WriteCopyName(self.random.u8(0..3), self.content()),
+            (Crowding::Conflicting, _) => Act::EditCopy(self.random.u8(0..3), self.content()),
         })
     }
 
@@ -251,7 +258,7 @@ impl Generator {
         {
             return act;
         }
-        match self.random.u8(0..41) {
+        match self.random.u8(0..42) {
             0..=9 => Act::Write(path, self.content()),
             10..=13 => Act::Replace(path, self.content()),
             14 => Act::Rewrite(path),
@@ -268,6 +275,7 @@ impl Generator {
             36..=37 => Act::EditCopy(self.random.u8(0..3), self.content()),
             38 => Act::DeleteCopy(self.random.u8(0..3)),
             39 => Act::PutBack(path),
+            40 => Act::WriteCopyName(self.random.u8(0..3), self.content()),
             _ => Act::RenameCopy(self.random.u8(0..3), self.path()),
         }
     }

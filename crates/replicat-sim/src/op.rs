@@ -90,6 +90,8 @@ pub enum Act {
     Rename(u8, u8),
     /// Exchange two paths.
     Swap(u8, u8),
+    /// Write a file with the name of the n-th conflict copy at any replica, where this one may not have the copy yet.
+    WriteCopyName(u8, u64),
     /// Write the n-th conflict copy.
     EditCopy(u8, u64),
     /// Delete the n-th conflict copy.

@@ -1,5 +1,7 @@
 //! The world of a history: its replicas, what is under way between them, and how operations change it.
 
+use std::collections::BTreeSet;
+
 use replicat_core::entry::Timestamp;
 use replicat_core::id::ReplicaId;
 use replicat_core::memory::MemoryStore;
@@ -9,7 +11,7 @@ use replicat_core::restore::Renewal;
 use replicat_core::session::SessionError;
 use replicat_core::store::{Store, StoreError};
 
-use crate::act::User;
+use crate::act::{User, copies};
 use crate::disk::{Content, Disk, hash_of};
 use crate::exchange::Link;
 use crate::node::{Backup, Event, Node};
@@ -19,6 +21,8 @@ use crate::paths;
 
 /// When histories begin, in seconds since 1970.
 const START_SECONDS: i64 = 1_700_000_000;
+/// In one of so many histories the clock stands.
+const CLOCK_STANDS_EVERY: u64 = 4;
 /// There are never more replicas than this.
 const REPLICAS_MAX: usize = 5;
 
@@ -64,6 +68,8 @@ pub struct World {
     kept: Vec<[usize; 2]>,
     /// The history is over, and the replicas are to become equal: every exchange compares sums.
     pub(crate) is_resting: bool,
+    /// All happens within one second, so that conflict copies differ by their contents alone.
+    clock_stands: bool,
     next_id: u64,
 }
 
@@ -82,6 +88,7 @@ impl World {
             partitions: Vec::new(),
             kept: Vec::new(),
             is_resting: false,
+            clock_stands: history.salt.is_multiple_of(CLOCK_STANDS_EVERY),
             next_id: 1,
         };
         for number in 0..usize::from(history.replicas).clamp(2, REPLICAS_MAX) {
@@ -107,7 +114,8 @@ impl World {
     /// # Errors
     /// A violation, if a rule is broken.
     pub fn perform(&mut self, op: Op) -> Result<(), Failure> {
-        self.seconds += self.random.i64(0..2);
+        let passed = self.random.i64(0..2);
+        self.seconds += if self.clock_stands { 0 } else { passed };
         self.surviving(|world| world.dispatch(op))
     }
 
@@ -225,6 +233,8 @@ impl World {
     }
 
     pub(crate) fn act(&mut self, replica: usize, act: Act) {
+        let copies = self.nodes.iter().flat_map(|node| copies(&node.disk));
+        let copies: BTreeSet<RelPath> = copies.cloned().collect();
         let node = &mut self.nodes[replica];
         node.touched_since_scan = true;
         let seconds = node.seconds(self.seconds);
@@ -235,6 +245,7 @@ impl World {
             oracle: &mut self.oracle,
             excluded: node.excluded.as_ref(),
             seconds,
+            copies: &copies,
         }
         .act(act);
     }

@@ -38,8 +38,8 @@ use replicat_fs::filter::Filter;
 
 use crate::error::SyncError;
 use crate::event::{Phase, PlanTotals, Progress, Reporter, SyncEvent};
-use crate::options::{Mode, SyncOptions};
-use crate::report::{BrakeReport, Outcome, Statistics, SyncReport};
+use crate::options::{Mode, Strictness, SyncOptions};
+use crate::report::{BrakeReport, Outcome, Severity, Skipped, Statistics, SyncReport};
 use deletions::{Decision, Verdict};
 use finish::Ending;
 use local::LocalReplica;
@@ -300,7 +300,13 @@ impl Run<'_> {
         let mut skipped = Vec::new();
         let cancelled = self.options.cancellation.is_cancelled();
         for local in &mut self.replicas {
-            skipped.append(&mut local.skipped);
+            let own = std::mem::take(&mut local.skipped);
+            skipped.extend(local.graded(own)?);
+        }
+        if self.options.strictness == Strictness::Strict {
+            for row in &mut skipped {
+                row.severity = Severity::Error;
+            }
         }
         let conflicts = conflicts::of_copies(&self.replicas[0], &self.copies)?;
         let roots: Vec<_> = self.replicas.iter().map(LocalReplica::report).collect();
@@ -315,8 +321,9 @@ impl Run<'_> {
         };
         let undone = outcome == Outcome::Planned && changed || outcome == Outcome::Cancelled;
         let is_held = |local: &LocalReplica| !local.deletions.guard.held().is_empty();
-        let is_held = self.replicas.iter().any(is_held);
-        let in_sync = equal && !undone && skipped.is_empty() && self.brakes.is_empty() && !is_held;
+        let is_held = self.replicas.iter().any(is_held) || !self.brakes.is_empty();
+        let failed = skipped.iter().any(Skipped::is_error);
+        let in_sync = equal && !undone && !failed && !is_held;
         Ok(SyncReport {
             outcome,
             in_sync,

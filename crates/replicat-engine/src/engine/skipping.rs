@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use replicat_core::path::RelPath;
+use replicat_core::record::Record;
 use replicat_core::replica::Replica;
+use replicat_core::store::Store;
 use replicat_fs::apply::error::{ApplyError, Obstacle};
 use replicat_fs::error::FsError;
 use replicat_fs::observe::SpecialKind as Special;
@@ -14,10 +16,12 @@ use replicat_index::SkippedRow;
 use super::local::LocalReplica;
 use crate::error::SyncError;
 use crate::event::RootIndex;
-use crate::report::{SkipReason, Skipped, SpecialKind};
+use crate::report::{Severity, SkipReason, Skipped, SpecialKind};
 
 /// How many skipped paths of a root are listed; a tree of sockets must not fill the memory.
 const LISTED_MAX: usize = 100_000;
+/// How many children of a directory are looked at at once.
+const CHILDREN_PAGE_ROWS: usize = 256;
 
 impl LocalReplica {
     /// Notes that a path could not be synced.
@@ -30,7 +34,13 @@ impl LocalReplica {
             .take(64)
             .any(|skipped| skipped.path == path);
         if !known && self.skipped.len() < LISTED_MAX {
-            self.skipped.push(Skipped { root, path, reason });
+            self.skipped.push(Skipped {
+                root,
+                path,
+                reason,
+                // Until the sync is over.
+                severity: Severity::Error,
+            });
         }
     }
 
@@ -65,8 +75,48 @@ impl LocalReplica {
             root: RootIndex(0),
             path,
             reason: reason_of(row),
+            severity: Severity::Error,
         });
-        Ok(told.collect())
+        self.graded(told.collect())
+    }
+
+    /// Skipped paths with what they mean for a sync, now that it is over.
+    pub(super) fn graded(&self, mut skipped: Vec<Skipped>) -> Result<Vec<Skipped>, SyncError> {
+        for row in &mut skipped {
+            row.severity = match row.reason.can_never_be_synced() && !self.hides(row)? {
+                true => Severity::Warning,
+                false => Severity::Error,
+            };
+        }
+        Ok(skipped)
+    }
+
+    /// Whether something that should be synced is known, or waited for, where a skipped path stands: a file that a pipe
+    /// replaced, or the files of a directory that something is mounted on.
+    fn hides(&self, skipped: &Skipped) -> Result<bool, SyncError> {
+        let failed = |error| self.failed(error);
+        let is_wanted = |record: &Record| record.pending || record.entry.is_live();
+        let record = self.replica.record(&skipped.path).map_err(failed)?;
+        if skipped.reason != SkipReason::OtherFilesystem {
+            return Ok(is_wanted(&record));
+        }
+        // The directory itself stands: the mount is on it.
+        if record.pending || record.entry.is_live() && !record.entry.is_directory() {
+            return Ok(true);
+        }
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let store = self.replica.store();
+            let children = store.children(&skipped.path, after.as_deref(), CHILDREN_PAGE_ROWS);
+            let children = children.map_err(failed)?;
+            if children.iter().any(|(_, record)| is_wanted(record)) {
+                return Ok(true);
+            }
+            match children.last() {
+                Some((name, _)) => after = Some(name.clone()),
+                None => return Ok(false),
+            }
+        }
     }
 }
 

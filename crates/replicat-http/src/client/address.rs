@@ -64,6 +64,11 @@ impl fmt::Display for ApiAddress {
 }
 
 impl ApiAddress {
+    /// The host, without the port.
+    pub(super) fn host(&self) -> &str {
+        self.authority.host()
+    }
+
     /// Whether what is sent there is encrypted.
     pub(super) fn is_encrypted(&self) -> bool {
         self.is_encrypted

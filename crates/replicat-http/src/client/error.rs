@@ -8,6 +8,7 @@ use replicat_server::control::json::Object;
 use serde_json::Value;
 
 use super::address::ApiAddress;
+use super::certificate::CertificateFault;
 
 /// Why a node or a manager that was asked over HTTP did not do it.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +30,14 @@ pub enum ApiError {
         /// Where.
         address: ApiAddress,
         /// What went wrong.
+        problem: String,
+    },
+    /// Its certificate cannot be that of a server, or not of this one.
+    #[error("cannot trust {address}: {problem}")]
+    Certificate {
+        /// Where.
+        address: ApiAddress,
+        /// What is wrong with the certificate.
         problem: String,
     },
     /// It did not answer as the API does.
@@ -88,6 +97,7 @@ impl ApiError {
             Self::Token => "token",
             Self::Authority { .. } => "authority",
             Self::Unreachable { .. } => "unreachable",
+            Self::Certificate { .. } => "certificate",
             Self::Broken { .. } => "broken",
             Self::Refused { kind, .. } => kind,
             Self::Ended(_) => "ended",
@@ -102,6 +112,9 @@ impl ApiError {
         let text = match self {
             Self::Token => "take it from where it was printed, or make another one",
             Self::Authority { .. } => "name a file with certificates in PEM",
+            Self::Certificate { address, .. } => {
+                return Some(CertificateFault::remedy(address.host()));
+            }
             Self::Unreachable { problem, .. } if problem.contains("certificate") => {
                 "name the certificate of who signed it with --ca-file"
             }

@@ -6,6 +6,7 @@
 
 mod address;
 mod call;
+mod certificate;
 mod error;
 mod files;
 mod following;
@@ -29,6 +30,7 @@ use ureq::{Agent, AsSendBody, Body, Proxy};
 
 pub use address::{ApiAddress, ApiAddressError};
 use call::{Call, Reply};
+use certificate::CertificateFault;
 pub use error::ApiError;
 pub use files::{Downloaded, PutIf};
 pub use managing::ManagerCommand;
@@ -195,10 +197,7 @@ impl ApiClient {
         let request = self.agent.configure_request(request);
         let request = request.timeout_per_read(Some(patience)).build();
         let response = self.agent.run(request);
-        let response = response.map_err(|error| ApiError::Unreachable {
-            address: self.address.clone(),
-            problem: error.to_string(),
-        })?;
+        let response = response.map_err(|error| self.unreachable(&error.to_string()))?;
         match response.status().as_u16() {
             200..300 => Ok(response),
             status => {
@@ -224,6 +223,20 @@ impl ApiClient {
         let read = reader.take(ANSWER_BYTES_MAX).read_to_end(&mut body);
         read.map_err(|error| self.broken(&error.to_string()))?;
         Ok(body)
+    }
+
+    fn unreachable(&self, problem: &str) -> ApiError {
+        let address = self.address.clone();
+        match CertificateFault::of(problem) {
+            Some(fault) => ApiError::Certificate {
+                problem: fault.describe(address.host()),
+                address,
+            },
+            None => ApiError::Unreachable {
+                address,
+                problem: problem.to_owned(),
+            },
+        }
     }
 
     fn broken(&self, problem: &str) -> ApiError {

@@ -143,7 +143,7 @@ pub(crate) fn peer(node: &Node, cluster: &str) -> Object {
         let shown = link.cluster.to_string();
         put(&mut object, "other_cluster_key", shown != cluster);
         put(&mut object, "cluster", shown);
-        let round_trip = link.round_trip.map(|trip| trip.as_secs_f64() * 1000.0);
+        let round_trip = link.round_trip.map(milliseconds);
         put(&mut object, "round_trip_ms", round_trip);
         put(&mut object, "bytes_sent", link.counters.wire_sent);
         put(&mut object, "bytes_received", link.counters.wire_received);
@@ -195,6 +195,7 @@ fn put_detail(object: &mut Object, detail: &FolderStatus) {
         put_bytes(&mut object, "path", row.path.as_bytes());
         put(&mut object, "reason", row.reason.to_string());
         put(&mut object, "kind", row.reason.kind());
+        put(&mut object, "severity", row.severity.word());
         Value::Object(object)
     });
     put(object, "skipped", skipped.collect::<Vec<_>>());
@@ -379,4 +380,10 @@ fn held_directory(directory: &HeldDirectory) -> Value {
     put(&mut object, "files", directory.files);
     put(&mut object, "bytes", directory.bytes);
     Value::Object(object)
+}
+
+/// A time in milliseconds, to the microsecond.
+fn milliseconds(time: std::time::Duration) -> f64 {
+    // A quotient of whole numbers has no more digits than it needs.
+    time.as_micros() as f64 / 1000.0
 }

@@ -6,10 +6,12 @@ use replicat_net::ClusterKey;
 
 use super::Settings;
 use super::error::SettingsError;
+use super::directories;
 use super::reading::{Format, Text};
 
 impl Settings {
-    /// Reads a file: JSON if its name ends in `.json`, else TOML. Relative paths in it are relative to the file.
+    /// Reads a file: JSON if its name ends in `.json`, else TOML. Relative paths in it are relative to the file. A
+    /// leading `~` of a path is left to [`Settings::expand_home`].
     ///
     /// # Errors
     /// If it cannot be read, is neither, or has fields that there are not or values that cannot be: all of them are named.
@@ -61,22 +63,18 @@ impl Settings {
     }
 
     fn rebase(&mut self, directory: &Path) {
-        let own = [
-            &mut self.cluster_key_file,
-            &mut self.control_socket,
-            &mut self.node_state,
-            &mut self.folders_directory,
-            &mut self.http_certificate,
-            &mut self.http_key,
-        ];
-        let accepted = self.accept_cluster_key_files.iter_mut();
-        accepted.for_each(|path| *path = directory.join(&*path));
-        let states = self.folders.iter_mut().map(|folder| &mut folder.state_dir);
-        for path in own.into_iter().chain(states).flatten() {
-            *path = directory.join(&*path);
-        }
-        for folder in &mut self.folders {
-            folder.directory = directory.join(&folder.directory);
+        // A directory whose name has a colon is still one of this host.
+        let here = if directories::is_remote_place(directory) {
+            "./"
+        } else {
+            ""
+        };
+        let directory = Path::new(here).join(directory);
+        for (_, path) in self.paths_mut() {
+            // A leading `~` is no directory below that of the file.
+            if !directories::has_tilde(path) {
+                *path = directory.join(&*path);
+            }
         }
     }
 }

@@ -5,6 +5,7 @@
 //! Non-goals: reading the environment: it is handed in, so that a library never depends on it.
 
 mod checking;
+mod directories;
 mod error;
 mod fields;
 mod file;
@@ -30,6 +31,7 @@ use serde::{Deserialize, Serialize};
 
 pub use error::SettingsError;
 pub use global::{global_settings, set_global_settings};
+pub use directories::{is_folder_of_node, is_remote_place};
 use place::FieldPath;
 use reading::Fault;
 pub use replicat_net::NodeNameError;
@@ -286,6 +288,13 @@ impl FolderSettings {
         node: &NodeName,
         durability: Durability,
     ) -> Result<LiveSettings, SettingsError> {
+        if directories::has_tilde(&self.directory) {
+            let problem =
+                "`Settings::expand_home` puts a home directory in the place of ~".to_owned();
+            let field = format!("folders.{}.directory", self.name);
+            let directory = self.directory.to_string_lossy();
+            return Err(SettingsError::invalid(&field, &directory, problem));
+        }
         let folder = folder_id(cluster, &self.name);
         let rules = self.checked_rules(&format!("folders.{}.exclude", self.name))?;
         let mut live = LiveSettings::new(self.directory.clone(), folder, node.to_string());
@@ -369,7 +378,8 @@ impl Settings {
         self.bwlimit.as_ref().map(parse).transpose()
     }
 
-    /// Finds what no field alone shows: folders of one name, or of one directory.
+    /// Finds directories that are none of this host, and what no field alone shows: folders of one name, or of one
+    /// directory.
     ///
     /// # Errors
     /// If there are such mistakes.
@@ -384,6 +394,11 @@ impl Settings {
         let mut put = |path: FieldPath, error| faults.push(Fault { path, error });
         if let Err(error) = self.bandwidth() {
             put(whole.key("bwlimit"), error);
+        }
+        for (path, field, directory) in self.directories() {
+            if let Err(error) = directories::check_directory(&field, directory) {
+                put(path, error);
+            }
         }
         for (at, subscription) in self.notify.iter().enumerate() {
             if let Err(error) = subscription.destination() {
@@ -410,6 +425,30 @@ impl Settings {
             }
         }
         faults
+    }
+
+    /// The directories that have to be of this host: where they stand, and their fields.
+    fn directories(&self) -> Vec<(FieldPath, String, &Path)> {
+        let whole = FieldPath::default();
+        let mut found = Vec::new();
+        for (at, folder) in self.folders.iter().enumerate() {
+            let path = whole.key("folders").element(at);
+            let field = |field: &str| format!("folders.{}.{field}", folder.name);
+            let directory = folder.directory.as_path();
+            found.push((path.key("directory"), field("directory"), directory));
+            if let Some(state) = &folder.state_dir {
+                found.push((path.key("state_dir"), field("state_dir"), state.as_path()));
+            }
+        }
+        for (field, path) in [
+            ("node_state", &self.node_state),
+            ("folders_directory", &self.folders_directory),
+        ] {
+            if let Some(directory) = path {
+                found.push((whole.key(field), field.to_owned(), directory.as_path()));
+            }
+        }
+        found
     }
 
     /// How long a node has to be away to be told to be lost.

@@ -161,3 +161,52 @@ fn variables_go_before_files_and_a_key_is_not_shown() {
     let error = settings.apply_variables(wrong).unwrap_err().to_string();
     assert!(!error.contains("secret!"), "{error}");
 }
+
+#[test]
+fn remote_place_is_no_directory_of_a_folder() {
+    for place in [
+        "user@host:/x",
+        "ssh://h/x",
+        "s3://b/c",
+        "replicat://h:1/site",
+    ] {
+        let said = error(&format!("[[folders]]\ndirectory = {place:?}"));
+        assert!(said.contains("`folders.default.directory`"), "{said}");
+        assert!(said.contains(&format!("./{place}")), "{said}");
+        Settings::from_toml(&format!("[[folders]]\ndirectory = \"./{place}\"")).unwrap();
+    }
+    assert!(error("folders_directory = \"nas:/srv\"").contains("`folders_directory`"));
+}
+
+#[test]
+fn tilde_of_a_setting_is_the_home_directory() {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("settings.toml");
+    let text =
+        "node_state = \"~\"\ncluster_key_file = \"~/key\"\n[[folders]]\ndirectory = \"~/site\"\n";
+    std::fs::write(&file, text).unwrap();
+    let mut settings = Settings::from_file(&file).unwrap();
+    assert!(settings.clone().expand_home(None).is_err());
+    settings.expand_home(Some("/home/ann".as_ref())).unwrap();
+    assert_eq!(settings.folders[0].directory, Path::new("/home/ann/site"));
+    assert_eq!(
+        settings.node_state.as_deref(),
+        Some(Path::new("/home/ann/"))
+    );
+    assert_eq!(
+        settings.cluster_key_file.as_deref(),
+        Some(Path::new("/home/ann/key"))
+    );
+}
+
+#[test]
+fn tilde_with_a_user_is_refused() {
+    let said = error("[[folders]]\nname = \"site\"\ndirectory = \"~bob/site\"");
+    assert!(
+        said.contains("`folders.site.directory`") && said.contains("./~bob/site"),
+        "{said}"
+    );
+    let mut settings = Settings::from_toml("http_key = \"~bob/key\"").unwrap();
+    let refused = settings.expand_home(Some("/home/ann".as_ref()));
+    assert!(refused.unwrap_err().to_string().contains("`http_key`"));
+}

@@ -140,6 +140,9 @@ pub(crate) struct SafetyArguments {
     /// Stop before the first change if more than N paths would be deleted in a directory
     #[arg(long, value_name = "N", env = "REPLICAT_MAX_DELETE")]
     pub(crate) max_delete: Option<u64>,
+    /// End with code 3 also if all that was skipped can never be synced, such as a named pipe
+    #[arg(long, env = "REPLICAT_STRICT", value_parser = FalseyValueParser::new())]
+    pub(crate) strict: bool,
     /// Create a directory that does not exist
     #[arg(long, env = "REPLICAT_CREATE", value_parser = FalseyValueParser::new())]
     pub(crate) create: bool,

@@ -1,7 +1,7 @@
 //! How a command that could not be done says so: what happened, to which path, what to do.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use replicat::control::client::ClientError;
 use replicat::error::{ExitCode, LockHolder, SyncError};
@@ -70,6 +70,8 @@ pub(crate) enum Failure {
     Demo(io::Error),
     /// Asynchronous work cannot run.
     Runtime(io::Error),
+    /// A place on another host stands where a directory of this one is wanted.
+    RemotePlace { place: PathBuf, wanted: Wanted },
     /// A sync with another host was not understood.
     Remote { problem: String, hint: &'static str },
     /// A sync with another host could not be done.
@@ -80,6 +82,15 @@ pub(crate) enum Failure {
     Signals(io::Error),
     /// Standard output cannot be written.
     Output(io::Error),
+}
+
+/// What is wanted where a place on another host was named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// A directory, or a folder of a node.
+    Replica,
+    /// A directory with a root or its state.
+    Directory,
 }
 
 impl From<SyncError> for Failure {
@@ -152,7 +163,7 @@ impl Failure {
             Self::NoStatePlace(_) => "no-state-place",
             Self::Demo(_) => "demo",
             Self::Runtime(_) => "runtime",
-            Self::Remote { .. } => "remote",
+            Self::Remote { .. } | Self::RemotePlace { .. } => "remote",
             Self::Unreachable { .. } => "unreachable",
             Self::Halted(_) => "halted",
             Self::Patterns { .. } => "patterns",
@@ -203,6 +214,10 @@ impl Failure {
             }
             Self::Demo(source) => format!("the demonstration failed: {source}"),
             Self::Runtime(source) => format!("could not start: {source}"),
+            Self::RemotePlace { place, .. } => format!(
+                "{} looks like a place on another host, which is not supported",
+                root_text(place)
+            ),
             Self::Remote { problem, .. } => sentence(problem),
             Self::Unreachable { node, reason } => {
                 format!("could not reach {}: {}", sentence(node), sentence(reason))
@@ -238,6 +253,14 @@ impl Failure {
                 "start one with `replicat serve`, or name its socket with --node-socket".to_owned(),
             ),
             Self::ManyNodes(_) => Some("name one with --node-socket".to_owned()),
+            Self::RemotePlace { place, wanted } => {
+                let supported = match wanted {
+                    Wanted::Replica => "a folder of a node is replicat://HOST:PORT/FOLDER",
+                    Wanted::Directory => "a node on another host is named with --url HOST:PORT",
+                };
+                let local = root_text(&Path::new(".").join(place));
+                Some(format!("{supported}; a directory of that name is {local}"))
+            }
             Self::Remote { hint, .. } => Some((*hint).to_owned()),
             Self::Unreachable { .. } => {
                 Some("see that the node runs there, and that both have the same cluster key".into())
@@ -282,7 +305,8 @@ impl Failure {
             Self::Sync(error) => error.exit_code(),
             Self::Server(error) => error.exit_code(),
             Self::Client(ClientError::Refused { exit_code, .. }) => exit_code_of(*exit_code),
-            Self::NoNode | Self::ManyNodes(_) | Self::Remote { .. } => ExitCode::Usage,
+            Self::NoNode | Self::ManyNodes(_) => ExitCode::Usage,
+            Self::Remote { .. } | Self::RemotePlace { .. } => ExitCode::Usage,
             Self::NoManager(_) | Self::NoStatePlace(_) => ExitCode::Usage,
             Self::Api(error) => error.exit_code(),
             Self::NoToken

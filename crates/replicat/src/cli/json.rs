@@ -282,6 +282,7 @@ pub(crate) fn skipped(row: &Skipped, root: Option<&RootReport>) -> Object {
     put_path(&mut object, "path", &row.path);
     put(&mut object, "reason", row.reason.to_string());
     put(&mut object, "kind", row.reason.kind());
+    put(&mut object, "severity", row.severity.word());
     object
 }
 

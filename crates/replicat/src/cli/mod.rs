@@ -31,6 +31,7 @@ mod manager_local;
 mod manager_text;
 mod node_text;
 mod output;
+mod places;
 mod progress;
 mod remote;
 mod reporter;
@@ -160,6 +161,7 @@ fn format(command: &Command) -> Format {
 }
 
 fn dispatch(command: &Command, matches: &ArgMatches, output: Output) -> Result<ExitCode, Failure> {
+    places::check(command)?;
     let matches = matches.subcommand().map_or(matches, |(_, matches)| matches);
     match command {
         Command::Sync(arguments) if remote::is_meant(arguments) => {

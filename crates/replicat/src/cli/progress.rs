@@ -1,10 +1,11 @@
 //! How far a sync is: a bar on a terminal, plain lines elsewhere.
 
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use replicat::event::{Phase, Progress, ScanCounts};
 
 use super::terminal::{count_text, number_text, size_text};
@@ -15,10 +16,16 @@ const LINE_INTERVAL: Duration = Duration::from_secs(1);
 /// How often a bar moves by itself.
 const TICK_INTERVAL: Duration = Duration::from_millis(100);
 
+/// How long a transfer runs before it is said how long it takes.
+const ESTIMATE_AFTER: Duration = Duration::from_secs(3);
+
+/// Which part of the bytes must be there before it is said: a twentieth.
+const ESTIMATE_PART: u64 = 20;
+
 const SEARCH_TEMPLATE: &str = "{spinner} {wide_msg} {elapsed}";
 
 const TRANSFER_TEMPLATE: &str = "{bar:24} {percent:>3}%  {bytes} of {total_bytes}  \
-    {binary_bytes_per_sec}  {eta} left  {msg}";
+    {binary_bytes_per_sec}  {left}{msg}";
 
 /// When progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +78,10 @@ impl Meter {
             Self::Lines(_) => print_error_line(&text),
             Self::Bar(bar) => {
                 if phase == Phase::Transfer {
+                    if bar.position() == 0 {
+                        // The time of the scan is none of the transfer's.
+                        bar.reset_elapsed();
+                    }
                     bar.set_style(style(TRANSFER_TEMPLATE));
                 } else {
                     bar.unset_length();
@@ -155,7 +166,35 @@ pub(crate) fn print_error_line(line: &str) {
 }
 
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+    let style = ProgressStyle::with_template(template);
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    style.with_key(
+        "left",
+        |state: &ProgressState, text: &mut dyn fmt::Write| {
+            let left = time_left(
+                state.elapsed(),
+                state.pos(),
+                state.len().unwrap_or_default(),
+            );
+            if let Some(left) = left {
+                // A line that is not drawn whole is drawn again.
+                let _ = write!(text, "{} left  ", HumanDuration(left));
+            }
+        },
+    )
+}
+
+/// How long a transfer takes still, by its average speed so far. Not said at its beginning: small files come first, and
+/// say nothing of the large ones.
+fn time_left(elapsed: Duration, done: u64, total: u64) -> Option<Duration> {
+    let is_early = elapsed < ESTIMATE_AFTER || done < total / ESTIMATE_PART;
+    if is_early || done == 0 {
+        return None;
+    }
+    let left = total.saturating_sub(done) as f64 / done as f64;
+    Some(Duration::from_secs(
+        (elapsed.as_secs_f64() * left).ceil() as u64
+    ))
 }
 
 #[cfg(test)]
@@ -171,6 +210,16 @@ mod tests {
             bytes_total: 3 << 30,
         };
         insta::assert_snapshot!(progress_line(&progress), @"1,200 of 50,000 changes, 1.5 GiB of 3.0 GiB, 50%");
+    }
+
+    #[test]
+    fn time_left_is_said_once_it_is_known() {
+        let left = |seconds, done| time_left(Duration::from_secs(seconds), done, 1_000);
+        assert_eq!(left(2, 500), None);
+        assert_eq!(left(10, 20), None);
+        assert_eq!(left(10, 500), Some(Duration::from_secs(10)));
+        assert_eq!(left(10, 999), Some(Duration::from_secs(1)));
+        assert_eq!(time_left(Duration::from_secs(9), 0, 0), None);
     }
 
     #[test]

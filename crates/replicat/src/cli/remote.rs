@@ -13,7 +13,10 @@ use replicat::engine::inspect;
 use replicat::error::{ExitCode, SyncError};
 use replicat::live::{FolderState, FolderStatus};
 use replicat::options::{Cancellation, Durability, RootLocation};
-use replicat::report::{BrakeReport, Outcome, RootReport, Statistics, SyncReport};
+use replicat::report::{
+    BrakeReport, Outcome, RootReport, Severity, Skipped, Statistics, SyncReport,
+};
+use replicat::settings::is_folder_of_node;
 use replicat::{
     EventName, FolderEventRecord, FolderName, FolderReport, FolderSettings, NodeName, NodeSettings,
     NodeStatus, RelPath, ReplicatServer, ServerError, Settings, SettingsError,
@@ -39,12 +42,7 @@ const LOCK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Whether one of the places is on another host.
 pub(crate) fn is_meant(arguments: &SyncArguments) -> bool {
-    arguments.roots.iter().any(|root| is_remote(root))
-}
-
-fn is_remote(root: &std::path::Path) -> bool {
-    let bytes = root.as_os_str().as_encoded_bytes();
-    bytes.starts_with(SCHEME.as_bytes())
+    arguments.roots.iter().any(|root| is_folder_of_node(root))
 }
 
 /// Syncs a directory with a folder of another host.
@@ -83,8 +81,10 @@ impl Meant {
             problem: problem.to_owned(),
             hint,
         };
-        let (remote, local): (Vec<_>, Vec<_>) =
-            arguments.roots.iter().partition(|root| is_remote(root));
+        let (remote, local): (Vec<_>, Vec<_>) = arguments
+            .roots
+            .iter()
+            .partition(|root| is_folder_of_node(root));
         let ([remote], [directory]) = (&remote[..], &local[..]) else {
             return Err(failed(
                 "a sync with another host has one directory and one place there",
@@ -364,11 +364,18 @@ impl RemoteSync<'_> {
         }
     }
 
-    fn report(&self, outcome: Outcome, status: FolderStatus, seen: &Seen) -> SyncReport {
+    fn report(&self, outcome: Outcome, mut status: FolderStatus, seen: &Seen) -> SyncReport {
+        if self.arguments.safety.strict {
+            for row in &mut status.skipped {
+                row.severity = Severity::Error;
+            }
+        }
         let root = &self.meant.directory;
         let conflicts = inspect::conflicts(&self.location()).unwrap_or_default();
         let is_new = |known: &replicat::report::ConflictReport| !seen.copies.contains(&known.copy);
-        let in_sync = outcome == Outcome::Finished && is_done(&status) && status.skipped.is_empty();
+        let in_sync = outcome == Outcome::Finished
+            && is_done(&status)
+            && !status.skipped.iter().any(Skipped::is_error);
         SyncReport {
             outcome,
             in_sync,

@@ -5,7 +5,7 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
 use replicat::error::ExitCode;
@@ -171,6 +171,8 @@ impl Flags {
         if settings.manager_address.is_some() && settings.node_state.is_none() {
             settings.node_state = state::of_node(settings.node_name().as_str());
         }
+        let home = env::var_os("HOME").map(PathBuf::from);
+        errors.extend(settings.expand_home(home.as_deref()).err());
         let found = match settings.check() {
             Ok(()) => Vec::new(),
             Err(SettingsError::Several(found)) => found,

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use replicat::error::{ExitCode, SyncError};
 use replicat::event::Reporter;
 use replicat::options::{
-    Cancellation, Durability, ForeignRoot, MissingRoot, Mode, OwnerPolicy, SyncOptions,
+    Cancellation, Durability, ForeignRoot, MissingRoot, Mode, OwnerPolicy, Strictness, SyncOptions,
 };
 use replicat::report::{Outcome, SyncReport};
 use replicat::watch::{Wake, Watch};
@@ -196,6 +196,7 @@ fn options(arguments: &SyncArguments, matches: &ArgMatches) -> Result<SyncOption
         foreign_root: choose(safety.join, ForeignRoot::Join, ForeignRoot::Refuse),
         rules: filters::rules(matches, |name| env::var_os(name))?,
         max_delete: safety.max_delete,
+        strictness: choose(safety.strict, Strictness::Strict, Strictness::Lenient),
         owner: choose(
             arguments.scope.no_owner,
             OwnerPolicy::Ignore,

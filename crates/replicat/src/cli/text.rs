@@ -151,7 +151,7 @@ mod tests {
     use super::*;
     use replicat::event::RootIndex;
     use replicat::report::{
-        Brake, ChangeCounts, HeldDeletions, HeldDirectory, SkipReason, SpecialKind,
+        Brake, ChangeCounts, HeldDeletions, HeldDirectory, Severity, SkipReason, SpecialKind,
     };
     use replicat_core::entry::Timestamp;
     use replicat_core::id::{ContentHash, FolderId, ReplicaId};
@@ -211,6 +211,7 @@ mod tests {
                 root: RootIndex(1),
                 path: path(b"pipe\x1b[2J\xff"),
                 reason: SkipReason::Special(SpecialKind::Fifo),
+                severity: Severity::Warning,
             }],
             brakes: vec![BrakeReport {
                 root: "office".into(),
@@ -313,7 +314,7 @@ mod tests {
         exit_code: 4
         roots: [{"root":"office","name":"office","folder":"00000000000000000000000000000007","replica":"0000000000000009","created":2,"updated":0,"metadata":0,"deleted":0,"moved":0},{"root":"laptop","name":"laptop","folder":"00000000000000000000000000000007","replica":"0000000000000009","created":2,"updated":0,"metadata":0,"deleted":0,"moved":0}]
         conflicts: [{"path":"list","copy":"list.conflict-laptop-20261123-003012","when":"2026-11-23T00:31:40Z","winner":{"node":"office","when":"2026-11-23T00:30:12.000000005Z","kind":"file","size":10,"content":"abababababababababababababababababababababababababababababababab"},"loser":{"node":"laptop","when":"2026-11-23T00:30:11.000000005Z","kind":"file","size":2048,"content":"abababababababababababababababababababababababababababababababab"}}]
-        skipped: [{"root":"laptop","path":"pipe\u001b[2J�","path_hex":"706970651b5b324aff","reason":"is a named pipe, which cannot be synced","kind":"special"}]
+        skipped: [{"root":"laptop","path":"pipe\u001b[2J�","path_hex":"706970651b5b324aff","reason":"is a named pipe, which cannot be synced","kind":"special","severity":"warning"}]
         brakes: [{"root":"office","kind":"mass-deletion","message":"600 of the 1000 paths in office are gone since the last sync, so that nothing was deleted elsewhere","hint":"see that the right disk is mounted at office; if the files were meant to be deleted, run `replicat approve office` and sync again"}]
         statistics: {"files_scanned":2000,"directories_scanned":12,"bytes_scanned":123456789,"bytes_hashed":4096,"created":4,"updated":0,"metadata":0,"deleted":0,"moved":1,"bytes_copied":2058,"bytes_reused":0,"elapsed_ms":812}
         "#);

@@ -39,6 +39,31 @@ fn a_file_that_is_only_read_again_is_no_destination_of_an_equal_one_that_is_dele
     });
 }
 
+/// A dry run said that moved files were to be created and deleted.
+#[test]
+fn dry_run_counts_moves_as_the_sync_makes_them() {
+    let world = World::new(2);
+    for name in ["one", "two", "three", "four"] {
+        world.write(0, name, name.repeat(1000));
+    }
+    world.sync(&[0, 1], &[]);
+    fs::rename(world.path(0, "one"), world.path(0, "uno")).unwrap();
+    fs::rename(world.path(0, "two"), world.path(0, "due")).unwrap();
+    world.remove(0, "three");
+    world.remove(0, "four");
+    let changes = |outcome: &Outcome| {
+        let of_type = outcome.of_type("item");
+        let mut items: Vec<String> = of_type.map(|item| item["itemize"].to_string()).collect();
+        items.sort();
+        let counts = ["created", "deleted", "moved"];
+        let root = outcome.list("roots")[1].clone();
+        (items, counts.map(|count| root[count].as_u64().unwrap()))
+    };
+    let planned = changes(&world.sync(&[0, 1], &["--dry-run"]));
+    assert_eq!(planned.1, [0, 2, 2], "{planned:#?}");
+    assert_eq!(changes(&world.sync(&[0, 1], &[])), planned);
+}
+
 #[test]
 fn s22_swap() {
     World::each(|world| {

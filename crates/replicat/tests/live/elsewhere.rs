@@ -308,6 +308,53 @@ fn what_is_encrypted_is_trusted_by_its_authority_alone() {
     assert_eq!(node.end(), 0);
 }
 
+/// `openssl req -x509` makes a certificate that signs others. The hint was at the option that was given already.
+#[test]
+fn authority_as_server_certificate_is_explained() {
+    let place = Place::new();
+    let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let key = rcgen::KeyPair::generate().unwrap();
+    place.write("certificate", params.self_signed(&key).unwrap().pem());
+    place.write("certificate-key", key.serialize_pem());
+    fs::create_dir_all(place.path("state/replicat/nodes/a")).unwrap();
+    make_token(&place, &["--node", "a"], "read");
+    let words = [
+        "--name",
+        "a",
+        "--directory",
+        "site=a",
+        "--http",
+        "127.0.0.1:0",
+    ];
+    let encrypted = [
+        "--http-certificate",
+        "certificate",
+        "--http-key",
+        "certificate-key",
+    ];
+    let node = place.serve(&[&words[..], &encrypted].concat());
+    let url = format!(
+        "https://localhost:{}",
+        node.http.rsplit(':').next().unwrap()
+    );
+    let ask = ["status", "--json", "--url", &url, "--token-file", "token"];
+    let outcome = place.run(&[&ask[..], &["--ca-file", "certificate"]].concat());
+    assert_code(&outcome, 5);
+    let error: Value = serde_json::from_slice(&outcome.stdout).unwrap();
+    assert_eq!(error["kind"], "certificate", "{error}");
+    let hint = error["hint"].as_str().unwrap();
+    assert!(
+        hint.contains("openssl req -x509") && hint.contains("DNS:localhost"),
+        "{hint}"
+    );
+    assert!(
+        hint.contains("basicConstraints=critical,CA:FALSE"),
+        "{hint}"
+    );
+    assert_eq!(node.end(), 0);
+}
+
 /// A place with a manager that serves HTTP, and a token of it in the file `token`.
 struct ManagerElsewhere {
     place: Place,

@@ -205,7 +205,8 @@ impl Owner {
         status.excluded = local.replica.store().excluded_count().unwrap_or_default();
         status.progress = open.ongoing.progress();
         status.bytes_received = open.ongoing.fetched();
-        status.skipped.clone_from(&local.skipped);
+        let skipped = local.graded(local.skipped.clone());
+        status.skipped = skipped.unwrap_or_else(|_| local.skipped.clone());
         status.watched_only = open.watched_only;
         status.conflicts = open.tally.conflicts;
         status.refused.clone_from(&open.tally.refused);

@@ -32,7 +32,7 @@ impl Work<'_> {
         link: Option<LinkId>,
     ) -> Result<(), SyncError> {
         if self.target.hands.is_none() {
-            return self.do_later(step);
+            return self.pretend_file(step, content, size);
         }
         if let Some(link) = link
             && let Some(action) = self.as_link(&step, content, link)?
@@ -66,6 +66,23 @@ impl Work<'_> {
             recipe,
         });
         self.take_built()
+    }
+
+    /// A dry run moves what the run would move, and takes the rest for built.
+    fn pretend_file(
+        &mut self,
+        step: Box<Step>,
+        content: ContentHash,
+        size: u64,
+    ) -> Result<(), SyncError> {
+        let source = self.target.replica.source_of(content, &step.path);
+        let source = source.map_err(|error| self.target.failed(error))?;
+        match source.filter(|source| source.fate == Fate::Removed) {
+            Some(source) if step.expected.is_none() => {
+                self.move_file(&step, Some(source), size).map(drop)
+            }
+            _ => self.do_later(step),
+        }
     }
 
     fn as_link(

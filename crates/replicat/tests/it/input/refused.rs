@@ -73,6 +73,23 @@ fn roots_that_cannot_be_meant() {
     );
 }
 
+/// `sync --create site user@host:/x` made a local directory of that name, and said that all was in sync.
+#[test]
+fn remote_place_creates_no_directory() {
+    let world = World::new(2);
+    for place in ["user@host:/x", "ssh://h/x", "s3://b/c", "host:x", "host::x"] {
+        assert_refused(&world, &["alpha", place], &["--create"], 2, "remote");
+        let mut status = command();
+        status
+            .args(["status", place])
+            .current_dir(world.beside("."));
+        assert_eq!(status.output().unwrap().status.code(), Some(2), "{place}");
+    }
+    let outcome = sync(&world, &["alpha", "./host:x"], &["--create"]);
+    assert_eq!(outcome.code, Some(0), "{outcome:#?}");
+    assert!(world.beside("host:x").is_dir());
+}
+
 #[test]
 fn a_mistake_creates_no_root() {
     let world = World::new(1);

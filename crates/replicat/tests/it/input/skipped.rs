@@ -61,7 +61,8 @@ fn what_cannot_be_synced_is_listed_until_it_is_gone() {
         make_pipe(&world.path(0, "d/pipe"));
         let socket = UnixListener::bind(world.path(last, "socket")).unwrap();
         let outcome = world.sync(&all(world), &[]);
-        assert_eq!(outcome.code, Some(3), "{outcome:#?}");
+        assert_eq!(outcome.code, Some(0), "{outcome:#?}");
+        assert!(outcome.in_sync(), "{outcome:#?}");
         assert_listed(world, &all(world), &outcome);
         assert_eq!(kinds(&listed(world, 0)), [("d/pipe", "special")]);
         assert_eq!(kinds(&listed(world, last)), [("socket", "special")]);
@@ -82,6 +83,37 @@ fn what_cannot_be_synced_is_listed_until_it_is_gone() {
             assert!(listed(world, root).is_empty());
         }
     });
+}
+
+/// A named pipe in the tree ended each sync with code 3, for ever.
+#[test]
+fn special_file_is_a_warning_unless_strict() {
+    let world = World::new(2);
+    world.write(0, "file", "milk");
+    make_pipe(&world.path(0, "pipe"));
+    for (options, code, severity) in [(&[][..], 0, "warning"), (&["--strict"][..], 3, "error")] {
+        let outcome = world.sync(&[0, 1], options);
+        assert_eq!(outcome.code, Some(code), "{outcome:#?}");
+        assert_eq!(outcome.in_sync(), code == 0, "{outcome:#?}");
+        assert_eq!(outcome.list("skipped")[0]["severity"], severity);
+    }
+    let status = objects(&["status"], world.root(0));
+    assert_eq!(status[0]["skipped"][0]["severity"], "warning");
+}
+
+/// A pipe that took the place of a synced file keeps that file from being synced.
+#[test]
+fn special_file_that_hides_a_file_is_an_error() {
+    let world = World::new(2);
+    world.write(0, "file", "milk");
+    world.sync(&[0, 1], &[]);
+    world.remove(1, "file");
+    make_pipe(&world.path(1, "file"));
+    let outcome = world.sync(&[0, 1], &[]);
+    assert_eq!(outcome.code, Some(3), "{outcome:#?}");
+    assert_eq!(outcome.list("skipped")[0]["severity"], "error");
+    let status = objects(&["status"], world.root(1));
+    assert_eq!(status[0]["skipped"][0]["severity"], "error");
 }
 
 #[test]
