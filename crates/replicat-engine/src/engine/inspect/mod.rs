@@ -246,6 +246,7 @@ impl Looked {
             Change::MovedTo(to) => HistoryChange::MovedTo(to),
             Change::Conflict => HistoryChange::Edited,
             Change::Restored => HistoryChange::Restored,
+            Change::Described => HistoryChange::Described,
         };
         Ok(HistoryRow {
             revision: Revision(0),

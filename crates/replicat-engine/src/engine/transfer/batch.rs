@@ -230,7 +230,6 @@ impl Work<'_> {
             .map(|_| applied.fingerprint().unwrap_or_default());
         self.record_done(&step.path, step.goal.clone(), held)?;
         self.note_written(step, held);
-        self.note_history(step, applied.trashed)?;
         self.disturb(&step.path);
         self.tell(step)
     }
