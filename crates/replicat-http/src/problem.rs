@@ -102,9 +102,8 @@ fn status_of(kind: &str) -> StatusCode {
         "receive-only" => StatusCode::FORBIDDEN,
         "unknown-folder" | "unknown-path" | "no-conflict" | "nothing-missing" | "no-revision"
         | "unknown-node" | "unknown-token" | "unknown-placement" => StatusCode::NOT_FOUND,
-        "not-a-replica" | "closed" | "not-a-file" | "changing" | "pending" | "refused" => {
-            StatusCode::CONFLICT
-        }
+        "not-a-replica" | "closed" | "not-a-file" | "changing" | "pending" | "not-kept"
+        | "refused" => StatusCode::CONFLICT,
         "precondition" => StatusCode::PRECONDITION_FAILED,
         "disk-full" => StatusCode::INSUFFICIENT_STORAGE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,

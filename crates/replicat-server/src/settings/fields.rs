@@ -30,12 +30,14 @@ const SETTINGS: [&str; 20] = [
 /// Fields of [`NodeSettings`](super::NodeSettings).
 const NODE: [&str; 2] = ["name", "address"];
 /// Fields of [`FolderSettings`](super::FolderSettings).
-const FOLDER: [&str; 7] = [
+const FOLDER: [&str; 9] = [
     "name",
     "directory",
     "mode",
     "exclude",
     "state_dir",
+    "trash_age",
+    "trash_size",
     "join",
     "create",
 ];

@@ -32,6 +32,7 @@ mod output;
 mod progress;
 mod remote;
 mod reporter;
+mod restore;
 mod serve;
 mod socket;
 mod state;
@@ -40,6 +41,7 @@ mod target;
 mod teller;
 mod terminal;
 mod text;
+mod trash;
 mod with_manager;
 
 use std::io::IsTerminal;
@@ -129,6 +131,7 @@ fn format(command: &Command) -> Format {
         Command::History(arguments) | Command::Why(arguments) => arguments.look.json,
         Command::Resolve(arguments) => arguments.look.json,
         Command::Restore(arguments) => arguments.look.json,
+        Command::Trash(arguments) => arguments.json(),
         Command::Tree(arguments) => arguments.look.json,
     })
 }
@@ -158,7 +161,8 @@ fn dispatch(command: &Command, matches: &ArgMatches, output: Output) -> Result<E
         Command::Conflicts(arguments) => look::conflicts(arguments, output)?,
         Command::Resolve(arguments) => look::resolve(arguments, output)?,
         Command::History(arguments) => look::history(arguments, output)?,
-        Command::Restore(arguments) => look::restore(arguments, output)?,
+        Command::Restore(arguments) => return restore::run(arguments, output),
+        Command::Trash(arguments) => trash::run(arguments, output)?,
         Command::Why(arguments) => look::why(arguments, output)?,
         Command::Approve(arguments) => look::approve(arguments, output)?,
         Command::Tree(arguments) => look::tree(arguments, output)?,

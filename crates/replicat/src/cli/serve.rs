@@ -193,6 +193,8 @@ impl Flags {
             folder.mode = mode.unwrap_or(folder.mode);
             folder.create |= flags.create;
             folder.join |= flags.join;
+            folder.trash_age = flags.trash.trash_age.or(folder.trash_age);
+            folder.trash_size = flags.trash.trash_size.or(folder.trash_size);
             folder.state_dir = flags.state_dir.clone().or(folder.state_dir.take());
             folder.exclude.splice(0..0, self.patterns.iter().cloned());
         }

@@ -15,6 +15,7 @@ mod handle;
 mod observing;
 mod owner;
 mod peer;
+mod restoring;
 mod settings;
 mod status;
 mod steering;
