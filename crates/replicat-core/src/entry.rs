@@ -3,7 +3,7 @@
 //! An [`Entry`] is a set of versions, mostly one. It grows by concurrent events and shrinks by events
 //! that replace others; what the path shows is a pure function of the set (see [`crate::merge`]).
 
-use crate::id::{ContentHash, LinkId};
+use crate::id::{ContentHash, LinkId, ReplicaId};
 use crate::path::RelPath;
 use crate::version::{Context, Dot, Hlc};
 
@@ -206,6 +206,25 @@ pub struct Version {
 }
 
 impl Version {
+    /// The replica that made what the path holds by this version. Replicat's own events carry the work of another: a
+    /// conflict copy that of the loser, an edit that followed a move that of the edit.
+    #[must_use]
+    pub fn author(&self) -> ReplicaId {
+        self.carry.map_or(self.dot, Carry::dot).replica
+    }
+
+    /// Whether the path held nothing that this version was made of.
+    #[must_use]
+    pub fn is_creation(&self) -> bool {
+        self.payload.is_live() && self.base.is_none_or(|base| base == PLACED)
+    }
+
+    /// Whether this version changed the description alone.
+    #[must_use]
+    pub fn is_description(&self) -> bool {
+        self.payload.is_live() && self.payload.substance() == self.base
+    }
+
     fn bytes_about(&self) -> usize {
         let payload = match &self.payload {
             Payload::Symlink { target } => target.len(),

@@ -187,15 +187,27 @@ pub enum SyncError {
         /// The path.
         path: RelPath,
     },
-    /// A version is not kept.
-    #[error("version {} of {path} in {root} is not in the trash", revision.0)]
+    /// A version is not there to be restored.
+    #[error("{}{path} in {root} {problem}", numbered(*revision))]
     NoRevision {
         /// The root.
         root: PathBuf,
         /// The path.
         path: RelPath,
-        /// The version that was asked for.
-        revision: Revision,
+        /// The version that was asked for, if one was named.
+        revision: Option<Revision>,
+        /// What is the matter, as a verb phrase.
+        problem: &'static str,
+    },
+    /// A path cannot be restored: nobody who was asked has the content.
+    #[error("{path} in {root} is not restored: {reason}")]
+    NotKept {
+        /// The root.
+        root: PathBuf,
+        /// The path.
+        path: RelPath,
+        /// Why, and who may have it.
+        reason: String,
     },
     /// A path is no regular file, as it would have to be.
     #[error("{path} in {root} is not a regular file")]
@@ -296,6 +308,7 @@ impl SyncError {
             Self::NoConflict { .. } => "no-conflict",
             Self::NothingMissing { .. } => "nothing-missing",
             Self::NoRevision { .. } => "no-revision",
+            Self::NotKept { .. } => "not-kept",
             Self::NotFile { .. } | Self::NotDirectory { .. } => "not-a-file",
             Self::Changing { .. } => "changing",
             Self::Pending { .. } => "pending",
@@ -327,7 +340,9 @@ impl SyncError {
             | Self::Unexpected { .. }
             | Self::Reserved { .. }
             | Self::ReceiveOnly { .. } => ExitCode::Usage,
-            Self::Changing { .. } | Self::Pending { .. } => ExitCode::Incomplete,
+            Self::Changing { .. } | Self::Pending { .. } | Self::NotKept { .. } => {
+                ExitCode::Incomplete
+            }
             Self::DifferentFolders { .. }
             | Self::OtherFolder { .. }
             | Self::RootReplaced { .. } => ExitCode::Braked,
@@ -394,7 +409,7 @@ impl SyncError {
                 )
             }
             Self::NoRevision { root, path, .. } => format!(
-                "list what there is with `replicat history {}/{path}`",
+                "`replicat history {}/{path}` lists the versions that can be restored",
                 root.display()
             ),
             Self::Changing { .. } | Self::Pending { .. } => "try again in a while".into(),
@@ -426,4 +441,10 @@ fn locked_hint(holder: &LockHolder) -> String {
         ),
         None => "add --wait to wait for it, or stop it".into(),
     }
+}
+
+fn numbered(revision: Option<Revision>) -> String {
+    revision.map_or_else(String::new, |revision| {
+        format!("version {} of ", revision.0)
+    })
 }

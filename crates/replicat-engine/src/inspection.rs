@@ -250,14 +250,3 @@ pub enum Approval {
     /// It is not the directory that was synced before: it joins as a new replica.
     NewReplica,
 }
-
-/// What was restored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Restoration {
-    /// The path.
-    pub path: RelPath,
-    /// Which version it holds again.
-    pub revision: Revision,
-    /// Its length.
-    pub size: u64,
-}

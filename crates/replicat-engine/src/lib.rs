@@ -14,6 +14,8 @@ pub mod event;
 pub mod inspection;
 pub mod options;
 pub mod report;
+pub mod restoration;
+pub mod trash_limits;
 pub mod watch;
 
 pub use engine::{live, sync};

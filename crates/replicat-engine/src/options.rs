@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::trash_limits::TrashPolicy;
+
 pub use replicat_fs::filter::{
     Action as FilterAction, PatternError, Rule as FilterRule, RuleSource,
 };
@@ -34,6 +36,8 @@ pub struct SyncOptions {
     pub threads: Option<NonZeroUsize>,
     /// Where the roots' state is kept, see [`RootLocation::state_dir`].
     pub state_dir: Option<PathBuf>,
+    /// How long the trash of each root keeps what.
+    pub trash: TrashPolicy,
     /// How to stop the sync from another thread.
     pub cancellation: Cancellation,
 }

@@ -103,7 +103,7 @@ fn status_of(kind: &str) -> StatusCode {
         "unknown-folder" | "unknown-path" | "no-conflict" | "nothing-missing" | "no-revision"
         | "unknown-node" | "unknown-token" | "unknown-placement" => StatusCode::NOT_FOUND,
         "not-a-replica" | "closed" | "halted" | "paused" | "not-a-file" | "changing"
-        | "pending" | "refused" => StatusCode::CONFLICT,
+        | "pending" | "not-kept" | "refused" => StatusCode::CONFLICT,
         "precondition" => StatusCode::PRECONDITION_FAILED,
         "disk-full" => StatusCode::INSUFFICIENT_STORAGE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,

@@ -78,7 +78,7 @@ const OBJECTS: &[(&str, &str)] = &[
     ),
     (
         "version",
-        "revision: integer, when: time, node: text, \
+        "revision: integer, when: time, node: text?, \
          change: created|edited|metadata|deleted|moved-from|moved-to|conflict-copy-of|restored, other?: path, size: integer, \
          content: content?, keeping: current|trash|gone",
     ),
@@ -88,8 +88,19 @@ const OBJECTS: &[(&str, &str)] = &[
     ),
     (
         "restoration",
-        "path: path, revision: integer, size: integer",
+        "path: path, revision: integer, size: integer, when: time, node: text?, from: trash|folder|node|elsewhere, from_node?: text, \
+         planned: boolean",
     ),
+    ("not-restored", "path: path, reason: text"),
+    (
+        "restored",
+        "restorations: [restoration], failed: [not-restored]",
+    ),
+    (
+        "trash-item",
+        "id: text, path: path?, name: path, when: time, reason: deleted|replaced|unknown, node: text?, size: integer, content: content?",
+    ),
+    ("trash-emptied", "versions: integer, bytes: integer"),
     (
         "explanation",
         "path: path, facts: [text], excluded: exclusion?, skipped: skip-reason?, refused: boolean, holders: [holder], \
@@ -120,7 +131,7 @@ const OBJECTS: &[(&str, &str)] = &[
     ("dialled", "name: text?, address: text"),
     (
         "kept",
-        "name: text, directory: path, mode: read-write|send-only|receive-only, exclude: [text], state_dir: text?, create: boolean, \
+        "name: text, directory: path, mode: read-write|send-only|receive-only, exclude: [text], state_dir: text?, trash_age: text?, trash_size: text?, create: boolean, \
          join: boolean",
     ),
     (

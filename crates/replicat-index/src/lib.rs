@@ -29,7 +29,7 @@ mod tables;
 
 pub use error::IndexError;
 pub use format::FORMAT_VERSION;
-pub use history::{Change, HISTORY_ROWS_MAX, HistoryRow};
+pub use history::{Change, HISTORY_ROWS_MAX, HeldKind, HistoryRow};
 pub use index::{Durability, Index};
 pub use manifest::{MANIFEST_PAGE_CHUNKS, Manifest};
 pub use reader::Reader;

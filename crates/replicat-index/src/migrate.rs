@@ -13,7 +13,7 @@ const FORMAT: &[u8] = b"format";
 type Step = fn(&WriteTransaction) -> Result<(), Fault>;
 
 /// `STEPS[n]` makes format n + 1 of format n.
-const STEPS: [Step; FORMAT_VERSION as usize] = [add_history, add_skipped, add_scope];
+const STEPS: [Step; FORMAT_VERSION as usize] = [add_history, add_skipped, add_scope, add_versions];
 
 /// Format 0 had neither a history nor settings.
 fn add_history(transaction: &WriteTransaction) -> Result<(), Fault> {
@@ -33,6 +33,11 @@ fn add_skipped(transaction: &WriteTransaction) -> Result<(), Fault> {
 fn add_scope(transaction: &WriteTransaction) -> Result<(), Fault> {
     transaction.open_table(Name::Excluded.definition())?;
     count_holdings(&mut OpenTables::of(transaction)?)
+}
+
+/// Format 3 had no replaced versions in its history. Its rows read as before: the step keeps older programs away.
+fn add_versions(_: &WriteTransaction) -> Result<(), Fault> {
+    Ok(())
 }
 
 /// The format of a file.

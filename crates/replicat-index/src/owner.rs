@@ -1,5 +1,7 @@
 //! The rows that are the owner's rather than the core's: manifests, settings, history.
 
+use std::collections::BTreeSet;
+
 use replicat_core::id::ContentHash;
 use replicat_core::path::RelPath;
 
@@ -12,6 +14,9 @@ use crate::index::Index;
 use crate::manifest::{MANIFEST_PAGE_CHUNKS, Manifest};
 use crate::overlay::directory_of;
 use crate::tables::{Name, Rows};
+
+/// The length of what follows a place in the key of a history row: a zero, and the sequence.
+const SEQUENCE_BYTES: usize = 5;
 
 impl Index {
     /// The chunks of a content, if they are kept.
@@ -130,6 +135,31 @@ impl Index {
         self.overlay.add_history(path, row.clone());
         self.flush_if_full()
             .map_err(|fault| fault.at(self.path(), "keep the history in"))
+    }
+
+    /// All paths that have a history, in no order that means anything.
+    ///
+    /// # Errors
+    /// [`IndexError::Damaged`], [`IndexError::Io`], [`IndexError::Failed`].
+    pub fn history_paths(&self) -> Result<BTreeSet<RelPath>, IndexError> {
+        self.find_history_paths()
+            .map_err(|fault| fault.at(self.path(), "list the history of"))
+    }
+
+    fn find_history_paths(&self) -> Result<BTreeSet<RelPath>, Fault> {
+        let view = self.view()?;
+        let mut keys = BTreeSet::new();
+        view.rows.scan_prefix(Name::History, &[], &mut |key, _| {
+            let end = key.len().saturating_sub(SEQUENCE_BYTES);
+            keys.insert(key[..end].to_vec());
+            Ok(())
+        })?;
+        let mut paths: BTreeSet<RelPath> = self.overlay.history.keys().cloned().collect();
+        for key in keys {
+            let place = Place::decode(&key)?;
+            paths.insert(view.directories.path_at(&view.rows, place)?);
+        }
+        Ok(paths)
     }
 
     fn find_history(&self, path: &RelPath) -> Result<Vec<HistoryRow>, Fault> {

@@ -10,6 +10,7 @@ use replicat_core::version::{Dot, VersionVector};
 
 use crate::error::Fault;
 use crate::format::keys;
+use crate::history::{self, HistoryRow};
 use crate::index::Index;
 use crate::tables::{Direction, List, Name};
 
@@ -44,8 +45,9 @@ impl Index {
             }
             let totals = &mut self.summary.totals;
             totals.replace(path, held.as_ref(), record);
+            let replaced = history::replaced(held.as_ref(), record);
             self.overlay.replace(path, record);
-            return self.flush_if_full();
+            return self.keep_replaced(path, replaced);
         }
         let stored = match self.recent.take(path) {
             Some(read) => read,
@@ -57,7 +59,16 @@ impl Index {
         }
         let totals = &mut self.summary.totals;
         totals.replace(path, stored.as_ref(), record);
+        let replaced = history::replaced(stored.as_ref(), record);
         self.overlay.hold(path, stored, record);
+        self.keep_replaced(path, replaced)
+    }
+
+    /// Keeps a version that a path does not show any more in its history.
+    fn keep_replaced(&mut self, path: &RelPath, replaced: Option<HistoryRow>) -> Result<(), Fault> {
+        if let Some(row) = replaced {
+            self.overlay.add_history(path, row);
+        }
         self.flush_if_full()
     }
 

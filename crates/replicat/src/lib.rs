@@ -7,7 +7,9 @@
 //! Goals: the whole of what the command can do, as a library that knows neither terminal nor
 //! environment. Non-goals: deciding what wins (`replicat-core`), touching files (`replicat-fs`), printing (the command).
 
-pub use replicat_engine::{engine, error, event, inspection, options, report, watch};
+pub use replicat_engine::{
+    engine, error, event, inspection, options, report, restoration, trash_limits, watch,
+};
 
 pub use replicat_engine::{
     Cancellation, ExitCode, Reporter, RootLocation, Silent, SyncError, SyncEvent, SyncOptions,

@@ -1,6 +1,6 @@
 //! Conflicts as users are told of them: a path, its copy, and the two versions.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use replicat_core::conflict::MARK;
 use replicat_core::entry::Version;
@@ -87,22 +87,44 @@ pub(super) fn path_of_copy(copy: &RelPath) -> Option<RelPath> {
 
 fn version(local: &LocalReplica, version: &Version) -> Result<VersionReport, SyncError> {
     Ok(VersionReport {
-        node: node(local, version.dot.replica)?,
+        node: author(local, version)?,
         when: clock::timestamp(version.hlc),
         payload: version.payload.clone(),
     })
 }
 
+/// The name of the replica that made what a version holds. Whatever shows an author asks this.
+pub(super) fn author(local: &LocalReplica, version: &Version) -> Result<String, SyncError> {
+    node(local, version.author())
+}
+
 /// The name of a replica, or its id if it has none.
 pub(super) fn node(local: &LocalReplica, replica: ReplicaId) -> Result<String, SyncError> {
-    let members = local
-        .replica
-        .store()
-        .members()
-        .map_err(|error| local.failed(error))?;
-    let known = members.into_iter().find(|(id, _)| *id == replica);
-    let name = known
-        .map(|(_, member)| member.name)
-        .filter(|name| !name.is_empty());
-    Ok(name.unwrap_or_else(|| replica.to_string()))
+    Ok(Names::of(local)?.name(replica))
+}
+
+/// The names of all replicas that are known of.
+pub(super) struct Names(BTreeMap<ReplicaId, String>);
+
+impl Names {
+    /// Those that `local` knows of.
+    pub(super) fn of(local: &LocalReplica) -> Result<Self, SyncError> {
+        let members = local.replica.store().members();
+        let members = members.map_err(|error| local.failed(error))?;
+        let named = members.into_iter().map(|(id, member)| (id, member.name));
+        Ok(Self(named.filter(|(_, name)| !name.is_empty()).collect()))
+    }
+
+    /// The name of a replica, or its id if it has none.
+    pub(super) fn name(&self, replica: ReplicaId) -> String {
+        let known = self.0.get(&replica).cloned();
+        known.unwrap_or_else(|| replica.to_string())
+    }
+
+    /// The names of all replicas but `own`.
+    pub(super) fn others(&self, own: ReplicaId) -> Vec<String> {
+        let others = self.0.iter().filter(|(id, _)| **id != own);
+        let names: BTreeSet<String> = others.map(|(_, name)| name.clone()).collect();
+        names.into_iter().collect()
+    }
 }

@@ -19,7 +19,7 @@ use replicat_fs::recover::{PARTIAL_AGE_MAX, recover};
 use replicat_fs::root::Root;
 use replicat_fs::stage::Staging;
 use replicat_fs::state::{STATE_DIRECTORY, StateDirectory, StateError};
-use replicat_fs::trash::{Trash, TrashPolicy};
+use replicat_fs::trash::Trash;
 use replicat_index::{Durability as Commit, Index, IndexError};
 
 use super::deletions::{Deletions, Pace};
@@ -486,7 +486,7 @@ fn hands(root: &Arc<Root>, state: StateDirectory, options: &SyncOptions) -> Resu
         );
     }
     let staging = Staging::open(Arc::clone(root), &state, calls.clone())?;
-    let trash = Arc::new(Trash::open(&staging, &state, TrashPolicy::default())?);
+    let trash = Arc::new(Trash::open(&staging, &state, options.trash)?);
     let durability = match options.durability {
         Durability::Group => replicat_fs::apply::Durability::Group,
         Durability::None => replicat_fs::apply::Durability::None,

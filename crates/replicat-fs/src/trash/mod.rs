@@ -37,12 +37,13 @@ const MAX_BYTES_DEFAULT: u64 = 10 << 30;
 /// The share of the filesystem, as its divisor, that the trash takes at most unless a size is given.
 const FILESYSTEM_SHARE: u64 = 10;
 
-/// How long the trash keeps what.
+/// How long the trash keeps what. It goes by whichever limit is reached first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrashPolicy {
-    /// Older content is removed.
+    /// Older content is removed; with zero all is. [`Duration::MAX`]: content does not go by its age.
     pub max_age: Duration,
     /// Content beyond this many bytes is removed, oldest first. `None`: a tenth of the filesystem, 10 GiB at most.
+    /// [`u64::MAX`]: content does not go by its size.
     pub max_bytes: Option<u64>,
 }
 
@@ -248,12 +249,32 @@ impl Trash {
         let max_age = i64::try_from(self.policy.max_age.as_secs()).unwrap_or(i64::MAX);
         let mut purged = Purged::default();
         for item in items {
-            let is_old = now_seconds.saturating_sub(item.seconds) > max_age;
+            let age = now_seconds.saturating_sub(item.seconds);
+            let is_old = self.policy.max_age.is_zero() || age > max_age;
             if !is_old && total <= allowed {
                 break;
             }
             self.remove(&item)?;
             total -= item.size;
+            purged.items += 1;
+            purged.bytes += item.size;
+        }
+        self.remove_empty_days(now_seconds)?;
+        Ok(purged)
+    }
+
+    /// Removes what `is_meant`, for good; `now_seconds` is the time, since 1970.
+    ///
+    /// # Errors
+    /// If the trash cannot be read, or something in it not removed.
+    pub fn discard(
+        &self,
+        now_seconds: i64,
+        is_meant: impl Fn(&TrashItem) -> bool,
+    ) -> Result<Purged, FsError> {
+        let mut purged = Purged::default();
+        for item in self.list(None)?.into_iter().filter(is_meant) {
+            self.remove(&item)?;
             purged.items += 1;
             purged.bytes += item.size;
         }

@@ -86,7 +86,7 @@ function list(route, rows) {
     columns: [
       { label: "Revision", cell: (version) => number(version.revision) },
       { label: "When", class: "nowrap", cell: (version) => h("time", { datetime: String(version.when) }, moment(version.when)) },
-      { label: "Node", cell: (version) => name(version.node) },
+      { label: "Node", cell: (version) => (version.node ? name(version.node) : h("span.muted", {}, "unknown")) },
       { label: "Change", cell: (version) => [own(CHANGES, version.change) ?? plain(version.change), version.other ? [" ", h("a", { href: to.file(route.folder, { text: version.other, hex: version.other_hex }) }, name(version.other, version.other_hex))] : null] },
       { label: "Size", class: "num", cell: (version) => (version.size === null || version.size === undefined ? "" : size(version.size)) },
       { label: "Content", class: "hash", cell: (version) => (version.content ? h("span", { title: plain(version.content) }, plain(version.content.slice(0, 10))) : "") },
@@ -97,7 +97,8 @@ function list(route, rows) {
 }
 
 function restoration({ folder, path }, version) {
-  if (version.keeping !== "trash") return null;
+  const held = version.keeping === "trash" || version.keeping === "gone";
+  if (!held || version.change === "deleted" || version.change === "moved-to") return null;
   const keys = { history: `page:history ${folder} ${encode(path)}`, why: `page:why ${folder} ${encode(path)}`, text: `page:text ${folder} ${encode(path)}` };
   const last = lastName(path);
   return h("div.actions", {}, button("Restore…", {

@@ -159,11 +159,38 @@ impl Call {
                 folder,
                 path,
                 revision,
+                recursive,
+                at,
+                dry_run,
             } => {
-                let body = json!({"path": path, "revision": revision});
-                Self::change(Method::POST, &of_folder(folder, "/restore"), Some(body))
+                let mut body = json!({"path": path, "at": at, "dry_run": dry_run});
+                let verb = match recursive {
+                    true => "/restore-tree",
+                    false => {
+                        body["revision"] = json!(revision);
+                        "/restore"
+                    }
+                };
+                Self::change(Method::POST, &of_folder(folder, verb), Some(body))
+            }
+            Command::Trash { folder } => {
+                Self::list(&of_folder(folder, "/trash")).query("limit", LIMIT)
+            }
+            Command::EmptyTrash {
+                folder,
+                older_than,
+                path,
+            } => {
+                let body = json!({"older_than": older_than, "path": path});
+                Self::change(Method::POST, &of_folder(folder, "/empty-trash"), Some(body))
             }
         }
+    }
+
+    /// Whether the answer may take long: disks and other nodes are waited for.
+    pub(super) fn is_long(&self) -> bool {
+        let verbs = ["/restore", "/restore-tree", "/empty-trash"];
+        verbs.iter().any(|verb| self.target.ends_with(verb))
     }
 
     fn path(self, path: &PathText) -> Self {

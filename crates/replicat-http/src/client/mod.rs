@@ -176,8 +176,12 @@ impl ApiClient {
 
     /// Sends a request without a body of bytes, and returns an answer that says yes.
     fn send(&self, call: &Call) -> Result<Response<Body>, ApiError> {
+        let patience = match call.is_long() {
+            true => UPLOAD_PATIENCE,
+            false => READ_PATIENCE,
+        };
         match &call.body {
-            Some(json) => self.send_with(call, json.to_string(), READ_PATIENCE),
+            Some(json) => self.send_with(call, json.to_string(), patience),
             None => self.send_with(call, (), READ_PATIENCE),
         }
     }

@@ -3,6 +3,7 @@
 mod events;
 mod files;
 mod following;
+mod restoring;
 
 use axum::Json;
 use axum::extract::{RawQuery, Request, State};
@@ -29,6 +30,7 @@ const FOLDER: &str = "/folders/{folder}";
 pub(crate) fn routes() -> Vec<Route> {
     let mut routes = looking();
     routes.extend(files::routes());
+    routes.extend(restoring::routes());
     routes.extend(acting());
     routes
 }
@@ -108,13 +110,6 @@ fn acting() -> Vec<Route> {
             post(resolve)
         })
         .body(Body::Json(&["path", "keep"])),
-        post_to(
-            &of("/restore"),
-            "Brings a version back",
-            "restoration",
-            || post(restore),
-        )
-        .body(Body::Json(&["path", "revision"])),
         post_to(&of("/pause"), "Pauses a folder", "paused", || post(pause)),
         post_to(&of("/resume"), "Lets a folder go on", "resumed", || {
             post(resume)
@@ -366,13 +361,6 @@ struct ToResolve {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ToRestore {
-    path: PathText,
-    revision: Option<u32>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct ToRescan {
     #[serde(default)]
     paths: Vec<PathText>,
@@ -386,21 +374,6 @@ async fn resolve(
     no_query(request.uri().query())?;
     let ToResolve { path, keep } = request::json(&app, request).await?;
     one(&app, Command::Resolve { folder, path, keep }).await
-}
-
-async fn restore(
-    State(app): State<App>,
-    Segments(folder): Segments<String>,
-    request: Request,
-) -> Result<Json<Object>, Problem> {
-    no_query(request.uri().query())?;
-    let ToRestore { path, revision } = request::json(&app, request).await?;
-    let command = Command::Restore {
-        folder,
-        path,
-        revision,
-    };
-    one(&app, command).await
 }
 
 async fn rescan(

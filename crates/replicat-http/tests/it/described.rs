@@ -148,6 +148,8 @@ fn a_node_answers_as_is_described() {
     for (rest, body) in [
         ("resolve", r#"{"path":"a","keep":"copy"}"#),
         ("restore", r#"{"path":"a"}"#),
+        ("restore-tree", "{}"),
+        ("empty-trash", "{}"),
         ("rescan", r#"{"paths":["a"]}"#),
         ("approve", "{}"),
         ("pause", "{}"),

@@ -6,7 +6,7 @@ use replicat_core::store::{Identity, Member};
 use crate::error::Fault;
 use crate::format::bytes::{Input, Writer};
 use crate::format::v1::{decode_vector, encode_vector};
-use crate::history::{Change, HistoryRow};
+use crate::history::{Change, HeldKind, HistoryRow};
 use crate::manifest::Manifest;
 use crate::replicas::Replicas;
 use crate::skipped::SkippedRow;
@@ -85,6 +85,9 @@ pub(crate) fn decode_manifest(bytes: &[u8]) -> Result<Manifest, Fault> {
 }
 
 /// Flags of a history row, above the kind of its change.
+const HELD: u8 = 1 << 5;
+const HELD_SHIFT: u8 = 3;
+const HELD_KINDS: u8 = 3 << HELD_SHIFT;
 const CONTENT: u8 = 1 << 6;
 const TRASH: u8 = 1 << 7;
 
@@ -98,10 +101,12 @@ pub(crate) fn encode_history(row: &HistoryRow, replicas: &mut Replicas) -> Vec<u
         Change::MovedTo(path) => (4, Some(path)),
         Change::Conflict => (5, None),
         Change::Restored => (6, None),
+        Change::Described => (7, None),
     };
+    let held = row.held.map_or(0, |held| HELD | held_kind(held));
     let content = if row.content.is_some() { CONTENT } else { 0 };
     let trash = if row.trash_name.is_some() { TRASH } else { 0 };
-    writer.byte(kind | content | trash);
+    writer.byte(kind | held | content | trash);
     writer.varint(row.time_ms);
     writer.varint(u64::from(replicas.number(row.origin)));
     writer.varint(row.size);
@@ -123,7 +128,14 @@ pub(crate) fn decode_history(bytes: &[u8], replicas: &Replicas) -> Result<Histor
     let time_ms = input.varint()?;
     let origin = replicas.id(input.varint()?)?;
     let size = input.varint()?;
-    let change = match flags & !(CONTENT | TRASH) {
+    let held = match flags & (HELD | HELD_KINDS) {
+        0 => None,
+        kind if kind & HELD != 0 => {
+            Some(HELD_BY_NUMBER[usize::from((kind & HELD_KINDS) >> HELD_SHIFT)])
+        }
+        _ => return Err(Fault::damaged("a history row has unknown flags")),
+    };
+    let change = match flags & !(CONTENT | TRASH | HELD | HELD_KINDS) {
         0 => Change::Created,
         1 => Change::Edited,
         2 => Change::Deleted,
@@ -131,6 +143,7 @@ pub(crate) fn decode_history(bytes: &[u8], replicas: &Replicas) -> Result<Histor
         4 => Change::MovedTo(input.path()?),
         5 => Change::Conflict,
         6 => Change::Restored,
+        7 => Change::Described,
         _ => return Err(Fault::damaged("a history row has an unknown kind")),
     };
     let content = match flags & CONTENT {
@@ -149,7 +162,25 @@ pub(crate) fn decode_history(bytes: &[u8], replicas: &Replicas) -> Result<Histor
         content,
         size,
         trash_name,
+        held,
     })
+}
+
+const HELD_BY_NUMBER: [HeldKind; 4] = [
+    HeldKind::File,
+    HeldKind::Directory,
+    HeldKind::Symlink,
+    HeldKind::Nothing,
+];
+
+fn held_kind(held: HeldKind) -> u8 {
+    let number = match held {
+        HeldKind::File => 0,
+        HeldKind::Directory => 1,
+        HeldKind::Symlink => 2,
+        HeldKind::Nothing => 3,
+    };
+    number << HELD_SHIFT
 }
 
 pub(crate) fn encode_skipped(row: &SkippedRow) -> Vec<u8> {

@@ -172,6 +172,7 @@ fn format_0_gains_its_history_and_keeps_its_records() {
         content: None,
         size: 0,
         trash_name: None,
+        held: None,
     };
     let name = path("directory/name1");
     index.add_history(&name, &row).unwrap();

@@ -8,8 +8,8 @@ use replicat_core::record::{Local, Record};
 use replicat_core::store::Store;
 use replicat_core::version::{Context, Dot, Hlc};
 use replicat_index::{
-    Change, Durability, HISTORY_ROWS_MAX, HistoryRow, Index, IndexError, MANIFEST_PAGE_CHUNKS,
-    Manifest, Reader, SkippedRow,
+    Change, Durability, HISTORY_ROWS_MAX, HeldKind, HistoryRow, Index, IndexError,
+    MANIFEST_PAGE_CHUNKS, Manifest, Reader, SkippedRow,
 };
 
 use crate::generate::{identity, path};
@@ -55,6 +55,7 @@ fn event(time_ms: u64, change: Change) -> HistoryRow {
         content: Some(ContentHash([3; 32])),
         size: 12,
         trash_name: Some("2024-name".to_owned()),
+        held: None,
     }
 }
 
@@ -269,4 +270,76 @@ fn an_index_moves_between_threads_and_readers_are_shared_by_them() {
     fn is_shared<T: Send + Sync + Clone>() {}
     moves::<Index>();
     is_shared::<Reader>();
+}
+
+/// The record of a path after `version` took the place of what it held.
+fn record_of(version: Version) -> Record {
+    Record {
+        entry: Entry::from_stored(vec![version]),
+        ..file(1)
+    }
+}
+
+fn version_of(record: &Record) -> Version {
+    record.entry.versions()[0].clone()
+}
+
+#[test]
+fn replaced_version_stays_with_its_author() {
+    let mut index = Index::in_memory(&identity()).unwrap();
+    let at = path("a/b");
+    let first = file(7);
+    index.set_record(&at, &first).unwrap();
+    assert_eq!(index.history(&at).unwrap(), []);
+    // Another replica deletes it: what is kept is the version that it deleted.
+    let deletion = Version {
+        dot: Dot {
+            counter: 9,
+            replica: ReplicaId(6),
+        },
+        payload: Payload::Tombstone { moved_to: None },
+        ..version_of(&first)
+    };
+    index.set_record(&at, &record_of(deletion)).unwrap();
+    let first_row = HistoryRow::of_version(&version_of(&first));
+    assert_eq!(first_row.origin, ReplicaId(5));
+    assert_eq!(first_row.held, Some(HeldKind::File));
+    assert_eq!(
+        index.history(&at).unwrap(),
+        std::slice::from_ref(&first_row)
+    );
+    // A deletion that all know of is forgotten by the rules, not by the history.
+    index.set_record(&at, &Record::default()).unwrap();
+    index.commit(Durability::Group).unwrap();
+    let rows = index.history(&at).unwrap();
+    assert_eq!(rows.len(), 2);
+    assert_eq!(
+        (&rows[1].change, rows[1].origin),
+        (&Change::Deleted, ReplicaId(6))
+    );
+    assert_eq!(
+        index
+            .history_paths()
+            .unwrap()
+            .into_iter()
+            .collect::<Vec<_>>(),
+        [at]
+    );
+}
+
+#[test]
+fn joined_contents_leave_no_second_version() {
+    let mut index = Index::in_memory(&identity()).unwrap();
+    let at = path("same");
+    let first = file(7);
+    let twin = Version {
+        dot: Dot {
+            counter: 9,
+            replica: ReplicaId(6),
+        },
+        ..version_of(&first)
+    };
+    index.set_record(&at, &first).unwrap();
+    index.set_record(&at, &record_of(twin)).unwrap();
+    assert_eq!(index.history(&at).unwrap(), []);
 }

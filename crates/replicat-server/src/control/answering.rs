@@ -6,11 +6,11 @@ use std::time::Duration;
 use replicat_core::path::RelPath;
 use replicat_engine::SyncError;
 use replicat_engine::engine::inspect::Question;
-use replicat_engine::inspection::{Keep, Revision};
+use replicat_engine::inspection::Keep;
 use replicat_engine::live::{FileReader, Precondition, Upload};
 
 use super::json::{self, Object};
-use super::{Command, PathText, inspection};
+use super::{Command, PathText, inspection, restoring};
 use crate::server::{ReplicatServer, ServerError};
 
 /// How often a follower is looked after though nothing happens.
@@ -188,6 +188,9 @@ fn carry_out_in_folder(
     command: Command,
     answer: &mut dyn Answer,
 ) -> Result<(), Refusal> {
+    if let Some(objects) = restoring::carry_out(server, &command)? {
+        return Ok(objects.into_iter().try_for_each(|row| answer.put(row))?);
+    }
     let (folder, question) = match command {
         Command::Conflicts { folder } => (folder, Question::Conflicts),
         Command::History { folder, path } => (folder, Question::History(path_of(&path)?)),
@@ -216,16 +219,7 @@ fn carry_out_in_folder(
             answer.put(inspection::resolution(&resolution))?;
             return Ok(());
         }
-        Command::Restore {
-            folder,
-            path,
-            revision,
-        } => {
-            let revision = revision.map(Revision);
-            let restoration = server.live(&folder)?.restore(path_of(&path)?, revision)?;
-            answer.put(inspection::restoration(&restoration))?;
-            return Ok(());
-        }
+        Command::Trash { folder } => (folder, Question::Trash),
         // The rest is not about one folder.
         _ => return Ok(()),
     };

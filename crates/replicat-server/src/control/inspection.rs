@@ -5,11 +5,12 @@ use replicat_engine::engine::inspect::Answer;
 use replicat_engine::event::ItemKind;
 use replicat_engine::inspection::{
     Excluded, Explanation, HistoryChange, HistoryRow, Holder, Keep, Keeping, Presence, Resolution,
-    Restoration, TreeRow, TreeState,
+    TreeRow, TreeState,
 };
 use replicat_engine::report::{ConflictReport, VersionReport};
 
 use super::json::{Object, object, put, put_bytes, timestamp};
+use super::restoring;
 
 /// An answer, as an object for each row.
 pub(crate) fn rows(answer: &Answer) -> Vec<Object> {
@@ -17,6 +18,7 @@ pub(crate) fn rows(answer: &Answer) -> Vec<Object> {
         Answer::Conflicts(rows) => rows.iter().map(conflict).collect(),
         Answer::History(rows) => rows.iter().map(history).collect(),
         Answer::Why(explained) => vec![explanation(explained)],
+        Answer::Trash(rows) => rows.iter().map(restoring::trash_item).collect(),
         Answer::Tree(rows) => rows.iter().map(tree).collect(),
     }
 }
@@ -59,7 +61,7 @@ pub fn history(row: &HistoryRow) -> Object {
     let mut object = object("version");
     put(&mut object, "revision", row.revision.0);
     put(&mut object, "when", timestamp(row.when));
-    put(&mut object, "node", row.node.as_str());
+    put(&mut object, "node", restoring::known_node(&row.node));
     let (change, other) = match &row.change {
         HistoryChange::Created => ("created", None),
         HistoryChange::Edited => ("edited", None),
@@ -101,16 +103,6 @@ pub fn resolution(resolution: &Resolution) -> Object {
         Keep::Both => "both",
     };
     put(&mut object, "kept", kept);
-    object
-}
-
-/// What was restored.
-#[must_use]
-pub fn restoration(restoration: &Restoration) -> Object {
-    let mut object = object("restoration");
-    put_bytes(&mut object, "path", restoration.path.as_bytes());
-    put(&mut object, "revision", restoration.revision.0);
-    put(&mut object, "size", restoration.size);
     object
 }
 

@@ -295,6 +295,10 @@ fn kept(folder: &FolderSettings) -> Object {
     let state = folder.state_dir.as_ref();
     let state = state.map(|path| path.to_string_lossy().into_owned());
     put(&mut object, "state_dir", state);
+    let age = folder.trash_age.map(|age| age.to_string());
+    put(&mut object, "trash_age", age);
+    let size = folder.trash_size.map(|size| size.to_string());
+    put(&mut object, "trash_size", size);
     put(&mut object, "create", folder.create);
     put(&mut object, "join", folder.join);
     object

@@ -9,6 +9,7 @@ pub mod client;
 pub mod inspection;
 pub mod json;
 pub mod management;
+pub mod restoring;
 pub(crate) mod service;
 
 pub use answering::{Refusal, answer, read, remove, upload};
@@ -107,15 +108,43 @@ pub enum Command {
         /// `winner`, `copy`, `both` or `local`.
         keep: String,
     },
-    /// Brings a version back: a `restoration`.
+    /// Brings versions back: a `restoration` for each, and a `not-restored` for each path that could not be.
     Restore {
         /// The name of the folder.
         folder: String,
-        /// The path.
+        /// The path; empty is the root.
         path: PathText,
-        /// Which version; the latest in the trash if it is left out.
+        /// Which version; left out, the latest that differs from what the path holds.
         revision: Option<u32>,
+        /// All that was deleted at the path and below it; with `at`, all that was there at that time.
+        #[serde(default, skip_serializing_if = "is_false")]
+        recursive: bool,
+        /// What was there at that time, RFC 3339.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<String>,
+        /// Only say what would be done.
+        #[serde(default, skip_serializing_if = "is_false")]
+        dry_run: bool,
     },
+    /// What the trash holds, the oldest first: a `trash-item` for each.
+    Trash {
+        /// The name of the folder.
+        folder: String,
+    },
+    /// Removes from the trash, for good: a `trash-emptied`.
+    EmptyTrash {
+        /// The name of the folder.
+        folder: String,
+        /// Only what has been there for more seconds than that.
+        older_than: Option<u64>,
+        /// Only what was at this path or below it.
+        path: Option<PathText>,
+    },
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// A path as JSON has it: text, or its bytes in hexadecimal if they are none.

@@ -40,6 +40,8 @@ const FOLDER: &[&str] = &[
     "mode",
     "exclude",
     "state_dir",
+    "trash_age",
+    "trash_size",
     "join",
     "create",
     "max_delete",

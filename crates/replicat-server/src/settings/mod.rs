@@ -24,6 +24,7 @@ use replicat_engine::options::{
     Durability, FilterAction, FilterRule, ForeignRoot, MissingRoot, PatternError, RootLocation,
     RuleSource,
 };
+use replicat_engine::trash_limits::{self, TrashAge, TrashSize};
 use replicat_manager::MANAGER_PORT;
 use replicat_net::{BandwidthLimit, ClusterId, ClusterKey, NodeName};
 use replicat_notify::Subscription;
@@ -178,6 +179,21 @@ pub struct FolderSettings {
     /// Where state is kept, if not in `.replicat` inside the directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_dir: Option<PathBuf>,
+    /// How long its trash keeps something: `30d`; `off`: as long as there is room. 30 days if it is left out.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "text::optional"
+    )]
+    pub trash_age: Option<TrashAge>,
+    /// How much its trash keeps: `10g`; `off`: whatever its age allows. A tenth of the filesystem, and 10 GiB at most, if it
+    /// is left out.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "text::optional"
+    )]
+    pub trash_size: Option<TrashSize>,
     /// Whether the directory may have been part of another folder: it is united with this one, and nothing is deleted.
     #[serde(default)]
     pub join: bool,
@@ -229,6 +245,8 @@ impl FolderSettings {
             mode: FolderMode::default(),
             exclude: Vec::new(),
             state_dir: None,
+            trash_age: None,
+            trash_size: None,
             join: false,
             create: false,
             max_delete: None,
@@ -303,6 +321,7 @@ impl FolderSettings {
         live.rules = rules;
         live.durability = durability;
         live.max_delete = self.max_delete;
+        live.trash = trash_limits::policy(self.trash_age, self.trash_size);
         if self.create {
             live.missing_root = MissingRoot::Create;
         }

@@ -18,6 +18,8 @@ use super::live_arguments::{
     StandingArguments,
 };
 use super::manager_arguments::ManagerArguments;
+use super::restore::RestoreArguments;
+use super::trash::{TrashArguments, TrashLimitArguments};
 use super::wait::WaitArguments;
 
 /// Make any number of directories equal, and keep them so.
@@ -76,8 +78,10 @@ pub(crate) enum Command {
     Resolve(ResolveArguments),
     /// List the versions of a path
     History(PathArguments),
-    /// Bring a version of a path back from the trash
-    Restore(RestoreArguments),
+    /// Bring back versions of a path, or what was deleted
+    Restore(Box<RestoreArguments>),
+    /// List what the trash holds, or remove it for good
+    Trash(Box<TrashArguments>),
     /// Explain why a path is as it is
     Why(PathArguments),
     /// Let deletions happen that a safety brake holds
@@ -149,6 +153,8 @@ pub(crate) struct SafetyArguments {
     /// Unite directories that were parts of different folders; nothing is deleted
     #[arg(long, env = "REPLICAT_JOIN", value_parser = FalseyValueParser::new())]
     pub(crate) join: bool,
+    #[command(flatten)]
+    pub(crate) trash: TrashLimitArguments,
     /// What a power loss may cost: nothing (files are flushed in groups), or the last seconds
     #[arg(
         long,
@@ -332,21 +338,6 @@ impl From<KeepChoice> for Keep {
             KeepChoice::Local => Self::Local,
         }
     }
-}
-
-/// Of `replicat restore`.
-#[derive(Debug, Args)]
-#[command(after_help = help::RESTORE)]
-pub(crate) struct RestoreArguments {
-    #[command(flatten)]
-    pub(crate) target: TargetArguments,
-    /// Which version, by its number in `replicat history` [default: the latest in the trash]
-    #[arg(long, value_name = "N", env = "REPLICAT_REVISION")]
-    pub(crate) revision: Option<u32>,
-    #[command(flatten)]
-    pub(crate) look: LookArguments,
-    #[command(flatten)]
-    pub(crate) node: KeeperArguments,
 }
 
 /// Of `replicat tree`.

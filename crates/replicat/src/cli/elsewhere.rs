@@ -13,6 +13,7 @@ use super::ask::Asked;
 use super::failure::Failure;
 use super::fields;
 use super::live_arguments::SocketArguments;
+use super::json::Object;
 use super::teller::Teller;
 
 /// What opens an API.
@@ -176,6 +177,15 @@ pub(crate) struct FolderOfNode {
 }
 
 impl FolderOfNode {
+    /// Asks for what `command` makes of the folder's name, and calls `take` with each object of the answer.
+    pub(crate) fn ask(
+        self,
+        command: impl FnOnce(String) -> Command,
+        take: impl FnMut(Object) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        self.asked.ask(&command(self.folder), take)
+    }
+
     /// Asks for what `command` makes of the folder's name, and tells what is answered.
     pub(crate) fn tell(
         self,

@@ -56,6 +56,8 @@ pub(crate) enum Failure {
     RootAndFolder(PathBuf),
     /// A file was to go to standard output, and so was JSON.
     NoOutputFile,
+    /// The trash was not to be emptied after all, or there was nobody to ask.
+    NotConfirmed,
     /// The HTTP API is not served, or its tokens are not changed.
     Http(Box<HttpError>),
     /// There is no manager's state where it should be.
@@ -159,6 +161,7 @@ impl Failure {
             Self::WhichFolder(_) => "which-folder",
             Self::RootAndFolder(_) => "root-and-folder",
             Self::NoOutputFile => "no-output-file",
+            Self::NotConfirmed => "not-confirmed",
             Self::NoManager(_) => "no-manager",
             Self::NoStatePlace(_) => "no-state-place",
             Self::Demo(_) => "demo",
@@ -204,6 +207,9 @@ impl Failure {
                 root_text(root)
             ),
             Self::NoOutputFile => "standard output cannot take a file and JSON as well".to_owned(),
+            Self::NotConfirmed => {
+                "nothing was removed from the trash: nobody confirmed it".to_owned()
+            }
             Self::NoManager(place) => format!("there is no manager in {}", root_text(place)),
             Self::NoStatePlace(_) => {
                 "neither XDG_STATE_HOME nor HOME says where state is kept".to_owned()
@@ -281,6 +287,9 @@ impl Failure {
                 Some("leave it out, or --url and --folder and their variables".to_owned())
             }
             Self::NoOutputFile => Some("name a file with --output".to_owned()),
+            Self::NotConfirmed => {
+                Some("answer the question with y, or add --yes where nobody can be asked".to_owned())
+            }
             Self::NoStatePlace(option) => Some(format!("name a directory with {option}")),
             Self::Client(_)
             | Self::Manager(_)
@@ -314,7 +323,8 @@ impl Failure {
             | Self::NoUrl
             | Self::WhichFolder(_)
             | Self::RootAndFolder(_)
-            | Self::NoOutputFile => ExitCode::Usage,
+            | Self::NoOutputFile
+            | Self::NotConfirmed => ExitCode::Usage,
             Self::Http(error) => match **error {
                 HttpError::Listen { .. } | HttpError::Tokens(TokenStoreError::Io { .. }) => {
                     ExitCode::Fatal

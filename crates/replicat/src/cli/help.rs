@@ -88,10 +88,23 @@ Resolve at one root; the next sync carries it to the others.";
 pub(crate) const RESTORE: &str = "\
 Examples:
   replicat history A/notes.txt                  the versions, with their numbers
-  replicat restore A/notes.txt                  the latest that is in the trash
+  replicat restore A/notes.txt                  the latest before the current one
   replicat restore --revision 3 A/notes.txt     another one
+  replicat restore --recursive A/photos         what was deleted in a directory
+  replicat restore --recursive --at 2h A/photos what it held two hours ago; newer files stay
+  replicat restore --all -n A                   show what was deleted anywhere in A
 
-Restore at one root; the next sync carries it to the others.";
+What stands at a path goes to the trash first. Contents that the root does not keep come from other nodes, if a node
+that runs here is connected to them. Restore at one root; the next sync carries it to the others. Paths that could not be
+restored are listed; the exit code is then 3.";
+
+pub(crate) const TRASH: &str = "\
+Examples:
+  replicat trash list A
+  replicat trash empty --older-than 7d A
+  replicat trash empty --path photos/2019 --yes A
+
+What is removed from the trash cannot be restored, unless another replica holds it.";
 
 pub(crate) const EXCLUDE: &str = "Leave out what matches PATTERN (as in rsync); of all patterns the first match decides \
      [env: REPLICAT_EXCLUDE, a pattern a line]";

@@ -12,7 +12,15 @@ pub(crate) fn lines(kind: &str, object: &Object, zone: &TimeZone) -> Option<Vec<
         "conflict" => conflict(object, zone),
         "resolution" => vec![resolution(object)],
         "version" => vec![version(object, zone)],
-        "restoration" => vec![restoration(object)],
+        "restoration" => vec![restoration(object, zone)],
+        "not-restored" => vec![format!(
+            "{} is not restored: {}",
+            path(object, "path"),
+            sentence(text(object, "reason"))
+        )],
+        "trash-item" => vec![trash_item(object, zone)],
+        "trash" => vec![format!("{} in the trash", versions(object))],
+        "trash-emptied" => vec![format!("{} removed from the trash", versions(object))],
         "explanation" => explanation(object),
         "path" => vec![entry(object, zone)],
         "uploaded" => vec![uploaded(object)],
@@ -71,25 +79,67 @@ fn version(object: &Object, zone: &TimeZone) -> String {
     let keeping = match text(object, "keeping") {
         "current" => "current",
         "trash" => "in the trash",
-        _ => "-",
+        _ if matches!(text(object, "change"), "deleted" | "moved-to") => "-",
+        _ => "not here",
     };
     format!(
         "{:>3}  {}  {:>10}  {keeping:<12}  {}: {change}",
         number(object, "revision"),
         time(object, "when", zone),
         size_text(number(object, "size")),
-        shown(object, "node"),
+        node(object),
     )
 }
 
-/// What was restored.
-fn restoration(object: &Object) -> String {
-    format!(
-        "{} holds version {} again, {}",
-        path(object, "path"),
-        number(object, "revision"),
-        size_text(number(object, "size"))
-    )
+/// What was restored, or would be.
+fn restoration(object: &Object, zone: &TimeZone) -> String {
+    let at = path(object, "path");
+    let (revision, size) = (number(object, "revision"), number(object, "size"));
+    let (size, when) = (size_text(size), time(object, "when", zone));
+    let made = format!("of {when} by {}", node(object));
+    let from = match text(object, "from") {
+        "trash" => "from the trash".to_owned(),
+        "folder" => "from the folder".to_owned(),
+        "node" => format!("from the node {}", shown(object, "from_node")),
+        _ => "to be fetched from another node".to_owned(),
+    };
+    let is_planned = object.get("planned").and_then(|planned| planned.as_bool());
+    match is_planned.unwrap_or(false) {
+        true => format!("{at} would hold version {revision} again, {size}, {made}, {from}"),
+        false => format!("{at} holds version {revision} again, {size}, {made}, {from}"),
+    }
+}
+
+/// Something in the trash.
+fn trash_item(object: &Object, zone: &TimeZone) -> String {
+    let at = match text(object, "path") {
+        "" => format!("{} (its directory is not known)", path(object, "name")),
+        _ => path(object, "path"),
+    };
+    let reason = match text(object, "reason") {
+        "deleted" => format!("deleted by {}", node(object)),
+        "replaced" => format!("replaced by {}", node(object)),
+        _ => "displaced".to_owned(),
+    };
+    let (when, size) = (
+        time(object, "when", zone),
+        size_text(number(object, "size")),
+    );
+    format!("{when}  {size:>10}  {at}  {reason}")
+}
+
+fn versions(object: &Object) -> String {
+    let (versions, bytes) = (number(object, "versions"), number(object, "bytes"));
+    let noun = if versions == 1 { "version" } else { "versions" };
+    format!("{versions} {noun}, {}", size_text(bytes))
+}
+
+/// The author of a version.
+fn node(object: &Object) -> String {
+    match text(object, "node") {
+        "" => "an unknown node".to_owned(),
+        _ => shown(object, "node"),
+    }
 }
 
 /// Why a path is as it is.

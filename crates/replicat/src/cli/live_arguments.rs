@@ -9,6 +9,7 @@ use replicat::Subscription;
 
 use super::elsewhere::UrlArguments;
 use super::help;
+use super::trash::TrashLimitArguments;
 
 /// Of `replicat serve`. Its variables are read where its settings are.
 #[derive(Clone, Debug, Args)]
@@ -191,6 +192,8 @@ pub(crate) struct FolderArguments {
     /// Read patterns from FILE
     #[arg(long, value_name = "FILE", help = help::EXCLUDE_FROM)]
     pub(crate) exclude_from: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) trash: TrashLimitArguments,
     /// What a power loss may cost: group (nothing) or none (the last seconds) [env: REPLICAT_DURABILITY]
     #[arg(long, value_name = "group|none")]
     pub(crate) durability: Option<String>,

@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use replicat::control::{Command, PathText};
 use replicat::engine::inspect;
 use replicat::error::{ExitCode, SyncError};
-use replicat::inspection::{Revision, Status};
+use replicat::inspection::Status;
 use replicat::options::{Cancellation, RootLocation};
 use replicat_core::path::RelPath;
 use replicat_fs::filter::STATE_DIRECTORY_NAME;
 
 use super::arguments::{
-    LookArguments, PathArguments, ResolveArguments, RestoreArguments, RootArguments,
-    StatusArguments, TargetArguments, TreeArguments,
+    LookArguments, PathArguments, ResolveArguments, RootArguments, StatusArguments,
+    TargetArguments, TreeArguments,
 };
 use super::ask::{self, Asked};
 use super::check::Standing;
@@ -178,21 +178,6 @@ pub(crate) fn history(arguments: &PathArguments, output: Output) -> Result<(), F
     tell_of_path(place, output, command, |location, path| {
         let rows = inspect::history(location, path)?;
         Ok(rows.iter().map(look_json::history).collect())
-    })
-}
-
-/// `replicat restore`.
-pub(crate) fn restore(arguments: &RestoreArguments, output: Output) -> Result<(), Failure> {
-    let revision = arguments.revision;
-    let place = (&arguments.target, &arguments.node, &arguments.look);
-    let command = |folder, path| Command::Restore {
-        folder,
-        path,
-        revision,
-    };
-    tell_of_path(place, output, command, |location, path| {
-        let restoration = inspect::restore(location, path, revision.map(Revision))?;
-        Ok(vec![look_json::restoration(&restoration)])
     })
 }
 

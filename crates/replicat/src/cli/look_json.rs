@@ -6,9 +6,7 @@ use replicat::inspection::{Approval, MemberStanding, MemberStatus, Status};
 use replicat::report::Brake;
 use serde_json::{Value, json};
 
-pub(crate) use replicat::control::inspection::{
-    conflict, explanation, history, resolution, restoration, tree,
-};
+pub(crate) use replicat::control::inspection::{conflict, explanation, history, resolution, tree};
 
 use super::json::{self, Object, object, put, put_all, put_root};
 

@@ -35,6 +35,7 @@ mod places;
 mod progress;
 mod remote;
 mod reporter;
+mod restore;
 mod serve;
 mod socket;
 mod state;
@@ -43,6 +44,7 @@ mod target;
 mod teller;
 mod terminal;
 mod text;
+mod trash;
 mod wait;
 mod with_manager;
 
@@ -156,6 +158,7 @@ fn format(command: &Command) -> Format {
         Command::History(arguments) | Command::Why(arguments) => arguments.look.json,
         Command::Resolve(arguments) => arguments.look.json,
         Command::Restore(arguments) => arguments.look.json,
+        Command::Trash(arguments) => arguments.json(),
         Command::Tree(arguments) => arguments.look.json,
     })
 }
@@ -186,7 +189,8 @@ fn dispatch(command: &Command, matches: &ArgMatches, output: Output) -> Result<E
         Command::Conflicts(arguments) => look::conflicts(arguments, output)?,
         Command::Resolve(arguments) => look::resolve(arguments, output)?,
         Command::History(arguments) => look::history(arguments, output)?,
-        Command::Restore(arguments) => look::restore(arguments, output)?,
+        Command::Restore(arguments) => return restore::run(arguments, output),
+        Command::Trash(arguments) => trash::run(arguments, output)?,
         Command::Why(arguments) => look::why(arguments, output)?,
         Command::Approve(arguments) => look::approve(arguments, output)?,
         Command::Reject(arguments) => look::reject(arguments, output)?,

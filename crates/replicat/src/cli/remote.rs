@@ -158,6 +158,8 @@ fn folder(
         state_dir: arguments.place.state_dir.clone(),
         join: arguments.safety.join,
         create: arguments.safety.create,
+        trash_age: arguments.safety.trash.trash_age,
+        trash_size: arguments.safety.trash.trash_size,
         ..FolderSettings::new(meant.folder.clone(), root)
     })
 }

@@ -256,6 +256,8 @@ impl Flags {
             folder.create |= flags.create;
             folder.join |= flags.join;
             folder.max_delete = flags.max_delete.or(folder.max_delete);
+            folder.trash_age = flags.trash.trash_age.or(folder.trash_age);
+            folder.trash_size = flags.trash.trash_size.or(folder.trash_size);
             folder.state_dir = flags.state_dir.clone().or(folder.state_dir.take());
             folder.exclude.splice(0..0, self.patterns.iter().cloned());
         }

@@ -12,6 +12,7 @@ use replicat::options::{
     Cancellation, Durability, ForeignRoot, MissingRoot, Mode, OwnerPolicy, Strictness, SyncOptions,
 };
 use replicat::report::{Outcome, SyncReport};
+use replicat::trash_limits;
 use replicat::watch::{Wake, Watch};
 
 use super::arguments::{DurabilityChoice, OutputArguments, SyncArguments};
@@ -208,6 +209,7 @@ fn options(arguments: &SyncArguments, matches: &ArgMatches) -> Result<SyncOption
         },
         threads: arguments.work.threads,
         state_dir: arguments.place.state_dir.clone(),
+        trash: trash_limits::policy(safety.trash.trash_age, safety.trash.trash_size),
         cancellation: Cancellation::default(),
     })
 }

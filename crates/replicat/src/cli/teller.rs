@@ -43,6 +43,14 @@ impl Teller {
         }
     }
 
+    /// Tells people, and no program, a line.
+    pub(crate) fn tell_people(&self, line: &str) -> io::Result<()> {
+        match self.format {
+            Format::Json => Ok(()),
+            Format::Text => self.output.line(line),
+        }
+    }
+
     /// By which clock people are told.
     pub(crate) fn zone(&self) -> &TimeZone {
         &self.zone
@@ -69,7 +77,7 @@ pub(crate) mod tests {
     }
 
     /// One of each kind that a node or a manager answers. Every text in them is to be replaced.
-    const ANSWERS: [&str; 15] = [
+    const ANSWERS: [&str; 18] = [
         r#"{"type":"node","name":"@","address":"@","cluster":"@","status":"@","folders":[{"name":"@","root":"@","mode":"@","status":"@","reason":"@","brake":"@"}],
             "nodes":[{"name":"@","address":"@","status":"@","reason":"@"}],"workers":[{"state":"working","name":"@"}]}"#,
         r#"{"type":"folder","name":"@","root":"@","mode":"@","status":"@","reason":"@","brake":"@","skipped":[{"path":"@","reason":"@"}]}"#,
@@ -80,6 +88,9 @@ pub(crate) mod tests {
         r#"{"type":"conflict","path":"@","copy":"@","winner":{"kind":"@","node":"@","when":"@"},"loser":{"kind":"symlink","node":"@","when":"@","target":"@"}}"#,
         r#"{"type":"resolution","path":"@","copy":"@","kept":"@"}"#,
         r#"{"type":"version","node":"@","when":"@","change":"@","keeping":"@","other":"@"}"#,
+        r#"{"type":"restoration","path":"@","node":"@","when":"@","from":"node","from_node":"@"}"#,
+        r#"{"type":"not-restored","path":"@","reason":"@"}"#,
+        r#"{"type":"trash-item","path":"@","name":"@","node":"@","when":"@","reason":"@"}"#,
         r#"{"type":"explanation","path":"@","facts":["@"]}"#,
         r#"{"type":"path","path":"@","kind":"@","mode":"@","mtime":"@","target":"@","state":"@"}"#,
         r#"{"type":"manager","address":"@","cluster":"@","members":[{"name":"@","role":"@","address":"@","status":"@","connected":true,

@@ -2,6 +2,7 @@
 
 mod looking;
 mod refused;
+mod restoring;
 mod skipped;
 mod stopped;
 

@@ -8,6 +8,7 @@ mod managed;
 mod place;
 mod saying;
 mod reload;
+mod restoring;
 
 use std::fs;
 use std::process::Command;
@@ -164,7 +165,7 @@ fn a_root_that_a_node_keeps_is_settled_by_the_node() {
     let missing = place.run(&["restore", "a/file"]);
     assert_code(&missing, 2);
     assert!(
-        errors(&missing).contains("in the trash"),
+        errors(&missing).contains("has no earlier version"),
         "{}",
         errors(&missing)
     );

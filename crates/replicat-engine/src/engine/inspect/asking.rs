@@ -9,6 +9,7 @@ use crate::engine::local::LocalReplica;
 use crate::error::SyncError;
 use crate::inspection::{Explanation, HistoryRow, TreeRow};
 use crate::report::ConflictReport;
+use crate::restoration::TrashRow;
 
 /// Something that can be asked about a root.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub enum Question {
     History(RelPath),
     /// See [`why`](super::why()).
     Why(RelPath),
+    /// See [`trash`](super::trash()).
+    Trash,
     /// See [`tree`](super::tree()).
     Tree(RelPath),
     /// What a directory holds itself.
@@ -41,6 +44,8 @@ pub enum Answer {
     History(Vec<HistoryRow>),
     /// Why a path is as it is.
     Why(Explanation),
+    /// What the trash holds, the oldest first.
+    Trash(Vec<TrashRow>),
     /// The paths at and below one, or one level of them.
     Tree(Vec<TreeRow>),
 }
@@ -63,6 +68,10 @@ pub(in crate::engine) fn answer_in(
         }
         Question::Why(path) => {
             let found = why::explain(&looked, path, around).map(Answer::Why);
+            (looked, found)
+        }
+        Question::Trash => {
+            let found = looked.trash_rows().map(Answer::Trash);
             (looked, found)
         }
         Question::Tree(path) => tree(looked, path),

@@ -1,34 +1,38 @@
 //! Looking at one root by its index, and settling something in it. Nothing is scanned.
 
 mod asking;
+mod changing;
+mod fetching;
+mod history;
 mod open;
-mod restore;
+mod restoring;
 mod settle;
+mod trash;
 mod tree;
 mod why;
 mod writing;
 
 use replicat_core::entry::Payload;
-use replicat_core::path::RelPath;
 use replicat_core::store::Store;
-use replicat_index::Change;
 
-use super::{clock, conflicts, deletions};
+use super::{conflicts, deletions};
 use crate::error::SyncError;
-use crate::inspection::{
-    HistoryChange, HistoryRow, Keeping, MemberStanding, MemberStatus, Revision, Status, TrashStatus,
-};
+use crate::inspection::{MemberStanding, MemberStatus, Status, TrashStatus};
 use crate::options::RootLocation;
 use crate::report::{Brake, ConflictReport};
 use open::{Access, Looked};
 
 pub(in crate::engine) use asking::answer_in;
 pub use asking::{Answer, Question};
+pub(super) use fetching::Provider;
+pub use history::history;
 pub use open::has_state;
-pub use restore::restore;
-pub(super) use restore::restore_in;
+pub use restoring::restore;
+pub(super) use restoring::{Ready, RestorePlan, Target, obtain, place_in, plan_in};
 pub(super) use settle::resolve_in;
 pub use settle::{approve, reject, resolve};
+pub(super) use trash::empty_trash_in;
+pub use trash::{empty_trash, trash};
 pub use tree::{Tree, tree};
 pub use why::why;
 pub(in crate::engine) use why::{Around, ConnectedPeer};
@@ -59,7 +63,7 @@ pub fn status(location: &RootLocation) -> Result<Status, SyncError> {
         brake: brake(&looked)?,
         skipped: local.kept_skipped()?,
         members: members(&looked)?,
-        trash: trash(&looked)?,
+        trash: trash_status(&looked)?,
         index_bytes: looked.index_bytes,
     };
     count(&looked, &mut status)?;
@@ -110,7 +114,7 @@ fn members(looked: &Looked) -> Result<Vec<MemberStatus>, SyncError> {
         .collect())
 }
 
-fn trash(looked: &Looked) -> Result<TrashStatus, SyncError> {
+fn trash_status(looked: &Looked) -> Result<TrashStatus, SyncError> {
     let items = looked.trash(None)?;
     let bytes = items.iter().map(|item| item.size).sum();
     Ok(TrashStatus {
@@ -128,121 +132,8 @@ pub fn conflicts(location: &RootLocation) -> Result<Vec<ConflictReport>, SyncErr
     looked.conflicts()
 }
 
-/// What happened at a path, the latest first.
-///
-/// # Errors
-/// As [`status`]; [`SyncError::UnknownPath`] if nothing was ever known there.
-pub fn history(location: &RootLocation, path: &RelPath) -> Result<Vec<HistoryRow>, SyncError> {
-    let looked = open::open(location, Access::Read)?;
-    looked.history(path)
-}
-
 impl Looked {
     pub(super) fn conflicts(&self) -> Result<Vec<ConflictReport>, SyncError> {
         conflicts::open(&self.local)
-    }
-
-    /// The current version, then what was noted, the latest first. A note of an edit or a deletion speaks of what took
-    /// its place: what can be restored is in the trash that it names.
-    pub(super) fn history(&self, path: &RelPath) -> Result<Vec<HistoryRow>, SyncError> {
-        let mut rows = Vec::new();
-        let record = self
-            .local
-            .replica
-            .record(path)
-            .map_err(|error| self.local.failed(error))?;
-        let mut noted = self
-            .local
-            .replica
-            .store()
-            .history(path)
-            .map_err(|error| self.local.index_failed(error))?;
-        if record.is_empty() && noted.is_empty() {
-            return Err(SyncError::UnknownPath {
-                root: self.local.given.clone(),
-                path: path.clone(),
-            });
-        }
-        // What an edit replaced is a row of its own: it is in the trash.
-        noted.retain(|note| note.change != Change::Edited);
-        for note in noted.into_iter().rev() {
-            rows.push(self.noted(note)?);
-        }
-        // Times of one second are told apart by their order here alone.
-        for item in self.trash(Some(path))?.into_iter().rev() {
-            rows.push(HistoryRow {
-                revision: Revision(0),
-                when: replicat_core::entry::Timestamp {
-                    seconds: item.seconds,
-                    nanoseconds: 0,
-                },
-                node: self.local.replica.identity().name.clone(),
-                change: HistoryChange::Edited,
-                size: item.size,
-                content: item.content,
-                keeping: Keeping::Trash,
-            });
-        }
-        rows.sort_by_key(|row| std::cmp::Reverse(row.when));
-        rows.splice(0..0, self.current(&record)?);
-        for (row, number) in rows.iter_mut().zip(1..) {
-            row.revision = Revision(number);
-        }
-        Ok(rows)
-    }
-
-    fn current(
-        &self,
-        record: &replicat_core::record::Record,
-    ) -> Result<Option<HistoryRow>, SyncError> {
-        let Some(shown) = record.entry.shown() else {
-            return Ok(None);
-        };
-        let (size, content) = match shown.payload() {
-            Payload::File { size, content, .. } => (*size, Some(*content)),
-            _ => (0, None),
-        };
-        let is_first = shown.winner.context.vector.is_empty();
-        let change = match shown.payload() {
-            Payload::Tombstone { moved_to: Some(to) } => HistoryChange::MovedTo(to.clone()),
-            Payload::Tombstone { moved_to: None } => HistoryChange::Deleted,
-            _ if is_first => HistoryChange::Created,
-            payload if payload.substance() == shown.winner.base => HistoryChange::Described,
-            _ => HistoryChange::Edited,
-        };
-        Ok(Some(HistoryRow {
-            revision: Revision(0),
-            when: clock::timestamp(shown.winner.hlc),
-            node: conflicts::node(&self.local, shown.winner.dot.replica)?,
-            change,
-            size,
-            content,
-            keeping: if shown.is_live() {
-                Keeping::Current
-            } else {
-                Keeping::Gone
-            },
-        }))
-    }
-
-    fn noted(&self, note: replicat_index::HistoryRow) -> Result<HistoryRow, SyncError> {
-        let change = match note.change {
-            Change::Created => HistoryChange::Created,
-            Change::Edited => HistoryChange::Edited,
-            Change::Deleted => HistoryChange::Deleted,
-            Change::MovedFrom(from) => HistoryChange::MovedFrom(from),
-            Change::MovedTo(to) => HistoryChange::MovedTo(to),
-            Change::Conflict => HistoryChange::Edited,
-            Change::Restored => HistoryChange::Restored,
-        };
-        Ok(HistoryRow {
-            revision: Revision(0),
-            when: clock::timestamp(replicat_core::version::Hlc(note.time_ms)),
-            node: conflicts::node(&self.local, note.origin)?,
-            change,
-            size: note.size,
-            content: note.content,
-            keeping: Keeping::Gone,
-        })
     }
 }

@@ -270,7 +270,7 @@ fn describe(looked: &Looked, version: &Version) -> Result<String, SyncError> {
         Payload::Tombstone { moved_to: Some(to) } => format!("a move to {to}"),
         Payload::Tombstone { moved_to: None } => "a deletion".to_owned(),
     };
-    let node = conflicts::node(&looked.local, version.dot.replica)?;
+    let node = conflicts::author(&looked.local, version)?;
     let when = clock::shown(clock::timestamp(version.hlc));
     Ok(format!("{what}, by {node}, {when}"))
 }

@@ -137,7 +137,7 @@ impl Looked {
     }
 
     /// What is known to be the content of what the path holds now.
-    fn known_content(
+    pub(super) fn known_content(
         &self,
         path: &RelPath,
         now: &Fingerprint,

@@ -213,7 +213,7 @@ impl Owner {
 }
 
 /// A peer as a source of contents.
-struct Remote(Arc<dyn Connection>);
+pub(super) struct Remote(pub(super) Arc<dyn Connection>);
 
 impl Source for Remote {
     fn request(&self, wants: Vec<replicat_core::message::Want>) -> crate::engine::transfer::Reply {

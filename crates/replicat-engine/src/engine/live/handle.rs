@@ -19,7 +19,7 @@ use crate::engine::deletions::Verdict;
 use crate::engine::held::Held;
 use crate::engine::inspect::{Answer, Question};
 use crate::error::SyncError;
-use crate::inspection::{Keep, Resolution, Restoration, Revision};
+use crate::inspection::{Keep, Resolution};
 use crate::options::Cancellation;
 
 /// A folder that is kept in sync. Clones are handles of one folder.
@@ -175,22 +175,6 @@ impl LiveFolder {
     pub fn resolve(&self, path: RelPath, keep: Keep) -> Result<Resolution, SyncError> {
         let asked = self.ask(|reply| Order::Resolve(path, keep, reply));
         let done = asked.unwrap_or_else(|| Err(self.stopped()))?;
-        let _ = self.standing();
-        Ok(done)
-    }
-
-    /// Puts an old version back, see [`restore`](crate::engine::inspect::restore), and waits until that is taken in.
-    ///
-    /// # Errors
-    /// As there; [`SyncError::NotReplica`] if the folder was stopped.
-    pub fn restore(
-        &self,
-        path: RelPath,
-        revision: Option<Revision>,
-    ) -> Result<Restoration, SyncError> {
-        let asked = self.ask(|reply| Order::Restore(path, revision, reply));
-        let done = asked.unwrap_or_else(|| Err(self.stopped()))?;
-        // So that whoever asks next sees it.
         let _ = self.standing();
         Ok(done)
     }

@@ -17,6 +17,7 @@ mod observing;
 mod owner;
 mod peer;
 mod recovery;
+mod restoring;
 mod settings;
 mod status;
 mod steering;

@@ -403,6 +403,7 @@ fn open(
         rules: settings.rules.clone(),
         owner: settings.owner,
         durability: settings.durability,
+        trash: settings.trash,
         threads: settings.threads,
         state_dir: settings.state_dir.clone(),
         cancellation: cancellation.clone(),

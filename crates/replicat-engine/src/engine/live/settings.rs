@@ -7,6 +7,7 @@ use std::time::Duration;
 use replicat_core::id::FolderId;
 
 use crate::options::{Durability, FilterRule, ForeignRoot, MissingRoot, OwnerPolicy};
+use crate::trash_limits::TrashPolicy;
 
 /// How often the whole tree is compared with the index though nothing was told, by default: a write through a memory map
 /// is not told of.
@@ -43,6 +44,8 @@ pub struct LiveSettings {
     pub owner: OwnerPolicy,
     /// What a power loss may cost.
     pub durability: Durability,
+    /// How long the trash keeps what.
+    pub trash: TrashPolicy,
     /// How many threads scan, hash and build files; by default as many as there are processors.
     pub threads: Option<NonZeroUsize>,
     /// How often the whole tree is compared with the index though nothing was told.
@@ -72,6 +75,7 @@ impl LiveSettings {
             foreign_root: ForeignRoot::default(),
             owner: OwnerPolicy::default(),
             durability: Durability::default(),
+            trash: TrashPolicy::default(),
             threads: None,
             rescan_interval: RESCAN_INTERVAL,
             max_delete: None,

@@ -6,14 +6,18 @@ use replicat_fs::stage::Staged;
 
 use super::connected::Peer;
 use super::owner::Owner;
+use super::restoring::Keepers;
 use super::settings::FolderMode;
 use super::status::{FolderEvent, FolderState, FolderStatus};
 use crate::engine::deletions::Verdict;
-use crate::engine::inspect::{self, Answer, Around, ConnectedPeer, Precondition, Question};
+use crate::engine::inspect::{
+    self, Answer, Around, ConnectedPeer, Precondition, Question, Ready, RestorePlan,
+};
 use crate::engine::local::LocalReplica;
 use crate::error::SyncError;
-use crate::inspection::{Keep, Resolution, Restoration, Revision};
+use crate::inspection::{Keep, Resolution};
 use crate::options::RootLocation;
+use crate::restoration::{Emptied, RestoreRequest, Restored, TrashSelection};
 
 /// Something that people ask.
 pub(super) enum Order {
@@ -25,11 +29,10 @@ pub(super) enum Order {
     Stand(Sender<FolderStatus>),
     Inspect(Question, Sender<Result<Answer, SyncError>>),
     Resolve(RelPath, Keep, Sender<Result<Resolution, SyncError>>),
-    Restore(
-        RelPath,
-        Option<Revision>,
-        Sender<Result<Restoration, SyncError>>,
-    ),
+    PlanRestore(RestoreRequest, Sender<Result<RestorePlan, SyncError>>),
+    Keepers(Sender<Keepers>),
+    Restore(Vec<Ready>, Sender<Result<Restored, SyncError>>),
+    EmptyTrash(TrashSelection, Sender<Result<Emptied, SyncError>>),
     Put(
         RelPath,
         Box<Staged>,
@@ -66,12 +69,17 @@ impl Owner {
                 );
                 let _ = reply.send(done);
             }
-            Order::Restore(path, revision, reply) => {
-                let done = self.with_local(
-                    |local| inspect::restore_in(local, &path, revision),
-                    |done| vec![done.path.clone()],
-                );
-                let _ = reply.send(done);
+            Order::PlanRestore(request, reply) => {
+                let _ = reply.send(self.lend(|local| inspect::plan_in(local, &request)));
+            }
+            Order::Keepers(reply) => {
+                let _ = reply.send(self.keepers());
+            }
+            Order::Restore(ready, reply) => {
+                let _ = reply.send(self.restore(ready));
+            }
+            Order::EmptyTrash(selection, reply) => {
+                let _ = reply.send(self.lend(|local| inspect::empty_trash_in(local, &selection)));
             }
             Order::Put(path, staged, precondition, reply) => {
                 let done = self.with_path(&path, |local| {
@@ -89,6 +97,16 @@ impl Owner {
                 let _ = reply.send(done);
             }
         }
+    }
+
+    fn restore(&mut self, ready: Vec<Ready>) -> Result<Restored, SyncError> {
+        self.with_local(
+            |local| inspect::place_in(local, ready),
+            |done| {
+                let restored = done.restorations.iter().map(|one| one.path.clone());
+                restored.collect()
+            },
+        )
     }
 
     fn rescan(&mut self, paths: Vec<RelPath>) {

@@ -233,7 +233,6 @@ impl Work<'_> {
             self.target.note_removed(&step.path, removed)?;
         }
         self.note_written(step, held);
-        self.note_history(step, applied.trashed)?;
         self.disturb(&step.path);
         self.tell(step)
     }

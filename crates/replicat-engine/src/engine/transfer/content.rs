@@ -115,7 +115,12 @@ fn answer(held: &Held, want: &Want) -> Option<Bytes> {
 }
 
 /// What is wanted of a file at `path`, from `offset` on.
-pub(super) fn want(content: ContentHash, path: &RelPath, offset: u64, length: u64) -> Want {
+pub(in crate::engine) fn want(
+    content: ContentHash,
+    path: &RelPath,
+    offset: u64,
+    length: u64,
+) -> Want {
     Want {
         content,
         path: path.clone(),

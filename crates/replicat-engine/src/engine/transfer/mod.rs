@@ -37,6 +37,7 @@ pub(super) use content::Neighbour;
 use staging::{BuildError, Builder, Built, Job};
 
 pub use content::Reply;
+pub(in crate::engine) use content::want;
 pub(crate) use content::{PIECE_BYTES_MAX, Source, Sources};
 pub(super) use item::origin_of_copy;
 pub(super) use ongoing::{Left, Ongoing};
