@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+use replicat_core::id::FolderId;
 use replicat_core::path::RelPath;
 use replicat_net::{
     ConnectError, Endpoint, Event as NetEvent, Events, Link, NodeName, PeerAddress, PeerIdentity,

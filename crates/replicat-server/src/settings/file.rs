@@ -5,8 +5,8 @@ use std::path::Path;
 use replicat_net::ClusterKey;
 
 use super::Settings;
-use super::error::SettingsError;
 use super::directories;
+use super::error::SettingsError;
 use super::reading::{Format, Text};
 
 impl Settings {

@@ -30,9 +30,9 @@ use replicat_net::{BandwidthLimit, ClusterId, ClusterKey, NodeName};
 use replicat_notify::Subscription;
 use serde::{Deserialize, Serialize};
 
+pub use directories::{is_folder_of_node, is_remote_place};
 pub use error::SettingsError;
 pub use global::{global_settings, set_global_settings};
-pub use directories::{is_folder_of_node, is_remote_place};
 use place::FieldPath;
 use reading::Fault;
 pub use replicat_net::NodeNameError;

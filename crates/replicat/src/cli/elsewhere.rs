@@ -12,8 +12,8 @@ use replicat_core::path::RelPath;
 use super::ask::Asked;
 use super::failure::Failure;
 use super::fields;
-use super::live_arguments::SocketArguments;
 use super::json::Object;
+use super::live_arguments::SocketArguments;
 use super::teller::Teller;
 
 /// What opens an API.

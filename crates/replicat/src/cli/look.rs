@@ -88,7 +88,7 @@ fn standing(arguments: &StatusArguments) -> Result<Stood, Failure> {
 }
 
 /// Whether a node may keep the root: it has locked the index, or has it where this command does not look.
-fn is_kept_elsewhere(error: &SyncError) -> bool {
+pub(crate) fn is_kept_elsewhere(error: &SyncError) -> bool {
     matches!(
         error,
         SyncError::Locked { .. } | SyncError::NotReplica { .. }
@@ -102,17 +102,19 @@ pub(crate) fn conflicts(arguments: &RootArguments, output: Output) -> Result<(),
     match root(arguments)? {
         Subject::Folder(folder) => folder.tell(command, &teller),
         Subject::Kept(kept) => tell_kept(&kept, command, &teller),
-        Subject::Root(location) => match waiting(arguments.look.wait, || inspect::conflicts(&location)) {
-            Err(error) if is_kept_elsewhere(&error) => {
-                match socket::serving(&location.root, None) {
-                    Some(kept) => tell_kept(&kept, command, &teller),
-                    None => Err(error.into()),
+        Subject::Root(location) => {
+            match waiting(arguments.look.wait, || inspect::conflicts(&location)) {
+                Err(error) if is_kept_elsewhere(&error) => {
+                    match socket::serving(&location.root, None) {
+                        Some(kept) => tell_kept(&kept, command, &teller),
+                        None => Err(error.into()),
+                    }
                 }
+                other => other?
+                    .iter()
+                    .try_for_each(|conflict| Ok(teller.tell(&look_json::conflict(conflict))?)),
             }
-            other => other?
-                .iter()
-                .try_for_each(|conflict| Ok(teller.tell(&look_json::conflict(conflict))?)),
-        },
+        }
     }
 }
 
@@ -205,12 +207,14 @@ fn tell_of_path(
     }
     let found = match place_of(&target.path, target.root.as_deref(), node, look)? {
         Found::Kept(kept) => Err(*kept),
-        Found::Root(Target { location, path }) => match waiting(look.wait, || inspect(&location, &path)) {
-            Err(error) if is_kept_elsewhere(&error) => {
-                Err(socket::keeper(&target.path, node.named()).ok_or(error)?)
+        Found::Root(Target { location, path }) => {
+            match waiting(look.wait, || inspect(&location, &path)) {
+                Err(error) if is_kept_elsewhere(&error) => {
+                    Err(socket::keeper(&target.path, node.named()).ok_or(error)?)
+                }
+                rows => Ok(rows?),
             }
-            rows => Ok(rows?),
-        },
+        }
     };
     match found {
         Ok(rows) => Ok(rows.iter().try_for_each(|row| teller.tell(row))?),
@@ -236,24 +240,26 @@ pub(crate) fn tree(arguments: &TreeArguments, output: Output) -> Result<(), Fail
     }
     let kept = match place_of(path, root.as_deref(), node, look)? {
         Found::Kept(kept) => *kept,
-        Found::Root(target) => match waiting(look.wait, || inspect::tree(&target.location, &target.path)) {
-            Err(error) if is_kept_elsewhere(&error) => {
-                socket::keeper(path, node.named()).ok_or(error)?
-            }
-            rows => {
-                for row in rows? {
-                    teller.tell(&look_json::tree(&row?))?;
+        Found::Root(target) => {
+            match waiting(look.wait, || inspect::tree(&target.location, &target.path)) {
+                Err(error) if is_kept_elsewhere(&error) => {
+                    socket::keeper(path, node.named()).ok_or(error)?
                 }
-                return Ok(());
+                rows => {
+                    for row in rows? {
+                        teller.tell(&look_json::tree(&row?))?;
+                    }
+                    return Ok(());
+                }
             }
-        },
+        }
     };
     let path = PathText::from(&kept.path);
     tell_kept(&kept, command(path), &teller)
 }
 
 /// Where a path of this host is looked at.
-enum Found {
+pub(crate) enum Found {
     /// A root, by its index.
     Root(Target),
     /// A folder of a node that runs.
@@ -261,7 +267,7 @@ enum Found {
 }
 
 /// The root that a path lies in; the node that keeps it, if one is named or the root's state is not beside it.
-fn place_of(
+pub(crate) fn place_of(
     path: &Path,
     root: Option<&Path>,
     node: &KeeperArguments,
@@ -281,7 +287,7 @@ fn place_of(
 }
 
 /// Does something with a root, and waits for it as the user says; but not for a node, which can be asked.
-fn waiting<T>(
+pub(crate) fn waiting<T>(
     wait: WaitArguments,
     work: impl FnMut() -> Result<T, SyncError>,
 ) -> Result<T, SyncError> {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use replicat::settings::{is_folder_of_node, is_remote_place};
 
 use super::arguments::Command;
-use super::elsewhere::FolderOfNodeArguments;
+use super::elsewhere::KeeperArguments;
 use super::failure::{Failure, Wanted};
 
 /// Refuses a directory that looks like a place on another host.
@@ -47,7 +47,9 @@ fn directories(command: &Command) -> Vec<&PathBuf> {
             arguments.root.as_ref(),
             arguments.look.place.state_dir.as_ref(),
         ],
-        Command::Conflicts(arguments) | Command::Approve(arguments) => [
+        Command::Conflicts(arguments)
+        | Command::Approve(arguments)
+        | Command::Reject(arguments) => [
             arguments.root.as_ref(),
             arguments.look.place.state_dir.as_ref(),
         ],
@@ -60,7 +62,7 @@ fn directories(command: &Command) -> Vec<&PathBuf> {
             arguments.look.place.state_dir.as_ref(),
         ],
         Command::Restore(arguments) => [
-            arguments.target.root.as_ref(),
+            arguments.root.as_ref(),
             arguments.look.place.state_dir.as_ref(),
         ],
         Command::Tree(arguments) => {
@@ -76,6 +78,6 @@ fn directories(command: &Command) -> Vec<&PathBuf> {
 }
 
 /// Whether paths are meant as those of this host, and not of a folder of a node.
-fn is_of_this_host(node: &FolderOfNodeArguments) -> bool {
-    node.folder.is_none() && node.url.url.is_none()
+fn is_of_this_host(node: &KeeperArguments) -> bool {
+    node.folder.folder.is_none() && node.folder.url.url.is_none()
 }

@@ -17,11 +17,12 @@ use replicat_core::path::RelPath;
 
 use super::arguments::LookArguments;
 use super::ask::Asked;
-use super::elsewhere::{FolderOfNodeArguments, path_text};
+use super::elsewhere::{KeeperArguments, path_text};
 use super::failure::Failure;
 use super::json::Object;
+use super::look::{Found, is_kept_elsewhere, place_of, waiting};
 use super::output::Output;
-use super::target::{self, Target};
+use super::target::Target;
 use super::teller::Teller;
 use super::{fields, help, manager_arguments, socket};
 
@@ -58,7 +59,7 @@ pub(crate) struct RestoreArguments {
     #[command(flatten)]
     pub(crate) look: LookArguments,
     #[command(flatten)]
-    pub(crate) node: FolderOfNodeArguments,
+    pub(crate) node: KeeperArguments,
 }
 
 impl RestoreArguments {
@@ -168,9 +169,9 @@ fn parts(mut row: Object) -> Vec<Object> {
 /// What `command` brings of a node, or `inspect` of a root that no node keeps.
 pub(crate) fn ask_or_inspect(
     (path, root): (&Path, Option<&Path>),
-    (node, look): (&FolderOfNodeArguments, &LookArguments),
+    (node, look): (&KeeperArguments, &LookArguments),
     command: impl FnOnce(String, PathText) -> Command,
-    inspect: impl FnOnce(&RootLocation, &RelPath) -> Result<Vec<Object>, SyncError>,
+    inspect: impl Fn(&RootLocation, &RelPath) -> Result<Vec<Object>, SyncError>,
 ) -> Result<Vec<Object>, Failure> {
     let mut rows = Vec::new();
     let mut take = |row| {
@@ -182,19 +183,21 @@ pub(crate) fn ask_or_inspect(
         folder.ask(|folder| command(folder, path), &mut take)?;
         return Ok(rows);
     }
-    let Target { location, path } = target::find(path, root, &look.place)?;
-    match inspect(&location, &path) {
-        Err(error @ SyncError::Locked { .. }) => {
-            let Some((socket, folder)) = socket::serving(&location.root) else {
-                return Err(error.into());
-            };
-            let name = fields::text(&folder, "name").to_owned();
-            let command = command(name, PathText::from(&path));
-            Asked::Socket(socket).ask(&command, &mut take)?;
-            Ok(rows)
-        }
-        rows => Ok(rows?),
-    }
+    let kept = match place_of(path, root, node, look)? {
+        Found::Kept(kept) => *kept,
+        Found::Root(Target {
+            location,
+            path: inside,
+        }) => match waiting(look.wait, || inspect(&location, &inside)) {
+            Err(error) if is_kept_elsewhere(&error) => {
+                socket::keeper(path, node.named()).ok_or(error)?
+            }
+            rows => return Ok(rows?),
+        },
+    };
+    let command = command(kept.name(), PathText::from(&kept.path));
+    Asked::Socket(kept.socket).ask(&command, &mut take)?;
+    Ok(rows)
 }
 
 /// A time as people write it.

@@ -12,7 +12,7 @@ use replicat::restoration::TrashSelection;
 use replicat::trash_limits::{TrashAge, TrashSize};
 
 use super::arguments::LookArguments;
-use super::elsewhere::{FolderOfNodeArguments, path_in_folder};
+use super::elsewhere::{KeeperArguments, path_in_folder};
 use super::failure::Failure;
 use super::json::{Object, object, put};
 use super::output::Output;
@@ -57,7 +57,7 @@ pub(crate) struct PlaceOfTrash {
     #[command(flatten)]
     pub(crate) look: LookArguments,
     #[command(flatten)]
-    pub(crate) node: FolderOfNodeArguments,
+    pub(crate) node: KeeperArguments,
 }
 
 /// Of `replicat trash empty`.
@@ -131,7 +131,7 @@ fn rows(place: &PlaceOfTrash) -> Result<Vec<Object>, Failure> {
 
 /// Either a directory or a folder of a node is meant.
 fn check(place: &PlaceOfTrash) -> Result<(), Failure> {
-    let names_folder = place.node.folder.is_some() || place.node.url.url.is_some();
+    let names_folder = place.node.folder.folder.is_some() || place.node.folder.url.url.is_some();
     match place.root.as_ref().filter(|_| names_folder) {
         Some(root) => Err(Failure::RootAndFolder(root.clone())),
         None => Ok(()),

@@ -6,9 +6,9 @@ mod elsewhere;
 mod http;
 mod managed;
 mod place;
-mod saying;
 mod reload;
 mod restoring;
+mod saying;
 
 use std::fs;
 use std::process::Command;
