@@ -220,11 +220,21 @@ impl<S: Store> Replica<S> {
             {
                 continue;
             }
-            if self.has_room(&other)? {
+            if self.has_room(&other)? && !self.is_swapped(path, &record)? {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// Whether `path` is to show what the storage holds where `other` is kept: two paths that wait for each other's content.
+    fn is_swapped(&self, path: &RelPath, other: &Record) -> Result<bool, StoreError> {
+        let held = other.held_payload();
+        let held = held.as_ref().and_then(Payload::leaf_substance);
+        let entry = self.record(path)?.entry;
+        let shown = entry.shown();
+        let wanted = shown.and_then(|shown| shown.payload().leaf_substance());
+        Ok(held.is_some() && held == wanted)
     }
 
     /// Whether `path` can be made without displacing what is in the way of the directories above it.

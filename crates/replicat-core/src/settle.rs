@@ -50,13 +50,23 @@ impl<S: Store> Replica<S> {
         Ok(made)
     }
 
-    /// Revives a directory whose deletion cannot be carried out, because it holds what is none of replicat's business.
+    /// Revives a directory whose deletion cannot be carried out, because it holds what is none of replicat's business. The
+    /// directories above are revived as well: it must not follow one of them to where that was moved, since what it
+    /// holds stays here.
     ///
     /// # Errors
     /// If the store fails.
     pub fn keep_directory(&mut self, now: Now, path: &RelPath) -> Result<(), StoreError> {
-        let record = self.record(path)?;
-        self.announce(now, path, revival(&record.entry)).map(drop)
+        let mut kept: Vec<RelPath> = path.ancestors().filter(|above| !above.is_root()).collect();
+        kept.reverse();
+        kept.push(path.clone());
+        for directory in kept {
+            let record = self.record(&directory)?;
+            if directory == *path || !record.entry.is_directory() {
+                self.announce(now, &directory, revival(&record.entry))?;
+            }
+        }
+        Ok(())
     }
 
     fn settle_path(&mut self, now: Now, path: &RelPath) -> Result<usize, StoreError> {

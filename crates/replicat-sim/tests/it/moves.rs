@@ -46,6 +46,37 @@ fn moves_that_cross_where_filters_hide_one_end_keep_the_file() {
     );
 }
 
+/// Two edits followed two moves, each to where the other stood. Each waited for the other to be made first.
+#[test]
+fn edits_that_follow_to_each_others_places_are_swapped() {
+    check(
+        4,
+        1999992974,
+        &[
+            User(0, Write(3, 1)),
+            User(0, Write(1, 2)),
+            Round,
+            Keep(1, 0),
+            Keep(3, 1),
+            User(1, Rename(3, 1)),
+            Exchange(3, 1, 0),
+            Exchange(0, 1, 0),
+            Include(0),
+            User(2, Rename(1, 3)),
+            User(3, Delete(3)),
+            Clone(0),
+            Exchange(2, 1, 0),
+            Scan(2),
+            User(1, Rename(3, 1)),
+            Scan(0),
+            User(3, Rename(1, 3)),
+            User(3, Rename(3, 1)),
+            Apply(3, 1, 2),
+            User(3, Write(1, 3)),
+        ],
+    );
+}
+
 /// An edit followed a move to a path that filters leave out here. Its file was displaced into staging, and came out of
 /// it nowhere.
 #[test]

@@ -81,6 +81,25 @@ fn excluded_file_does_not_move_with_its_directory() {
     );
 }
 
+/// A directory was moved, and what kept it where it was made it follow. It was kept there once more, and so on for ever.
+#[test]
+fn directory_kept_for_an_excluded_file_does_not_follow() {
+    check(
+        2,
+        1961727451,
+        &[
+            User(0, MakeDirectory(3)),
+            User(0, MakeDirectory(8)),
+            User(0, MakeDirectory(11)),
+            User(0, Write(12, 1)),
+            Round,
+            Exclude(0, 12),
+            User(1, Rename(8, 5)),
+            User(0, Write(5, 5)),
+        ],
+    );
+}
+
 /// A loser's copy was still to be made when its path was excluded. The content lay at the excluded path alone.
 #[test]
 fn copy_of_a_loser_is_made_from_an_excluded_path() {
