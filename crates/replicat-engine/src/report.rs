@@ -407,7 +407,7 @@ impl fmt::Display for BrakeReport {
             ),
             Brake::MaxDelete { planned, allowed } => write!(
                 f,
-                "{planned} files in {root} {where_gone}, and max-delete allows {allowed}: their \
+                "{planned} files in {root} {where_gone}, and --max-delete allows {allowed}: their \
                  deletion is held, and all else is synced"
             ),
         }
@@ -419,10 +419,17 @@ impl BrakeReport {
     #[must_use]
     pub fn hint(&self) -> String {
         let root = self.root.display();
-        format!(
-            "see that the right disk is mounted at {root}; `replicat approve {root}` deletes the files everywhere, \
-             `replicat reject {root}` brings them back"
-        )
+        let ways = format!(
+            "`replicat approve {root}` deletes the files everywhere, `replicat reject {root}` brings them back"
+        );
+        match self.brake {
+            Brake::MassDeletion { .. } => {
+                format!("see that the right disk is mounted at {root}; {ways}")
+            }
+            Brake::MaxDelete { planned, .. } => {
+                format!("{ways}; `--max-delete {planned}` allows so many")
+            }
+        }
     }
 }
 

@@ -174,10 +174,12 @@ fn what_cannot_be_synced_is_listed_with_its_reason() {
     let place = Place::new();
     let pipe = place.path("A/pipe");
     assert!(Command::new("mkfifo").arg(pipe).status().unwrap().success());
+    let strict = place.run(&["sync", "--strict", "--json", "A", "B"]);
+    assert_code(&strict, 3);
     let output = place.run(&["sync", "--json", "A", "B"]);
-    assert_code(&output, 3);
+    assert_code(&output, 0);
     let summary = last_object(&output);
-    assert_eq!(summary["in_sync"], false);
+    assert_eq!(summary["in_sync"], true);
     assert_eq!(summary["skipped"][0]["path"], "pipe");
     assert_eq!(summary["skipped"][0]["kind"], "special");
     assert_eq!(fs::read(place.path("B/list")).unwrap(), b"milk");
@@ -200,7 +202,7 @@ fn different_folders_are_united_only_when_that_was_asked_for() {
 }
 
 #[test]
-fn more_deletions_than_allowed_stop_before_the_first() {
+fn more_deletions_than_allowed_are_held() {
     let place = Place::new();
     for number in 0..4 {
         place.write(format!("A/{number}"), "x");

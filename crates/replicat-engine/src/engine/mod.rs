@@ -123,6 +123,7 @@ struct Run<'run> {
 impl Run<'_> {
     /// Says whether all replicas are known to hold the same versions.
     fn run(&mut self) -> Result<bool, SyncError> {
+        self.spread_approval();
         self.scan_all()?;
         self.await_bursts()?;
         for local in &mut self.replicas {
@@ -173,6 +174,18 @@ impl Run<'_> {
 
     fn is_stopped(&self) -> bool {
         self.options.cancellation.is_cancelled()
+    }
+
+    /// Who approved the deletions of one root approved them for all roots of the run.
+    fn spread_approval(&mut self) {
+        let is_approved =
+            |local: &LocalReplica| local.deletions.guard.verdict() == Some(Verdict::Approved);
+        if self.replicas.iter().any(is_approved) {
+            for local in &mut self.replicas {
+                let now = local.deletions.now();
+                local.deletions.guard.allow_departing(now);
+            }
+        }
     }
 
     fn scan_all(&mut self) -> Result<(), SyncError> {
