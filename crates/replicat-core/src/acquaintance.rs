@@ -29,6 +29,11 @@ impl<S: Store> Replica<S> {
             knowledge: self.knowledge().clone(),
             applied: applied.unwrap_or_default(),
             names: names.collect(),
+            presences: members
+                .iter()
+                .filter(|(_, member)| member.presence > 0)
+                .map(|(id, member)| (*id, member.presence))
+                .collect(),
         })
     }
 
@@ -88,12 +93,54 @@ impl<S: Store> Replica<S> {
             }
             if *id == hello.replica {
                 member.applied = hello.applied.clone();
+                // It is there. It will choose this number itself when it hears that it was forgotten.
+                member.presence += u64::from(member.is_forgotten());
             }
             if held != Some(&member) {
                 self.store_mut().set_member(*id, &member)?;
             }
         }
+        for (id, presence) in &hello.presences {
+            self.hear_of_presence(*id, *presence)?;
+        }
         Ok(())
+    }
+
+    /// Notes the presence of a replica: the higher number counts. A replica that hears of itself that it was forgotten says
+    /// that it is there.
+    fn hear_of_presence(&mut self, id: ReplicaId, presence: u64) -> Result<(), StoreError> {
+        let mut members = self.store().members()?.into_iter();
+        let Some((_, mut member)) = members.find(|(known, _)| *known == id) else {
+            return Ok(());
+        };
+        if presence <= member.presence {
+            return Ok(());
+        }
+        member.presence = presence;
+        if id == self.identity().replica && member.is_forgotten() {
+            member.presence = member.presence.saturating_add(1);
+        }
+        self.store_mut().set_member(id, &member)
+    }
+
+    /// Forgets another replica that is gone for good: it is listed no more, here and, as that spreads, elsewhere. Nothing else
+    /// follows from it. When it speaks again, it is listed again. Returns whether that was news.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn forget_member(&mut self, id: ReplicaId) -> Result<bool, StoreError> {
+        if id == self.identity().replica {
+            return Ok(false);
+        }
+        let mut members = self.store().members()?.into_iter();
+        match members.find(|(known, _)| *known == id) {
+            Some((_, mut member)) if !member.is_forgotten() => {
+                member.presence = member.presence.saturating_add(1);
+                self.store_mut().set_member(id, &member)?;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
     }
 
     /// What this replica has heard of others that differs from what a peer was told, or told itself.
@@ -103,8 +150,10 @@ impl<S: Store> Replica<S> {
         peer: ReplicaId,
     ) -> Result<Vec<(ReplicaId, Member)>, StoreError> {
         let members = self.store().members()?.into_iter();
-        let is_news =
-            |(id, member): &(ReplicaId, Member)| *id != peer && told.get(id) != Some(member);
+        // A peer knows best of itself, but for that it was forgotten.
+        let is_news = |(id, member): &(ReplicaId, Member)| {
+            (*id != peer || member.is_forgotten()) && told.get(id) != Some(member)
+        };
         Ok(members.filter(is_news).collect())
     }
 
@@ -117,6 +166,9 @@ impl<S: Store> Replica<S> {
     ) -> Result<(), StoreError> {
         let own = self.identity().replica;
         let known: BTreeMap<ReplicaId, Member> = self.store().members()?.into_iter().collect();
+        for (_, told) in heard.iter().filter(|(id, _)| *id == own) {
+            self.hear_of_presence(own, told.presence)?;
+        }
         for (id, told) in heard.iter().filter(|(id, _)| *id != own) {
             let held = known.get(id);
             let mut member = held.cloned().unwrap_or_default();
@@ -128,6 +180,7 @@ impl<S: Store> Replica<S> {
             } else {
                 member.applied.union(&told.applied);
             }
+            member.presence = member.presence.max(told.presence);
             if held != Some(&member) {
                 self.store_mut().set_member(*id, &member)?;
             }
@@ -192,12 +245,15 @@ impl<S: Store> Replica<S> {
     fn set_applied(&mut self, applied: VersionVector) -> Result<bool, StoreError> {
         let id = self.identity().replica;
         let name = self.identity().name.clone();
-        let member = Member { name, applied };
         let members = self.store().members()?;
-        if members
-            .iter()
-            .any(|(known, held)| *known == id && *held == member)
-        {
+        let held = members.iter().find(|(known, _)| *known == id);
+        let held = held.map(|(_, member)| member);
+        let member = Member {
+            name,
+            applied,
+            presence: held.map_or(0, |held| held.presence),
+        };
+        if held == Some(&member) {
             return Ok(false);
         }
         self.store_mut().set_member(id, &member)?;

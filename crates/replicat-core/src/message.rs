@@ -78,6 +78,8 @@ pub struct Hello {
     pub applied: VersionVector,
     /// The names of all replicas that the speaker has heard of.
     pub names: Vec<(ReplicaId, String)>,
+    /// The presence of those of them that were forgotten once.
+    pub presences: Vec<(ReplicaId, u64)>,
 }
 
 /// Part of a directory's children, in digests: those with `after < name`, up to `until`.

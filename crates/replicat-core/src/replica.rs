@@ -63,7 +63,7 @@ impl<S: Store> Replica<S> {
         if !known {
             let member = Member {
                 name: identity.name.clone(),
-                applied: VersionVector::new(),
+                ..Member::default()
             };
             store.set_member(identity.replica, &member)?;
         }

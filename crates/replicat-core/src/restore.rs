@@ -6,7 +6,7 @@ use crate::path::RelPath;
 use crate::record::Record;
 use crate::replica::{Now, Replica, mark_of};
 use crate::store::{Identity, Member, Store, StoreError};
-use crate::version::{Context, Dot, VersionVector};
+use crate::version::{Context, Dot};
 
 /// How many paths are taken up at once.
 const PAGE_ROWS: usize = 256;
@@ -35,7 +35,7 @@ impl<S: Store> Replica<S> {
         };
         let member = Member {
             name: fresh.name.clone(),
-            applied: VersionVector::new(),
+            ..Member::default()
         };
         self.store_mut().set_member(id, &member)?;
         self.set_identity(fresh)?;

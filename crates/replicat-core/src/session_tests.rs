@@ -338,3 +338,67 @@ fn who_has_work_left_takes_back_what_it_said_of_its_progress_and_is_believed() {
     talk(&mut one, &mut other);
     assert_eq!(progress(&other, &one), VersionVector::new());
 }
+
+/// Whether `of` is forgotten, as `at` has it.
+fn is_forgotten(at: &Peered, of: ReplicaId) -> bool {
+    let members = at.0.store().members().unwrap();
+    let member = members.into_iter().find(|(known, _)| *known == of);
+    member.unwrap().1.is_forgotten()
+}
+
+#[test]
+fn a_forgotten_replica_is_listed_when_it_speaks() {
+    let (mut one, mut other) = peers();
+    let third = ReplicaId(3);
+    let gone = crate::store::Member {
+        name: "gone".to_owned(),
+        ..Default::default()
+    };
+    one.0.store_mut().set_member(third, &gone).unwrap();
+    one.1.announce();
+    talk(&mut one, &mut other);
+    assert!(!is_forgotten(&other, third));
+    assert!(one.0.forget_member(third).unwrap());
+    assert!(!one.0.forget_member(third).unwrap());
+    one.1.announce();
+    talk(&mut one, &mut other);
+    // It does not come back by what others say of it.
+    other.1.announce();
+    talk(&mut one, &mut other);
+    assert!(is_forgotten(&one, third) && is_forgotten(&other, third));
+    // One that is there hears of it, and says so.
+    let (own, id) = (one.0.identity().replica, other.0.identity().replica);
+    assert!(!one.0.forget_member(own).unwrap());
+    assert!(one.0.forget_member(id).unwrap());
+    one.1.announce();
+    talk(&mut one, &mut other);
+    other.1.announce();
+    talk(&mut one, &mut other);
+    assert!(!is_forgotten(&one, id) && !is_forgotten(&other, id));
+}
+
+#[test]
+fn a_greeting_tells_who_was_forgotten() {
+    let (mut one, _) = peers();
+    let mut late = replica(9);
+    let third = ReplicaId(3);
+    let new = crate::store::Member::default();
+    late.store_mut().set_member(third, &new).unwrap();
+    for id in [third, ReplicaId(9)] {
+        one.0.store_mut().set_member(id, &new).unwrap();
+    }
+    one.0.forget_member(third).unwrap();
+    one.0.forget_member(ReplicaId(9)).unwrap();
+    let hello = one.0.greeting().unwrap();
+    late.meet(&hello).unwrap();
+    let members = late.store().members().unwrap();
+    let presence = |of| {
+        let member = members.iter().find(|(id, _)| *id == of);
+        member.unwrap().1.presence
+    };
+    assert_eq!(presence(third), 1);
+    let hello = late.greeting().unwrap();
+    one.0.meet(&hello).unwrap();
+    assert!(!is_forgotten(&one, ReplicaId(9)));
+    assert_eq!(presence(ReplicaId(9)), 2);
+}

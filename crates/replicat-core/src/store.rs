@@ -61,6 +61,16 @@ pub struct Member {
     pub name: String,
     /// What it knew, and had brought to its storage, when it was last heard of.
     pub applied: VersionVector,
+    /// Whether people have forgotten it: an odd number means so. Of two numbers the higher one is the later.
+    pub presence: u64,
+}
+
+impl Member {
+    /// Whether somebody has forgotten it, and it has not spoken since.
+    #[must_use]
+    pub fn is_forgotten(&self) -> bool {
+        self.presence % 2 == 1
+    }
 }
 
 /// A sum over all records that is equal on two replicas if and only if (but for a chance of 2^-128)

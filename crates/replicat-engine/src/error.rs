@@ -171,6 +171,16 @@ pub enum SyncError {
         /// The path.
         path: RelPath,
     },
+    /// No other replica is called so.
+    #[error("{root} knows of no other replica {wanted:?}{}", known_replicas(.known))]
+    UnknownReplica {
+        /// The root.
+        root: PathBuf,
+        /// What was asked for.
+        wanted: String,
+        /// The names and ids of those that are known.
+        known: Vec<String>,
+    },
     /// There is no conflict at a path.
     #[error("there is no unresolved conflict at {path} in {root}")]
     NoConflict {
@@ -305,6 +315,7 @@ impl SyncError {
             Self::Index { .. } => "index",
             Self::DiskFull { .. } => "disk-full",
             Self::UnknownPath { .. } => "unknown-path",
+            Self::UnknownReplica { .. } => "unknown-replica",
             Self::NoConflict { .. } => "no-conflict",
             Self::NothingMissing { .. } => "nothing-missing",
             Self::NoRevision { .. } => "no-revision",
@@ -332,6 +343,7 @@ impl SyncError {
             | Self::StateNested { .. }
             | Self::NotReplica { .. }
             | Self::UnknownPath { .. }
+            | Self::UnknownReplica { .. }
             | Self::NoConflict { .. }
             | Self::NothingMissing { .. }
             | Self::NoRevision { .. }
@@ -430,6 +442,13 @@ fn move_away(file: &Path) -> String {
     format!(
         "move the file away: `mv '{quoted}' '{quoted}.damaged'`; the next run unites what all replicas hold, and deletes nothing"
     )
+}
+
+fn known_replicas(known: &[String]) -> String {
+    match known.is_empty() {
+        true => ": it knows of none".to_owned(),
+        false => format!("; there are {}", known.join(", ")),
+    }
 }
 
 fn locked_hint(holder: &LockHolder) -> String {

@@ -57,6 +57,15 @@ pub struct MemberStatus {
     pub standing: MemberStanding,
 }
 
+/// A replica that was forgotten.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forgotten {
+    /// Which replica it is.
+    pub replica: ReplicaId,
+    /// Its name for people.
+    pub name: String,
+}
+
 /// How far another replica is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MemberStanding {

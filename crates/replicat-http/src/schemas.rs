@@ -117,6 +117,8 @@ const OBJECTS: &[(&str, &str)] = &[
     ("rescanning", "folders: [text]"),
     ("approved", "folders: [text]"),
     ("rejected", "folders: [text]"),
+    ("forgotten", "replicas: [forgotten-replica]"),
+    ("forgotten-replica", "replica: text, name: text"),
     (
         "uploaded",
         "path: path, size: integer, content: content, created: boolean",

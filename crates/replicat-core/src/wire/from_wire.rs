@@ -58,7 +58,10 @@ fn hello(body: wire::Hello) -> Result<Hello, WireError> {
         .as_ref()
         .try_into()
         .map_err(|_| WireError::Field("folder"))?;
+    let presences = body.names.iter().filter(|name| name.presence > 0);
+    let presences = presences.map(|name| (ReplicaId(name.replica), name.presence));
     Ok(Hello {
+        presences: presences.collect(),
         protocol: body.protocol,
         folder: FolderId(u128::from_le_bytes(folder)),
         replica: ReplicaId(body.replica),
@@ -76,9 +79,16 @@ fn name(name: wire::Name) -> Result<(ReplicaId, String), WireError> {
 }
 
 fn member(body: wire::Member) -> Result<(ReplicaId, Member), WireError> {
-    let (replica, name) = name(body.name.ok_or(WireError::Field("name"))?)?;
+    let body_name = body.name.ok_or(WireError::Field("name"))?;
+    let presence = body_name.presence;
+    let (replica, name) = name(body_name)?;
     let applied = vector(body.applied)?;
-    Ok((replica, Member { name, applied }))
+    let member = Member {
+        name,
+        applied,
+        presence,
+    };
+    Ok((replica, member))
 }
 
 /// Names of replicas become part of file names, so that only harmless ones pass.

@@ -72,6 +72,8 @@ pub(super) struct Name {
     pub(super) replica: u64,
     #[prost(string, tag = "2")]
     pub(super) name: String,
+    #[prost(uint64, tag = "3")]
+    pub(super) presence: u64,
 }
 
 /// A vector, as two lists of one length.

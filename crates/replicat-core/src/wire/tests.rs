@@ -93,6 +93,7 @@ fn messages() -> Vec<Message> {
             knowledge: knowledge.clone(),
             applied: knowledge.clone(),
             names: vec![(ReplicaId(0), "a-b_c.d".to_owned())],
+            presences: vec![(ReplicaId(0), 3)],
         }),
         Message::Entries(entries.clone()),
         Message::Sent {
@@ -140,6 +141,7 @@ fn messages() -> Vec<Message> {
             Member {
                 name: "c".to_owned(),
                 applied: VersionVector::new(),
+                presence: 1,
             },
         )]),
     ]

@@ -48,26 +48,34 @@ pub(super) fn envelope(message: &Message) -> wire::Envelope {
 
 fn hello_to(hello: &Hello) -> wire::Hello {
     let names = hello.names.iter();
+    let presence = |id| {
+        let mut presences = hello.presences.iter();
+        let found = presences.find(|(known, _)| *known == id);
+        found.map_or(0, |(_, presence)| *presence)
+    };
     wire::Hello {
         protocol: hello.protocol,
         folder: Bytes::copy_from_slice(&hello.folder.0.to_le_bytes()),
         replica: hello.replica.0,
         knowledge: Some(vector(&hello.knowledge)),
         applied: Some(vector(&hello.applied)),
-        names: names.map(|(id, held)| name(*id, held)).collect(),
+        names: names
+            .map(|(id, held)| name(*id, held, presence(*id)))
+            .collect(),
     }
 }
 
-fn name(replica: ReplicaId, name: &str) -> wire::Name {
+fn name(replica: ReplicaId, name: &str, presence: u64) -> wire::Name {
     wire::Name {
         replica: replica.0,
         name: name.to_owned(),
+        presence,
     }
 }
 
 fn member((replica, member): &(ReplicaId, Member)) -> wire::Member {
     wire::Member {
-        name: Some(name(*replica, &member.name)),
+        name: Some(name(*replica, &member.name, member.presence)),
         applied: Some(vector(&member.applied)),
     }
 }

@@ -155,6 +155,10 @@ impl Call {
                 let body = json!({"path": path, "keep": keep});
                 Self::change(Method::POST, &of_folder(folder, "/resolve"), Some(body))
             }
+            Command::Forget { folder, replica } => {
+                let body = json!({"replica": replica});
+                Self::change(Method::POST, &of_folder(folder, "/forget"), Some(body))
+            }
             Command::Restore {
                 folder,
                 path,

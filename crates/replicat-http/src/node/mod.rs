@@ -110,6 +110,13 @@ fn acting() -> Vec<Route> {
             post(resolve)
         })
         .body(Body::Json(&["path", "keep"])),
+        post_to(
+            &of("/forget"),
+            "Forgets a replica that is gone for good",
+            "forgotten",
+            || post(forget),
+        )
+        .body(Body::Json(&["replica"])),
         post_to(&of("/pause"), "Pauses a folder", "paused", || post(pause)),
         post_to(&of("/resume"), "Lets a folder go on", "resumed", || {
             post(resume)
@@ -361,6 +368,12 @@ struct ToResolve {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct ToForget {
+    replica: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct ToRescan {
     #[serde(default)]
     paths: Vec<PathText>,
@@ -374,6 +387,16 @@ async fn resolve(
     no_query(request.uri().query())?;
     let ToResolve { path, keep } = request::json(&app, request).await?;
     one(&app, Command::Resolve { folder, path, keep }).await
+}
+
+async fn forget(
+    State(app): State<App>,
+    Segments(folder): Segments<String>,
+    request: Request,
+) -> Result<Json<Object>, Problem> {
+    no_query(request.uri().query())?;
+    let ToForget { replica } = request::json(&app, request).await?;
+    one(&app, Command::Forget { folder, replica }).await
 }
 
 async fn rescan(

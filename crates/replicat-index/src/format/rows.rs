@@ -5,7 +5,7 @@ use replicat_core::store::{Identity, Member};
 
 use crate::error::Fault;
 use crate::format::bytes::{Input, Writer};
-use crate::format::v1::{decode_vector, encode_vector};
+use crate::format::v1::{decode_vector_prefix, encode_vector};
 use crate::history::{Change, HeldKind, HistoryRow};
 use crate::manifest::Manifest;
 use crate::replicas::Replicas;
@@ -53,14 +53,27 @@ pub(crate) fn encode_member(member: &Member, replicas: &mut Replicas) -> Vec<u8>
     let mut writer = Writer::default();
     writer.string(member.name.as_bytes());
     writer.raw(&encode_vector(&member.applied, replicas));
+    if member.presence > 0 {
+        writer.varint(member.presence);
+    }
     writer.0
 }
 
 pub(crate) fn decode_member(bytes: &[u8], replicas: &Replicas) -> Result<Member, Fault> {
     let mut input = Input::new(bytes);
     let name = input.text()?;
-    let applied = decode_vector(input.raw(input.left())?, replicas)?;
-    Ok(Member { name, applied })
+    let (applied, rest) = decode_vector_prefix(input.raw(input.left())?, replicas)?;
+    let mut rest = Input::new(rest);
+    let presence = match rest.left() {
+        0 => 0,
+        _ => rest.varint()?,
+    };
+    rest.end()?;
+    Ok(Member {
+        name,
+        applied,
+        presence,
+    })
 }
 
 pub(crate) fn encode_manifest(chunks: &[(u32, ContentHash)]) -> Vec<u8> {

@@ -6,7 +6,7 @@
 mod decode;
 mod encode;
 
-pub(crate) use decode::{decode_record, decode_vector};
+pub(crate) use decode::{decode_record, decode_vector, decode_vector_prefix};
 pub(crate) use encode::{encode_record, encode_vector};
 
 use replicat_core::entry::{Metadata, Payload, Timestamp, Version};

@@ -111,6 +111,7 @@ impl Pair {
                 let member = Member {
                     name: format!("node{}", id.0),
                     applied: dots.iter().copied().collect(),
+                    presence: dots.len() as u64,
                 };
                 self.index().set_member(*id, &member).unwrap();
                 self.expected.set_member(*id, &member).unwrap();

@@ -219,6 +219,11 @@ fn carry_out_in_folder(
             answer.put(inspection::resolution(&resolution))?;
             return Ok(());
         }
+        Command::Forget { folder, replica } => {
+            let forgotten = server.live(&folder)?.forget(replica)?;
+            answer.put(inspection::forgotten(&forgotten))?;
+            return Ok(());
+        }
         Command::Trash { folder } => (folder, Question::Trash),
         // The rest is not about one folder.
         _ => return Ok(()),

@@ -4,8 +4,8 @@ use replicat_core::entry::Payload;
 use replicat_engine::engine::inspect::Answer;
 use replicat_engine::event::ItemKind;
 use replicat_engine::inspection::{
-    Excluded, Explanation, HistoryChange, HistoryRow, Holder, Keep, Keeping, Presence, Resolution,
-    TreeRow, TreeState,
+    Excluded, Explanation, Forgotten, HistoryChange, HistoryRow, Holder, Keep, Keeping, Presence,
+    Resolution, TreeRow, TreeState,
 };
 use replicat_engine::report::{ConflictReport, VersionReport};
 
@@ -103,6 +103,21 @@ pub fn resolution(resolution: &Resolution) -> Object {
         Keep::Both => "both",
     };
     put(&mut object, "kept", kept);
+    object
+}
+
+/// What was forgotten.
+#[must_use]
+pub fn forgotten(forgotten: &[Forgotten]) -> Object {
+    let mut object = object("forgotten");
+    let replica = |forgotten: &Forgotten| {
+        let mut replica = Object::new();
+        put(&mut replica, "replica", forgotten.replica.to_string());
+        put(&mut replica, "name", forgotten.name.as_str());
+        serde_json::Value::Object(replica)
+    };
+    let replicas: Vec<_> = forgotten.iter().map(replica).collect();
+    put(&mut object, "replicas", replicas);
     object
 }
 

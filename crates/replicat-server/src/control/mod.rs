@@ -62,6 +62,13 @@ pub enum Command {
         /// Its name.
         folder: Option<String>,
     },
+    /// Forgets a replica that is gone for good: `forgotten`.
+    Forget {
+        /// The name of the folder.
+        folder: String,
+        /// Its id or its name.
+        replica: String,
+    },
     /// The conflicts that nobody has resolved: a `conflict` for each.
     Conflicts {
         /// The name of the folder.

@@ -6,9 +6,8 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use replicat_core::id::FolderId;
-
 use super::PeerLink;
+use crate::settings::FolderName;
 
 /// How many approvals are remembered, so that none goes round in a circle.
 const SEEN_MAX: usize = 256;
@@ -42,7 +41,7 @@ impl Approvals {
     }
 
     /// Sends an approval to all peers.
-    pub(crate) fn send(&self, folder: FolderId, id: u64) {
+    pub(crate) fn send(&self, folder: &FolderName, id: u64) {
         self.note(id);
         let links: Vec<_> = lock(&self.links).iter().filter_map(Weak::upgrade).collect();
         links.iter().for_each(|link| link.approve(folder, id));

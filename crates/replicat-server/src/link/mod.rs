@@ -268,9 +268,14 @@ impl PeerLink {
     }
 
     /// Tells the peer that a person approved deletions.
-    fn approve(&self, folder: FolderId, id: u64) {
-        self.outbox
-            .push(Outgoing::Frame(ControlFrame::Approval { folder, id }));
+    fn approve(&self, folder: &FolderName, id: u64) {
+        // A folder may have another id on another link.
+        let offered = self.folders.offered(self.link.cluster());
+        let found = offered.into_iter().find(|(_, name, _)| name == folder);
+        if let Some((folder, _, _)) = found {
+            self.outbox
+                .push(Outgoing::Frame(ControlFrame::Approval { folder, id }));
+        }
     }
 
     /// Lets the deletions of a folder pass, if the changes of the peer are taken there, and passes that on.
@@ -281,7 +286,11 @@ impl PeerLink {
         if let Some(replica) = self.folders.replica(folder) {
             replica.allow_deletions();
         }
-        self.approvals.send(folder, id);
+        let offered = self.folders.offered(self.link.cluster());
+        let found = offered.into_iter().find(|(known, _, _)| *known == folder);
+        if let Some((_, name, _)) = found {
+            self.approvals.send(&name, id);
+        }
     }
 
     /// Hands a message to its folder.

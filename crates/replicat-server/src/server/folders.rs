@@ -250,11 +250,6 @@ impl FolderTable {
         }
     }
 
-    /// The cluster that they belong to.
-    pub(crate) fn cluster(&self) -> ClusterId {
-        self.common.cluster
-    }
-
     /// All folders, by name.
     pub(crate) fn all(&self) -> Vec<Arc<FolderRow>> {
         let rows = self.rows.read().unwrap_or_else(PoisonError::into_inner);

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use replicat_core::id::FolderId;
 use replicat_core::path::RelPath;
 use replicat_net::{
     ConnectError, Endpoint, Event as NetEvent, Events, Link, NodeName, PeerAddress, PeerIdentity,
@@ -131,7 +130,7 @@ impl Peers {
     }
 
     /// A person approved the deletions of a folder: all peers that take changes from here let them pass.
-    pub(crate) fn approve(&self, folder: FolderId) {
+    pub(crate) fn approve(&self, folder: &FolderName) {
         match getrandom::u64() {
             Ok(id) => self.approvals.send(folder, id),
             Err(error) => {

@@ -8,7 +8,7 @@ use replicat_engine::live::{FolderState, FolderStatus, LiveFolder};
 
 use super::folders::{FolderRow, FolderTable};
 use super::{ReplicatServer, ServerError};
-use crate::settings::{FolderName, FolderSettings, Settings, folder_id};
+use crate::settings::{FolderName, FolderSettings, Settings};
 use crate::storage::FilesystemTracker;
 
 impl ReplicatServer {
@@ -68,8 +68,7 @@ impl ReplicatServer {
     pub fn approve(&self, folder: Option<&str>) -> Result<Vec<FolderName>, ServerError> {
         let approved = self.decide(folder, "nothing to approve", LiveFolder::approve)?;
         for name in &approved {
-            let id = folder_id(self.inner.folders.cluster(), name);
-            self.inner.peers.approve(id);
+            self.inner.peers.approve(name);
         }
         Ok(approved)
     }

@@ -88,6 +88,8 @@ pub(crate) enum Command {
     Approve(RootArguments),
     /// Bring back the files whose deletion a safety brake holds
     Reject(RootArguments),
+    /// Forget a replica that is gone for good: it is not listed as behind any more
+    Forget(ForgetArguments),
     /// List what a root holds, by its index
     Tree(TreeArguments),
 }
@@ -338,6 +340,17 @@ impl From<KeepChoice> for Keep {
             KeepChoice::Local => Self::Local,
         }
     }
+}
+
+/// Of `replicat forget`.
+#[derive(Debug, Args)]
+#[command(after_help = help::FORGET)]
+pub(crate) struct ForgetArguments {
+    /// The replica: its name or id in `replicat status DIR`
+    #[arg(value_name = "REPLICA")]
+    pub(crate) replica: String,
+    #[command(flatten)]
+    pub(crate) place: RootArguments,
 }
 
 /// Of `replicat tree`.

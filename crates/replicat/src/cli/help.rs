@@ -85,6 +85,14 @@ Examples:
 
 Resolve at one root; the next sync carries it to the others.";
 
+pub(crate) const FORGET: &str = "\
+A replica is a directory that was synced: `replicat status DIR` lists the others that DIR has heard of, and which of them are behind.
+One whose disk is gone, or that nobody syncs any more, stays behind for ever, until it is forgotten. The next syncs, or a running node,
+tell the other replicas. No file and no history is touched. If the replica comes back, it is listed again.
+
+  replicat forget old-laptop ~/docs
+  replicat forget 00f2c9d81e64a07b --folder site";
+
 pub(crate) const RESTORE: &str = "\
 Examples:
   replicat history A/notes.txt                  the versions, with their numbers

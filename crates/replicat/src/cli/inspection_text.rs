@@ -2,7 +2,7 @@
 
 use jiff::tz::TimeZone;
 
-use super::fields::{number, path, shown, text, texts, time};
+use super::fields::{number, objects, path, shown, text, texts, time};
 use super::json::Object;
 use super::terminal::{number_text, sentence, size_text};
 
@@ -22,6 +22,7 @@ pub(crate) fn lines(kind: &str, object: &Object, zone: &TimeZone) -> Option<Vec<
         "trash" => vec![format!("{} in the trash", versions(object))],
         "trash-emptied" => vec![format!("{} removed from the trash", versions(object))],
         "explanation" => explanation(object),
+        "forgotten" => forgotten(object),
         "path" => vec![entry(object, zone)],
         "uploaded" => vec![uploaded(object)],
         "downloaded" => vec![downloaded(object)],
@@ -38,6 +39,18 @@ fn conflict(object: &Object, zone: &TimeZone) -> Vec<String> {
         format!("  in the copy: {}", side(object, "loser", zone)),
         format!("  the copy is: {}", path(object, "copy")),
     ]
+}
+
+/// The replicas that were forgotten.
+fn forgotten(object: &Object) -> Vec<String> {
+    let line = |replica: &Object| {
+        format!(
+            "Forgot replica {} ({}).",
+            shown(replica, "name"),
+            shown(replica, "replica")
+        )
+    };
+    objects(object, "replicas").map(line).collect()
 }
 
 /// One side of a conflict: what, by whom, when.

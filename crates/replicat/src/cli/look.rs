@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use replicat::control::{Command, PathText};
+use replicat::control::{Command, PathText, inspection};
 use replicat::engine::inspect;
 use replicat::error::{ExitCode, SyncError};
 use replicat::inspection::Status;
@@ -13,8 +13,8 @@ use replicat_core::path::RelPath;
 use replicat_fs::filter::STATE_DIRECTORY_NAME;
 
 use super::arguments::{
-    LookArguments, PathArguments, ResolveArguments, RootArguments, StatusArguments,
-    TargetArguments, TreeArguments,
+    ForgetArguments, LookArguments, PathArguments, ResolveArguments, RootArguments,
+    StatusArguments, TargetArguments, TreeArguments,
 };
 use super::ask::{self, Asked};
 use super::check::Standing;
@@ -156,6 +156,26 @@ pub(crate) fn reject(arguments: &RootArguments, output: Output) -> Result<(), Fa
     let rejected = waiting(arguments.look.wait, || inspect::reject(&location))?;
     let object = look_json::rejection(root, rejected);
     Ok(teller.tell_as(&object, || vec![look_text::rejection(root, rejected)])?)
+}
+
+/// `replicat forget`.
+pub(crate) fn forget(arguments: &ForgetArguments, output: Output) -> Result<(), Failure> {
+    let ForgetArguments { replica, place } = arguments;
+    let teller = Teller::new(place.look.json, output);
+    let command = |folder| Command::Forget {
+        folder,
+        replica: replica.clone(),
+    };
+    let location = match root(place)? {
+        Subject::Folder(folder) => return folder.tell(command, &teller),
+        Subject::Kept(kept) => return tell_kept(&kept, command, &teller),
+        Subject::Root(location) => location,
+    };
+    if let Some(kept) = socket::serving(&location.root, None) {
+        return tell_kept(&kept, command, &teller);
+    }
+    let forgotten = waiting(place.look.wait, || inspect::forget(&location, replica))?;
+    Ok(teller.tell(&inspection::forgotten(&forgotten))?)
 }
 
 /// `replicat resolve`.

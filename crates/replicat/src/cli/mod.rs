@@ -117,6 +117,7 @@ fn set_purpose(command: &Command) {
         Command::Resolve(_) => "replicat resolve",
         Command::Restore(_) => "replicat restore",
         Command::Approve(_) => "replicat approve",
+        Command::Forget(_) => "replicat forget",
         // Others lock no root, or say it when they know more.
         _ => return,
     };
@@ -157,6 +158,7 @@ fn format(command: &Command) -> Format {
         Command::Approve(arguments) | Command::Reject(arguments) => arguments.look.json,
         Command::History(arguments) | Command::Why(arguments) => arguments.look.json,
         Command::Resolve(arguments) => arguments.look.json,
+        Command::Forget(arguments) => arguments.place.look.json,
         Command::Restore(arguments) => arguments.look.json,
         Command::Trash(arguments) => arguments.json(),
         Command::Tree(arguments) => arguments.look.json,
@@ -195,6 +197,7 @@ fn dispatch(command: &Command, matches: &ArgMatches, output: Output) -> Result<E
         Command::Approve(arguments) => look::approve(arguments, output)?,
         Command::Reject(arguments) => look::reject(arguments, output)?,
         Command::Tree(arguments) => look::tree(arguments, output)?,
+        Command::Forget(arguments) => look::forget(arguments, output)?,
     }
     Ok(ExitCode::InSync)
 }

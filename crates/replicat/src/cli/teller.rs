@@ -77,7 +77,8 @@ pub(crate) mod tests {
     }
 
     /// One of each kind that a node or a manager answers. Every text in them is to be replaced.
-    const ANSWERS: [&str; 18] = [
+    const ANSWERS: [&str; 19] = [
+        r#"{"type":"forgotten","replicas":[{"name":"@","replica":"@"}]}"#,
         r#"{"type":"node","name":"@","address":"@","cluster":"@","status":"@","folders":[{"name":"@","root":"@","mode":"@","status":"@","reason":"@","brake":"@"}],
             "nodes":[{"name":"@","address":"@","status":"@","reason":"@"}],"workers":[{"state":"working","name":"@"}]}"#,
         r#"{"type":"folder","name":"@","root":"@","mode":"@","status":"@","reason":"@","brake":"@","skipped":[{"path":"@","reason":"@"}]}"#,

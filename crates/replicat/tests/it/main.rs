@@ -9,6 +9,7 @@ mod conflicts;
 mod crash;
 mod detection;
 mod failure;
+mod forgetting;
 mod input;
 mod key_change;
 mod machine;

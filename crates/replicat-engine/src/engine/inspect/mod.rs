@@ -4,6 +4,7 @@ mod asking;
 mod changing;
 mod fetching;
 mod history;
+mod members;
 mod open;
 mod restoring;
 mod settle;
@@ -17,7 +18,7 @@ use replicat_core::store::Store;
 
 use super::{conflicts, deletions};
 use crate::error::SyncError;
-use crate::inspection::{MemberStanding, MemberStatus, Status, TrashStatus};
+use crate::inspection::{Status, TrashStatus};
 use crate::options::RootLocation;
 use crate::report::{Brake, ConflictReport};
 use open::{Access, Looked};
@@ -26,6 +27,8 @@ pub(in crate::engine) use asking::answer_in;
 pub use asking::{Answer, Question};
 pub(super) use fetching::Provider;
 pub use history::history;
+pub use members::forget;
+pub(super) use members::forget_in;
 pub use open::has_state;
 pub use restoring::restore;
 pub(super) use restoring::{Ready, RestorePlan, Target, obtain, place_in, plan_in};
@@ -62,7 +65,7 @@ pub fn status(location: &RootLocation) -> Result<Status, SyncError> {
         conflicts: looked.conflicts()?.len() as u64,
         brake: brake(&looked)?,
         skipped: local.kept_skipped()?,
-        members: members(&looked)?,
+        members: looked.members()?,
         trash: trash_status(&looked)?,
         index_bytes: looked.index_bytes,
     };
@@ -91,27 +94,6 @@ fn count(looked: &Looked, status: &mut Status) -> Result<(), SyncError> {
 fn brake(looked: &Looked) -> Result<Option<Brake>, SyncError> {
     let setting = looked.local.setting(deletions::SETTING_BRAKE)?;
     Ok(deletions::held_by(setting.as_deref()))
-}
-
-fn members(looked: &Looked) -> Result<Vec<MemberStatus>, SyncError> {
-    let local = &looked.local;
-    let own = local.replica.identity().replica;
-    let members = local
-        .replica
-        .store()
-        .members()
-        .map_err(|error| local.failed(error))?;
-    let others = members.into_iter().filter(|(id, _)| *id != own);
-    Ok(others
-        .map(|(replica, member)| MemberStatus {
-            replica,
-            name: member.name,
-            standing: match member.applied.contains_all(local.replica.knowledge()) {
-                true => MemberStanding::UpToDate,
-                false => MemberStanding::Behind,
-            },
-        })
-        .collect())
 }
 
 fn trash_status(looked: &Looked) -> Result<TrashStatus, SyncError> {

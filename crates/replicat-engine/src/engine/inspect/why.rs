@@ -169,7 +169,9 @@ fn holders(looked: &Looked, record: &Record, around: &Around) -> Result<Vec<Hold
     let own = replica.identity().replica;
     let members = replica.store().members();
     let members = members.map_err(|error| looked.local.failed(error))?;
-    let others = members.into_iter().filter(|(id, _)| *id != own);
+    let others = members
+        .into_iter()
+        .filter(|(id, member)| *id != own && !member.is_forgotten());
     let told = others.map(|(id, member)| {
         let connected = around.connected.as_ref();
         let peer = connected.map(|peers| peers.iter().find(|peer| peer.replica == id));

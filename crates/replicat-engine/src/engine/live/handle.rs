@@ -19,7 +19,7 @@ use crate::engine::deletions::Verdict;
 use crate::engine::held::Held;
 use crate::engine::inspect::{Answer, Question};
 use crate::error::SyncError;
-use crate::inspection::{Keep, Resolution};
+use crate::inspection::{Forgotten, Keep, Resolution};
 use crate::options::Cancellation;
 
 /// A folder that is kept in sync. Clones are handles of one folder.
@@ -177,6 +177,15 @@ impl LiveFolder {
         let done = asked.unwrap_or_else(|| Err(self.stopped()))?;
         let _ = self.standing();
         Ok(done)
+    }
+
+    /// Forgets a replica that is gone for good, see [`forget`](crate::engine::inspect::forget).
+    ///
+    /// # Errors
+    /// As there; [`SyncError::NotReplica`] if the folder was stopped.
+    pub fn forget(&self, replica: String) -> Result<Vec<Forgotten>, SyncError> {
+        let asked = self.ask(|reply| Order::Forget(replica, reply));
+        asked.unwrap_or_else(|| Err(self.stopped()))
     }
 
     pub(super) fn stopped(&self) -> SyncError {

@@ -15,7 +15,7 @@ use crate::engine::inspect::{
 };
 use crate::engine::local::LocalReplica;
 use crate::error::SyncError;
-use crate::inspection::{Keep, Resolution};
+use crate::inspection::{Forgotten, Keep, Resolution};
 use crate::options::RootLocation;
 use crate::restoration::{Emptied, RestoreRequest, Restored, TrashSelection};
 
@@ -32,6 +32,7 @@ pub(super) enum Order {
     PlanRestore(RestoreRequest, Sender<Result<RestorePlan, SyncError>>),
     Keepers(Sender<Keepers>),
     Restore(Vec<Ready>, Sender<Result<Restored, SyncError>>),
+    Forget(String, Sender<Result<Vec<Forgotten>, SyncError>>),
     EmptyTrash(TrashSelection, Sender<Result<Emptied, SyncError>>),
     Put(
         RelPath,
@@ -80,6 +81,12 @@ impl Owner {
             }
             Order::EmptyTrash(selection, reply) => {
                 let _ = reply.send(self.lend(|local| inspect::empty_trash_in(local, &selection)));
+            }
+            Order::Forget(wanted, reply) => {
+                let done = self.lend(|local| inspect::forget_in(local, &wanted));
+                // The others hear of it.
+                self.announce_all();
+                let _ = reply.send(done);
             }
             Order::Put(path, staged, precondition, reply) => {
                 let done = self.with_path(&path, |local| {

@@ -36,6 +36,18 @@ pub(crate) fn decode_vector(bytes: &[u8], replicas: &Replicas) -> Result<Version
     Ok(vector)
 }
 
+/// A vector at the beginning of a row, and the rest of the row.
+pub(crate) fn decode_vector_prefix<'a>(
+    bytes: &'a [u8],
+    replicas: &'a Replicas,
+) -> Result<(VersionVector, &'a [u8]), Fault> {
+    let input = Input::new(bytes);
+    let mut decoder = Decoder { input, replicas };
+    let vector = decoder.vector(0)?;
+    let left = decoder.input.left();
+    Ok((vector, decoder.input.raw(left)?))
+}
+
 struct Decoder<'a> {
     input: Input<'a>,
     replicas: &'a Replicas,
