@@ -26,6 +26,7 @@ mod repair;
 pub mod replica;
 pub mod resolve;
 pub mod restore;
+mod revert;
 pub mod session;
 mod settle;
 pub mod store;

@@ -32,9 +32,10 @@ impl LocalReplica {
             let Some(change) = self.unaccepted_change(&record) else {
                 continue;
             };
-            // What is made in a directory changes its time as well, which is no news beside it.
+            // What is made in a directory changes its time as well, which is no news beside it. Nobody makes the root.
             let changes = match change {
                 Unaccepted::TimeOfDirectory => &mut times,
+                Unaccepted::Change(LocalChange::Created) if path.is_root() => &mut times,
                 Unaccepted::Change(_) => &mut found,
             };
             changes.count += 1;

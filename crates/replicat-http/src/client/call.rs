@@ -120,6 +120,14 @@ impl Call {
                 let body = (!paths.is_empty()).then(|| json!({"paths": paths}));
                 steer(folder.as_deref(), "/rescan", body)
             }
+            Command::Revert {
+                folder,
+                paths,
+                dry_run,
+            } => {
+                let body = json!({"paths": paths, "dry_run": dry_run});
+                Self::change(Method::POST, &of_folder(folder, "/revert"), Some(body))
+            }
             Command::Conflicts { folder } => {
                 Self::list(&of_folder(folder, "/conflicts")).query("limit", LIMIT)
             }

@@ -76,6 +76,8 @@ pub(crate) enum Command {
     History(PathArguments),
     /// Bring a version of a path back from the trash
     Restore(RestoreArguments),
+    /// Make a directory that only receives as the others are: drop local changes that they refuse
+    Revert(RevertArguments),
     /// Explain why a path is as it is
     Why(PathArguments),
     /// Let a root go on that a safety brake stopped
@@ -334,6 +336,23 @@ pub(crate) struct RestoreArguments {
     pub(crate) revision: Option<u32>,
     #[command(flatten)]
     pub(crate) look: LookArguments,
+    #[command(flatten)]
+    pub(crate) node: KeeperArguments,
+}
+
+/// Of `replicat revert`.
+#[derive(Debug, Args)]
+#[command(after_help = help::REVERT)]
+pub(crate) struct RevertArguments {
+    /// The directory of a node that runs here, or paths in it, with what is below [default: the current directory]
+    #[arg(value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// List the changes, and drop none
+    #[arg(short = 'n', long, env = "REPLICAT_DRY_RUN", value_parser = FalseyValueParser::new())]
+    pub(crate) dry_run: bool,
+    /// Print one JSON object a line
+    #[arg(long, env = "REPLICAT_JSON", value_parser = FalseyValueParser::new())]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) node: KeeperArguments,
 }

@@ -2,7 +2,7 @@
 
 use jiff::tz::TimeZone;
 
-use super::fields::{number, path, shown, text, texts, time};
+use super::fields::{number, objects, path, shown, text, texts, time};
 use super::json::Object;
 use super::terminal::{number_text, sentence, size_text};
 
@@ -13,6 +13,7 @@ pub(crate) fn lines(kind: &str, object: &Object, zone: &TimeZone) -> Option<Vec<
         "resolution" => vec![resolution(object)],
         "version" => vec![version(object, zone)],
         "restoration" => vec![restoration(object)],
+        "reverted" => reverted(object),
         "explanation" => explanation(object),
         "path" => vec![entry(object, zone)],
         "uploaded" => vec![uploaded(object)],
@@ -90,6 +91,25 @@ fn restoration(object: &Object) -> String {
         number(object, "revision"),
         size_text(number(object, "size"))
     )
+}
+
+/// The local changes that are dropped, or would be.
+fn reverted(object: &Object) -> Vec<String> {
+    let verb = match super::fields::is_set(object, "dry_run") {
+        true => "would be reverted",
+        false => "is reverted",
+    };
+    let told = objects(object, "changes").map(|change| {
+        let path = path(change, "path");
+        let place = if path.is_empty() { "." } else { &path };
+        let change = shown(change, "change");
+        format!("{place} {verb}: it was {change} here")
+    });
+    let lines: Vec<String> = told.collect();
+    match lines.is_empty() {
+        true => vec!["nothing to revert: peers refuse no local change".to_owned()],
+        false => lines,
+    }
 }
 
 /// Why a path is as it is.

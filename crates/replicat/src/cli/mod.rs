@@ -130,6 +130,7 @@ fn format(command: &Command) -> Format {
         Command::History(arguments) | Command::Why(arguments) => arguments.look.json,
         Command::Resolve(arguments) => arguments.look.json,
         Command::Restore(arguments) => arguments.look.json,
+        Command::Revert(arguments) => arguments.json,
         Command::Tree(arguments) => arguments.look.json,
     })
 }
@@ -160,6 +161,7 @@ fn dispatch(command: &Command, matches: &ArgMatches, output: Output) -> Result<E
         Command::Resolve(arguments) => look::resolve(arguments, output)?,
         Command::History(arguments) => look::history(arguments, output)?,
         Command::Restore(arguments) => look::restore(arguments, output)?,
+        Command::Revert(arguments) => look::revert(arguments, output)?,
         Command::Why(arguments) => look::why(arguments, output)?,
         Command::Approve(arguments) => look::approve(arguments, output)?,
         Command::Tree(arguments) => look::tree(arguments, output)?,

@@ -16,6 +16,7 @@ mod observing;
 mod owner;
 mod peer;
 mod recovery;
+mod reverting;
 mod settings;
 mod status;
 mod steering;

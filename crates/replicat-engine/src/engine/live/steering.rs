@@ -6,6 +6,7 @@ use replicat_fs::stage::Staged;
 
 use super::connected::Peer;
 use super::owner::Owner;
+use super::reverting::Reverted;
 use super::settings::FolderMode;
 use super::status::{FolderEvent, FolderState, FolderStatus};
 use crate::engine::brakes::{SETTING_APPROVED, SETTING_BRAKE};
@@ -36,6 +37,12 @@ pub(super) enum Order {
         Sender<Result<bool, SyncError>>,
     ),
     Remove(RelPath, Precondition, Sender<Result<(), SyncError>>),
+    /// Drops local changes that the peers refuse, or lists them.
+    Revert {
+        paths: Vec<RelPath>,
+        only_lists: bool,
+        reply: Sender<Reverted>,
+    },
     /// Lets others read what is known by now.
     Publish(Sender<Result<(), SyncError>>),
 }
@@ -54,6 +61,11 @@ impl Owner {
                 let _ = reply.send(self.approve());
             }
             Order::Stand(reply) => self.asked.push(reply),
+            Order::Revert {
+                paths,
+                only_lists,
+                reply,
+            } => self.begin_revert(&paths, only_lists, reply),
             Order::Inspect(question, reply) => {
                 let _ = reply.send(self.answer(&question));
             }
@@ -239,6 +251,8 @@ impl Owner {
         let reason = self.recovery.halted(error, std::time::Instant::now());
         tracing::error!(root = %self.settings.root.display(), %reason, "the folder is halted");
         self.dismiss_all("the folder is halted");
+        // Whoever asked for it is told that it ended.
+        self.reverting = None;
         let is_braked = self.open.as_ref().is_some_and(|open| {
             let held = open.local.setting(SETTING_BRAKE);
             held.is_ok_and(|held| held.is_some())
