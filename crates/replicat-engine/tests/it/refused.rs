@@ -140,6 +140,10 @@ fn revert_makes_a_directory_as_the_others_are() {
         "{listed:?}"
     );
     assert_eq!(revert(&reader, &["edited"], false), ["edited edited"]);
+    // Half of a move is the whole of it.
+    let mut moved = revert(&reader, &["moved"], false);
+    moved.sort();
+    assert_eq!(moved, ["elsewhere created", "moved deleted"]);
     wait("the one file", || {
         reader.read("edited").as_deref() == Some("edited as it is")
     });

@@ -81,16 +81,23 @@ impl Owner {
         let is_meant =
             |path: &RelPath| paths.is_empty() || paths.iter().any(|meant| path.is_within(meant));
         let mut changes = open.local.refused()?.listed;
-        changes.retain(|change| is_meant(&change.path));
         let all = open.local.unaccepted_paths()?;
         let mut left: BTreeSet<RelPath> =
             all.iter().filter(|path| is_meant(path)).cloned().collect();
+        // Half of a move would leave the file at both paths or at none.
+        for (from, to) in open.local.unaccepted_moves(&all)? {
+            if left.contains(&from) || left.contains(&to) {
+                left.extend([from, to]);
+            }
+        }
         // A path that comes back needs the directories above it.
         let above: Vec<RelPath> = left.iter().flat_map(RelPath::ancestors).collect();
-        left.extend(above.into_iter().filter(|path| all.contains(path)));
+        left.extend(above);
+        left.retain(|path| all.contains(path));
         if !only_lists && !left.is_empty() && self.knowing_peer().is_none() {
             return Err(SyncError::NoPeerKnows { root: root() });
         }
+        changes.retain(|change| left.contains(&change.path));
         Ok((changes, left.into_iter().collect()))
     }
 
