@@ -28,6 +28,7 @@ pub mod replica;
 pub mod resolve;
 pub mod restore;
 mod scope;
+mod revert;
 pub mod session;
 mod settle;
 pub mod store;

@@ -115,6 +115,24 @@ pub enum SyncError {
         /// What shows it, as a clause.
         evidence: String,
     },
+    /// There is nothing to revert: what is changed in the directory goes out.
+    #[error("{root} does not only receive: what is changed there is taken by the others")]
+    NotReceiveOnly {
+        /// The root.
+        root: PathBuf,
+    },
+    /// A revert is under way.
+    #[error("local changes of {root} are being reverted already")]
+    Busy {
+        /// The root.
+        root: PathBuf,
+    },
+    /// Nobody can say what the others have.
+    #[error("no node is connected that can say what the others have in {root}")]
+    NoPeerKnows {
+        /// The root.
+        root: PathBuf,
+    },
     /// A directory has never been synced.
     #[error("{root} has never been synced: it holds no state")]
     NotReplica {
@@ -309,6 +327,9 @@ impl SyncError {
             Self::OtherFolder { .. } => "other-folder",
             Self::RootReplaced { .. } => "root-replaced",
             Self::NotReplica { .. } => "not-a-replica",
+            Self::NotReceiveOnly { .. } => "not-receive-only",
+            Self::Busy { .. } => "busy",
+            Self::NoPeerKnows { .. } => "no-peer",
             Self::Locked { .. } => "locked",
             Self::IndexDamaged { .. } => "index-damaged",
             Self::IndexNewer { .. } => "index-newer",
@@ -351,10 +372,13 @@ impl SyncError {
             | Self::NotDirectory { .. }
             | Self::Unexpected { .. }
             | Self::Reserved { .. }
+            | Self::NotReceiveOnly { .. }
             | Self::ReceiveOnly { .. } => ExitCode::Usage,
-            Self::Changing { .. } | Self::Pending { .. } | Self::NotKept { .. } => {
-                ExitCode::Incomplete
-            }
+            Self::Busy { .. }
+            | Self::NoPeerKnows { .. }
+            | Self::Changing { .. }
+            | Self::Pending { .. }
+            | Self::NotKept { .. } => ExitCode::Incomplete,
             Self::DifferentFolders { .. }
             | Self::OtherFolder { .. }
             | Self::RootReplaced { .. } => ExitCode::Braked,
@@ -424,7 +448,10 @@ impl SyncError {
                 "`replicat history {}/{path}` lists the versions that can be restored",
                 root.display()
             ),
-            Self::Changing { .. } | Self::Pending { .. } => "try again in a while".into(),
+            Self::Busy { .. } | Self::Changing { .. } | Self::Pending { .. } => {
+                "try again in a while".into()
+            }
+            Self::NoPeerKnows { .. } => "see `replicat nodes`, and try again when one is".into(),
             Self::Unexpected { .. } => "look at it again; nothing was changed".into(),
             Self::Inconsistent { .. } => {
                 "nothing was deleted; please report this with the output of `replicat status`"

@@ -100,6 +100,7 @@ fn status_of(kind: &str) -> StatusCode {
     match kind {
         "usage" => StatusCode::BAD_REQUEST,
         "receive-only" => StatusCode::FORBIDDEN,
+        "not-receive-only" | "busy" | "no-peer" => StatusCode::CONFLICT,
         "unknown-folder" | "unknown-path" | "no-conflict" | "nothing-missing" | "no-revision"
         | "unknown-node" | "unknown-token" | "unknown-placement" => StatusCode::NOT_FOUND,
         "not-a-replica" | "closed" | "halted" | "paused" | "not-a-file" | "changing"

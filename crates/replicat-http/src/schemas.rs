@@ -112,6 +112,7 @@ const OBJECTS: &[(&str, &str)] = &[
         "holder",
         "replica: text, name: text, holds: boolean, connected: boolean?",
     ),
+    ("reverted", "dry_run: boolean, changes: [refused-change]"),
     ("paused", "folders: [text]"),
     ("resumed", "folders: [text]"),
     ("rescanning", "folders: [text]"),

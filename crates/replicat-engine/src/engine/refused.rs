@@ -6,11 +6,9 @@
 use std::collections::BTreeSet;
 
 use replicat_core::entry::{Entry, Payload, Version};
-use replicat_core::id::ReplicaId;
 use replicat_core::path::RelPath;
 use replicat_core::record::Record;
 use replicat_core::store::Store;
-use replicat_core::version::Dot;
 
 use super::local::LocalReplica;
 use crate::error::SyncError;
@@ -32,9 +30,10 @@ impl LocalReplica {
             let Some(change) = self.unaccepted_change(&record) else {
                 continue;
             };
-            // What is made in a directory changes its time as well, which is no news beside it.
+            // What is made in a directory changes its time as well, which is no news beside it. Nobody makes the root.
             let changes = match change {
                 Unaccepted::TimeOfDirectory => &mut times,
+                Unaccepted::Change(LocalChange::Created) if path.is_root() => &mut times,
                 Unaccepted::Change(_) => &mut found,
             };
             changes.count += 1;
@@ -66,20 +65,35 @@ impl LocalReplica {
         }
     }
 
+    /// The moves among some paths with events that no other has confirmed, as pairs of where from and where to.
+    pub(super) fn unaccepted_moves(
+        &self,
+        paths: &BTreeSet<RelPath>,
+    ) -> Result<Vec<(RelPath, RelPath)>, SyncError> {
+        let mut moves = Vec::new();
+        for path in paths {
+            let record = self.replica.record(path);
+            let record = record.map_err(|error| self.failed(error))?;
+            let own = record.entry.versions().iter();
+            let own = own.filter(|version| self.replica.is_unconfirmed(version.dot));
+            let to = own.filter_map(|version| version.payload.moved_to());
+            moves.extend(to.map(|to| (path.clone(), to.clone())));
+        }
+        Ok(moves)
+    }
+
     /// Whether a path shows what this replica made and no other has confirmed.
     pub(super) fn is_unaccepted(&self, record: &Record) -> bool {
         self.unaccepted_change(record).is_some()
     }
 
     fn unaccepted_change(&self, record: &Record) -> Option<Unaccepted> {
-        let identity = self.replica.identity();
-        let (own, confirmed) = (identity.replica, identity.confirmed);
         let shown = record.entry.shown()?;
-        if is_above(shown.winner.dot, own, confirmed) {
+        if self.replica.is_unconfirmed(shown.winner.dot) {
             return Some(classify(shown.winner));
         }
         let others = record.entry.versions().iter();
-        let others = others.filter(|version| !is_above(version.dot, own, confirmed));
+        let others = others.filter(|version| !self.replica.is_unconfirmed(version.dot));
         let others = Entry::from_stored(others.cloned().collect());
         // The own version lost, and still describes the winner.
         let without = others.shown()?;
@@ -89,10 +103,6 @@ impl LocalReplica {
             _ => Unaccepted::Change(LocalChange::Described),
         })
     }
-}
-
-fn is_above(dot: Dot, own: ReplicaId, confirmed: u64) -> bool {
-    dot.replica == own && dot.counter > confirmed
 }
 
 /// What an event of this replica did.

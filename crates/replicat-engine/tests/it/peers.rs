@@ -87,6 +87,7 @@ fn a_peer_that_falls_silent_amid_its_telling_is_not_waited_for() {
         knowledge: VersionVector::new(),
         applied: VersionVector::new(),
         names: Vec::new(),
+        presences: Vec::new(),
     });
     one.folder
         .receive(number, Parcel::of(wire::encode(&greeting)));

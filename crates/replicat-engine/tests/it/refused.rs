@@ -71,3 +71,130 @@ fn refused_changes_are_listed() {
     assert_eq!(one.status().refused.count, 0);
     assert!(!is_refused(&one, "edited"));
 }
+
+fn revert(live: &Live, paths: &[&str], only_lists: bool) -> Vec<String> {
+    let paths = paths
+        .iter()
+        .map(|path| RelPath::new(path.as_bytes()).unwrap());
+    let done = live.folder.revert(paths.collect(), only_lists).unwrap();
+    let rows = done.iter();
+    rows.map(|row| format!("{} {}", row.path, row.change.word()))
+        .collect()
+}
+
+/// What of a directory's trash holds `content`.
+fn is_in_trash(live: &Live, content: &str) -> bool {
+    let mut open = vec![live.path(".replicat/trash")];
+    while let Some(next) = open.pop() {
+        for entry in fs::read_dir(next).unwrap().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                open.push(path);
+            } else if fs::read(&path).is_ok_and(|held| held == content.as_bytes()) {
+                return true;
+            }
+        }
+    }
+    false
+}
+
+/// Changes made at the reader, of each kind.
+fn change_all(reader: &Live) {
+    fs::write(reader.path("edited"), "edited by the reader").unwrap();
+    fs::write(reader.path("twice"), "once").unwrap();
+    fs::rename(reader.path("moved"), reader.path("elsewhere")).unwrap();
+    fs::set_permissions(reader.path("described"), fs::Permissions::from_mode(0o600)).unwrap();
+    fs::remove_dir_all(reader.path("sub")).unwrap();
+    fs::create_dir(reader.path("new")).unwrap();
+    fs::write(reader.path("new/file"), "made by the reader").unwrap();
+    fs::write(reader.path("both"), "by the reader").unwrap();
+}
+
+#[test]
+fn revert_makes_a_directory_as_the_others_are() {
+    let world = tempdir().unwrap();
+    let one = Live::start("one", &world.path().join("one"));
+    let reader = receiver("reader", &world.path().join("reader"));
+    for name in [
+        "edited",
+        "twice",
+        "moved",
+        "described",
+        "sub/deep/deleted",
+        "both",
+    ] {
+        fs::create_dir_all(one.path(name).parent().unwrap()).unwrap();
+        fs::write(one.path(name), format!("{name} as it is")).unwrap();
+    }
+    let cable = Cable::trusting(&one, &reader, Trust::Deaf, Trust::Full);
+    wait("the files", || reader.read("sub/deep/deleted").is_some());
+    settle(&[&one, &reader]);
+    change_all(&reader);
+    wait("the changes", || refused(&reader).len() == 11);
+    fs::write(reader.path("twice"), "and again").unwrap();
+    fs::write(one.path("both"), "by the other").unwrap();
+    wait("the conflict", || reader.status().conflicts == 1);
+    let listed = revert(&reader, &[], true);
+    assert_eq!(listed, refused(&reader));
+    assert!(
+        listed.contains(&"new/file created".to_owned()),
+        "{listed:?}"
+    );
+    assert!(
+        listed.contains(&"sub/deep/deleted deleted".to_owned()),
+        "{listed:?}"
+    );
+    assert_eq!(revert(&reader, &["edited"], false), ["edited edited"]);
+    // Half of a move is the whole of it.
+    let mut moved = revert(&reader, &["moved"], false);
+    moved.sort();
+    assert_eq!(moved, ["elsewhere created", "moved deleted"]);
+    wait("the one file", || {
+        reader.read("edited").as_deref() == Some("edited as it is")
+    });
+    assert_eq!(
+        reader.read("new/file").as_deref(),
+        Some("made by the reader")
+    );
+    assert!(!reader.status().in_sync);
+    revert(&reader, &[], false);
+    settle(&[&one, &reader]);
+    assert_eq!(refused(&reader), Vec::<String>::new());
+    assert_eq!(reader.status().conflicts, 0);
+    let mode = fs::metadata(reader.path("described"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_ne!(mode & 0o777, 0o600);
+    for content in [
+        "edited by the reader",
+        "made by the reader",
+        "and again",
+        "by the reader",
+    ] {
+        assert!(is_in_trash(&reader, content), "{content}");
+    }
+    assert_eq!(revert(&reader, &[], false), Vec::<String>::new());
+    // It goes on as before, also after the sessions began anew.
+    cable.cut();
+    let _cable = Cable::trusting(&one, &reader, Trust::Deaf, Trust::Full);
+    fs::write(one.path("next"), "next").unwrap();
+    wait("the next file", || reader.read("next").is_some());
+    settle(&[&one, &reader]);
+    fs::write(reader.path("later"), "later").unwrap();
+    wait("a later change", || refused(&reader) == ["later created"]);
+}
+
+#[test]
+fn revert_needs_a_peer_and_a_receiver() {
+    let world = tempdir().unwrap();
+    let one = Live::start("one", &world.path().join("one"));
+    let reader = receiver("reader", &world.path().join("reader"));
+    let error = one.folder.revert(Vec::new(), false).unwrap_err();
+    assert_eq!(error.kind(), "not-receive-only");
+    fs::write(reader.path("own"), "own").unwrap();
+    wait("the change", || refused(&reader) == ["own created"]);
+    let error = reader.folder.revert(Vec::new(), false).unwrap_err();
+    assert_eq!(error.kind(), "no-peer");
+    assert_eq!(reader.read("own").as_deref(), Some("own"));
+}

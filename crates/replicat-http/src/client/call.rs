@@ -121,6 +121,14 @@ impl Call {
                 let body = (!paths.is_empty()).then(|| json!({"paths": paths}));
                 steer(folder.as_deref(), "/rescan", body)
             }
+            Command::Revert {
+                folder,
+                paths,
+                dry_run,
+            } => {
+                let body = json!({"paths": paths, "dry_run": dry_run});
+                Self::change(Method::POST, &of_folder(folder, "/revert"), Some(body))
+            }
             Command::Conflicts { folder } => {
                 Self::list(&of_folder(folder, "/conflicts")).query("limit", LIMIT)
             }
@@ -137,20 +145,7 @@ impl Call {
                 path,
                 after,
                 limit,
-            } => {
-                let page = Self {
-                    reply: Reply::Page,
-                    ..Self::get(&of_folder(folder, "/tree"))
-                };
-                let page = page.path(path).query("limit", limit.to_string().as_bytes());
-                match after {
-                    Some(after) => {
-                        let name = hexadecimal(&after.bytes().unwrap_or_default());
-                        page.query("after", name.as_bytes())
-                    }
-                    None => page,
-                }
-            }
+            } => level(folder, path, after.as_ref(), *limit),
             Command::Resolve { folder, path, keep } => {
                 let body = json!({"path": path, "keep": keep});
                 Self::change(Method::POST, &of_folder(folder, "/resolve"), Some(body))
@@ -167,15 +162,8 @@ impl Call {
                 at,
                 dry_run,
             } => {
-                let mut body = json!({"path": path, "at": at, "dry_run": dry_run});
-                let verb = match recursive {
-                    true => "/restore-tree",
-                    false => {
-                        body["revision"] = json!(revision);
-                        "/restore"
-                    }
-                };
-                Self::change(Method::POST, &of_folder(folder, verb), Some(body))
+                let body = json!({"path": path, "at": at, "dry_run": dry_run});
+                restore(folder, body, revision.filter(|_| !recursive), *recursive)
             }
             Command::Trash { folder } => {
                 Self::list(&of_folder(folder, "/trash")).query("limit", LIMIT)
@@ -201,6 +189,34 @@ impl Call {
         // Bytes that are no digits name nothing, which the server says.
         self.query("path", &path.bytes().unwrap_or_default())
     }
+}
+
+/// A page of a level of a tree.
+fn level(folder: &str, path: &PathText, after: Option<&PathText>, limit: u64) -> Call {
+    let page = Call {
+        reply: Reply::Page,
+        ..Call::get(&of_folder(folder, "/tree"))
+    };
+    let page = page.path(path).query("limit", limit.to_string().as_bytes());
+    match after {
+        Some(after) => {
+            let name = hexadecimal(&after.bytes().unwrap_or_default());
+            page.query("after", name.as_bytes())
+        }
+        None => page,
+    }
+}
+
+/// What is restored: a tree, or a path by the number of a version.
+fn restore(folder: &str, mut body: Value, revision: Option<u32>, recursive: bool) -> Call {
+    let verb = match recursive {
+        true => "/restore-tree",
+        false => {
+            body["revision"] = json!(revision);
+            "/restore"
+        }
+    };
+    Call::change(Method::POST, &of_folder(folder, verb), Some(body))
 }
 
 /// The path of what belongs to a folder.

@@ -117,6 +117,13 @@ fn acting() -> Vec<Route> {
             || post(forget),
         )
         .body(Body::Json(&["replica"])),
+        post_to(
+            &of("/revert"),
+            "Drops local changes that the peers refuse",
+            "reverted",
+            || post(revert),
+        )
+        .body(Body::Json(&["paths", "dry_run"])),
         post_to(&of("/pause"), "Pauses a folder", "paused", || post(pause)),
         post_to(&of("/resume"), "Lets a folder go on", "resumed", || {
             post(resume)
@@ -408,6 +415,30 @@ async fn rescan(
     let ToRescan { paths } = request::json(&app, request).await?;
     let folder = Some(folder);
     one(&app, Command::Rescan { folder, paths }).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ToRevert {
+    #[serde(default)]
+    paths: Vec<PathText>,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+async fn revert(
+    State(app): State<App>,
+    Segments(folder): Segments<String>,
+    request: Request,
+) -> Result<Json<Object>, Problem> {
+    no_query(request.uri().query())?;
+    let ToRevert { paths, dry_run } = request::json(&app, request).await?;
+    let command = Command::Revert {
+        folder,
+        paths,
+        dry_run,
+    };
+    one(&app, command).await
 }
 
 /// A command that takes a folder, or all, and nothing else.

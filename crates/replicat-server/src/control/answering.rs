@@ -225,6 +225,16 @@ fn carry_out_in_folder(
             return Ok(());
         }
         Command::Trash { folder } => (folder, Question::Trash),
+        Command::Revert {
+            folder,
+            paths,
+            dry_run,
+        } => {
+            let paths = paths.iter().map(path_of).collect::<Result<Vec<_>, _>>()?;
+            let changes = server.live(&folder)?.revert(paths, dry_run)?;
+            answer.put(inspection::reverted(&changes, dry_run))?;
+            return Ok(());
+        }
         // The rest is not about one folder.
         _ => return Ok(()),
     };

@@ -7,7 +7,7 @@ use replicat_engine::inspection::{
     Excluded, Explanation, Forgotten, HistoryChange, HistoryRow, Holder, Keep, Keeping, Presence,
     Resolution, TreeRow, TreeState,
 };
-use replicat_engine::report::{ConflictReport, VersionReport};
+use replicat_engine::report::{ConflictReport, RefusedChange, VersionReport};
 
 use super::json::{Object, object, put, put_bytes, timestamp};
 use super::restoring;
@@ -103,6 +103,24 @@ pub fn resolution(resolution: &Resolution) -> Object {
         Keep::Both => "both",
     };
     put(&mut object, "kept", kept);
+    object
+}
+
+/// The local changes that are dropped, or would be.
+#[must_use]
+pub fn reverted(changes: &[RefusedChange], dry_run: bool) -> Object {
+    let mut object = object("reverted");
+    put(&mut object, "dry_run", dry_run);
+    let changes = changes.iter().map(refused_change);
+    put(&mut object, "changes", changes.collect::<Vec<_>>());
+    object
+}
+
+/// A local change that the peers refuse.
+pub(crate) fn refused_change(row: &RefusedChange) -> Object {
+    let mut object = Object::new();
+    put_bytes(&mut object, "path", row.path.as_bytes());
+    put(&mut object, "change", row.change.word());
     object
 }
 

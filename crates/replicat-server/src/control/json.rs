@@ -205,12 +205,8 @@ fn put_detail(object: &mut Object, detail: &FolderStatus) {
     put(object, "excluded", detail.excluded);
     put(object, "conflicts", detail.conflicts);
     put(object, "refused", detail.refused.count);
-    let changes = detail.refused.listed.iter().map(|row| {
-        let mut object = Object::new();
-        put_bytes(&mut object, "path", row.path.as_bytes());
-        put(&mut object, "change", row.change.word());
-        object
-    });
+    let changes = detail.refused.listed.iter();
+    let changes = changes.map(super::inspection::refused_change);
     put(object, "refused_changes", changes.collect::<Vec<_>>());
     put(object, "watched_only", detail.watched_only);
     put(object, "queue", detail.queue);

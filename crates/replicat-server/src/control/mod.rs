@@ -115,6 +115,17 @@ pub enum Command {
         /// `winner`, `copy`, `both` or `local`.
         keep: String,
     },
+    /// Drops local changes that the peers refuse: a `reverted`.
+    Revert {
+        /// The name of the folder.
+        folder: String,
+        /// The paths, with what is below; everything if there are none.
+        #[serde(default)]
+        paths: Vec<PathText>,
+        /// Whether they are only listed.
+        #[serde(default)]
+        dry_run: bool,
+    },
     /// Brings versions back: a `restoration` for each, and a `not-restored` for each path that could not be.
     Restore {
         /// The name of the folder.

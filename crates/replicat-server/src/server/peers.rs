@@ -134,7 +134,7 @@ impl Peers {
         match getrandom::u64() {
             Ok(id) => self.approvals.send(folder, id),
             Err(error) => {
-                tracing::warn!(%error, "the approval stays at this node: no random number")
+                tracing::warn!(%error, "the approval stays at this node: no random number");
             }
         }
     }

@@ -82,6 +82,8 @@ pub(crate) enum Command {
     Restore(Box<RestoreArguments>),
     /// List what the trash holds, or remove it for good
     Trash(Box<TrashArguments>),
+    /// Make a directory that only receives as the others are: drop local changes that they refuse
+    Revert(RevertArguments),
     /// Explain why a path is as it is
     Why(PathArguments),
     /// Let deletions happen that a safety brake holds
@@ -351,6 +353,23 @@ pub(crate) struct ForgetArguments {
     pub(crate) replica: String,
     #[command(flatten)]
     pub(crate) place: RootArguments,
+}
+
+/// Of `replicat revert`.
+#[derive(Debug, Args)]
+#[command(after_help = help::REVERT)]
+pub(crate) struct RevertArguments {
+    /// The directory of a node that runs here, or paths in it, with what is below [default: the current directory]
+    #[arg(value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// List the changes, and drop none
+    #[arg(short = 'n', long, env = "REPLICAT_DRY_RUN", value_parser = FalseyValueParser::new())]
+    pub(crate) dry_run: bool,
+    /// Print one JSON object a line
+    #[arg(long, env = "REPLICAT_JSON", value_parser = FalseyValueParser::new())]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) node: KeeperArguments,
 }
 
 /// Of `replicat tree`.

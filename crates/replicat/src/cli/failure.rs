@@ -28,6 +28,8 @@ pub(crate) enum Failure {
     Pattern(PatternError),
     /// A path lies in no root.
     NoRoot { path: PathBuf },
+    /// No node that runs here keeps a path.
+    NotKept { path: PathBuf },
     /// A path lies outside the root that was named.
     Outside { path: PathBuf, root: PathBuf },
     /// A path cannot be one of a root.
@@ -172,6 +174,7 @@ impl Failure {
             Self::Patterns { .. } => "patterns",
             Self::Pattern(_) => "pattern",
             Self::NoRoot { .. } => "no-root",
+            Self::NotKept { .. } => "not-kept",
             Self::Outside { .. } => "outside",
             Self::Path { .. } => "path",
             Self::Signals(_) => "signals",
@@ -237,6 +240,9 @@ impl Failure {
             }
             Self::Pattern(error) => sentence(&error.to_string()),
             Self::NoRoot { path } => format!("{} lies in no root", root_text(path)),
+            Self::NotKept { path } => {
+                format!("no node that runs here keeps {}", root_text(path))
+            }
             Self::Outside { path, root } => {
                 format!("{} does not lie in {}", root_text(path), root_text(root))
             }
@@ -301,6 +307,9 @@ impl Failure {
             | Self::Runtime(_)
             | Self::Halted(_) => None,
             Self::Patterns { .. } => Some("name a file with a pattern on each line".to_owned()),
+            Self::NotKept { .. } => Some(
+                "start the node that keeps it, name it with --node-socket, or name a folder with --folder".to_owned(),
+            ),
             Self::NoRoot { .. } => Some(
                 "name a path in a directory that was synced, or its root with --root".to_owned(),
             ),
@@ -345,6 +354,7 @@ impl Failure {
             Self::Patterns { .. }
             | Self::Pattern(_)
             | Self::NoRoot { .. }
+            | Self::NotKept { .. }
             | Self::Outside { .. }
             | Self::Path { .. } => ExitCode::Usage,
             Self::Signals(_) | Self::Output(_) => ExitCode::Fatal,

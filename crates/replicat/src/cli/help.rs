@@ -75,6 +75,14 @@ Examples:
 
 With several folders there, --folder says which.";
 
+pub(crate) const REVERT: &str = "\
+What is replaced or removed goes to the trash; what was deleted comes back.
+
+Examples:
+  replicat revert -n               list the local changes that peers refuse
+  replicat revert                  drop them all
+  replicat revert docs/list        drop the one at docs/list";
+
 pub(crate) const RESOLVE: &str = "\
 Examples:
   replicat conflicts A                          what there is to resolve

@@ -13,6 +13,7 @@ pub(crate) fn lines(kind: &str, object: &Object, zone: &TimeZone) -> Option<Vec<
         "resolution" => vec![resolution(object)],
         "version" => vec![version(object, zone)],
         "restoration" => vec![restoration(object, zone)],
+        "reverted" => reverted(object),
         "not-restored" => vec![format!(
             "{} is not restored: {}",
             path(object, "path"),
@@ -116,7 +117,7 @@ fn restoration(object: &Object, zone: &TimeZone) -> String {
         "node" => format!("from the node {}", shown(object, "from_node")),
         _ => "to be fetched from another node".to_owned(),
     };
-    let is_planned = object.get("planned").and_then(|planned| planned.as_bool());
+    let is_planned = object.get("planned").and_then(serde_json::Value::as_bool);
     match is_planned.unwrap_or(false) {
         true => format!("{at} would hold version {revision} again, {size}, {made}, {from}"),
         false => format!("{at} holds version {revision} again, {size}, {made}, {from}"),
@@ -152,6 +153,25 @@ fn node(object: &Object) -> String {
     match text(object, "node") {
         "" => "an unknown node".to_owned(),
         _ => shown(object, "node"),
+    }
+}
+
+/// The local changes that are dropped, or would be.
+fn reverted(object: &Object) -> Vec<String> {
+    let verb = match super::fields::is_set(object, "dry_run") {
+        true => "would be reverted",
+        false => "is reverted",
+    };
+    let told = objects(object, "changes").map(|change| {
+        let path = path(change, "path");
+        let place = if path.is_empty() { "." } else { &path };
+        let change = shown(change, "change");
+        format!("{place} {verb}: it was {change} here")
+    });
+    let lines: Vec<String> = told.collect();
+    match lines.is_empty() {
+        true => vec!["nothing to revert: peers refuse no local change".to_owned()],
+        false => lines,
     }
 }
 

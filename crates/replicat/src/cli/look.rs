@@ -1,5 +1,6 @@
 //! The commands that look at one root, or settle something in it; or at a folder of a node.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use replicat_core::path::RelPath;
 use replicat_fs::filter::STATE_DIRECTORY_NAME;
 
 use super::arguments::{
-    ForgetArguments, LookArguments, PathArguments, ResolveArguments, RootArguments,
+    ForgetArguments, LookArguments, PathArguments, ResolveArguments, RevertArguments, RootArguments,
     StatusArguments, TargetArguments, TreeArguments,
 };
 use super::ask::{self, Asked};
@@ -201,6 +202,43 @@ pub(crate) fn history(arguments: &PathArguments, output: Output) -> Result<(), F
         let rows = inspect::history(location, path)?;
         Ok(rows.iter().map(look_json::history).collect())
     })
+}
+
+/// `replicat revert`: only a node that runs knows what the others refuse.
+pub(crate) fn revert(arguments: &RevertArguments, output: Output) -> Result<(), Failure> {
+    let RevertArguments {
+        paths,
+        dry_run,
+        json,
+        node,
+    } = arguments;
+    let teller = Teller::new(*json, output);
+    let command = |folder, paths: Vec<PathText>| Command::Revert {
+        folder,
+        paths: match paths.contains(&PathText::of(Vec::new())) {
+            true => Vec::new(),
+            false => paths,
+        },
+        dry_run: *dry_run,
+    };
+    if let Some(folder) = node.find()? {
+        let paths = paths.iter().map(|path| path_text(path));
+        let paths = paths.collect::<Result<Vec<_>, _>>()?;
+        return folder.tell(|folder| command(folder, paths), &teller);
+    }
+    let here = [PathBuf::from(".")];
+    let given = if paths.is_empty() { &here[..] } else { paths };
+    let mut meant: BTreeMap<(PathBuf, String), Vec<PathText>> = BTreeMap::new();
+    for path in given {
+        let kept = socket::keeper(path, node.named())
+            .ok_or_else(|| Failure::NotKept { path: path.clone() })?;
+        let of_folder = meant.entry((kept.socket.clone(), kept.name())).or_default();
+        of_folder.push(PathText::from(&kept.path));
+    }
+    for ((socket, folder), paths) in meant {
+        Asked::Socket(socket).tell(&command(folder, paths), &teller)?;
+    }
+    Ok(())
 }
 
 /// `replicat why`.

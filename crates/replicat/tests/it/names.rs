@@ -6,7 +6,6 @@ use std::os::unix::ffi::OsStrExt;
 
 use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
 
-use crate::machine::tool;
 use crate::world::{World, walk};
 
 /// Files, directories and links of these names are created, edited, renamed and deleted.
@@ -17,11 +16,15 @@ fn carry(names: &[&[u8]]) {
         for one in names {
             world.write(0, name(one), b"first");
             world.write(0, joined(&[b"d/", one, b"/", one]), one);
+            // So many stay that no safety brake holds what is deleted below.
+            for stays in ["kept", "kept2"] {
+                world.write(0, joined(&[stays.as_bytes(), b"/", one]), one);
+            }
             world.mkdir(0, "links");
             world.symlink(0, OsStr::from_bytes(one), joined(&[b"links/", one]));
         }
         world.settle();
-        assert_eq!(world.tree().len(), 3 + 4 * names.len());
+        assert_eq!(world.tree().len(), 5 + 6 * names.len());
         for one in names {
             world.write(world.last(), name(one), b"second");
             let (from, to) = (joined(&[b"d/", one]), joined(&[b"links/", one, b"2"]));
@@ -145,9 +148,6 @@ fn s41_a_path_longer_than_path_max() {
         assert!(again.in_sync());
         world.assert_idle(&again);
         world.remove(0, &names[0]);
-        assert_eq!(world.run(&all, &[]).code, Some(4), "everything is gone");
-        let root = world.root(0).to_str().unwrap();
-        tool(env!("CARGO_BIN_EXE_replicat"), ["approve", root]);
         assert!(world.run(&all, &[]).in_sync());
         assert_eq!(walk(world.root(world.last())).len(), 1);
     });

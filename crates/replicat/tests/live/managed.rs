@@ -224,6 +224,29 @@ fn nobody_takes_changes_from_a_read_only_node() {
     assert_eq!(folder["mode"], "receive-only");
     assert_eq!(folder["in_sync"], false);
     assert_eq!(folder["refused_changes"][0]["path"], "own");
+    let listed = cluster.place.ask(&["revert", "b", "-n", "--json"]);
+    let expected = serde_json::json!([{"path": "own", "change": "created"}]);
+    assert_eq!(
+        (&listed["changes"], &listed["dry_run"]),
+        (&expected, &true.into())
+    );
+    assert_eq!(cluster.place.read("b/own").as_deref(), Some("mine"));
+    let reverted = cluster.place.run(&["revert", "b/own"]);
+    assert_code(&reverted, 0);
+    let told = String::from_utf8_lossy(&reverted.stdout).into_owned();
+    assert_eq!(told, "own is reverted: it was created here\n");
+    until("the change is gone", || {
+        cluster.place.read("b/own").is_none()
+    });
+    let folder = || {
+        cluster
+            .place
+            .ask(&["folders", "--json", "--node-socket", "b"])
+    };
+    until("b is in sync", || {
+        folder()["in_sync"] == true && folder()["refused"] == 0
+    });
+    assert_code(&cluster.place.run(&["revert", "a"]), 2);
 }
 
 #[test]

@@ -56,7 +56,7 @@ pub(super) fn fetch(
             Ok(Some(staged)) => return Some((staged, provider.from.clone())),
             Ok(None) => {}
             Err(error) => {
-                tracing::warn!(%error, "a content that is to be restored cannot be staged")
+                tracing::warn!(%error, "a content that is to be restored cannot be staged");
             }
         }
     }

@@ -86,9 +86,9 @@ impl Owner {
         Ok(())
     }
 
-    /// Whether a peer is telling something, and is not done with it.
+    /// Whether a peer is telling something, and is not done with it; or changes are being dropped.
     pub(super) fn is_amid(&self) -> bool {
-        self.peers.values().any(Peer::is_amid)
+        self.reverting.is_some() || self.peers.values().any(Peer::is_amid)
     }
 
     /// Notes, once the directory holds all that is known, that it does, and tells the peers.

@@ -144,6 +144,13 @@ impl Peer {
         }
     }
 
+    /// Whether it can be asked what it has: it is believed, no comparison is under way, and it knows all of `knowledge`.
+    pub(super) fn can_tell(&self, knowledge: &VersionVector) -> bool {
+        let knows =
+            (self.session.peer_knowledge()).is_some_and(|theirs| theirs.contains_all(knowledge));
+        self.is_trusted() && self.is_live() && self.session.is_whole() && !self.is_full && knows
+    }
+
     /// Whether it is believed.
     pub(super) fn is_trusted(&self) -> bool {
         self.trust == Trust::Full

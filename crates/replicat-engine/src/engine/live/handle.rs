@@ -21,6 +21,7 @@ use crate::engine::inspect::{Answer, Question};
 use crate::error::SyncError;
 use crate::inspection::{Forgotten, Keep, Resolution};
 use crate::options::Cancellation;
+use crate::report::RefusedChange;
 
 /// A folder that is kept in sync. Clones are handles of one folder.
 #[derive(Clone)]
@@ -185,6 +186,26 @@ impl LiveFolder {
     /// As there; [`SyncError::NotReplica`] if the folder was stopped.
     pub fn forget(&self, replica: String) -> Result<Vec<Forgotten>, SyncError> {
         let asked = self.ask(|reply| Order::Forget(replica, reply));
+        asked.unwrap_or_else(|| Err(self.stopped()))
+    }
+
+    /// Makes the directory of a folder that only receives as the others are: drops the local changes that peers refuse, at and
+    /// below `paths`, everywhere if there are none. What is replaced or removed goes to the trash. With `only_lists` nothing
+    /// is changed. Returns the changes that are dropped.
+    ///
+    /// # Errors
+    /// [`SyncError::NotReceiveOnly`]; [`SyncError::NoPeerKnows`] if no peer is connected that can say what the others have;
+    /// [`SyncError::NotReplica`] if the folder is halted, paused or stopped.
+    pub fn revert(
+        &self,
+        paths: Vec<RelPath>,
+        only_lists: bool,
+    ) -> Result<Vec<RefusedChange>, SyncError> {
+        let asked = self.ask(|reply| Order::Revert {
+            paths,
+            only_lists,
+            reply,
+        });
         asked.unwrap_or_else(|| Err(self.stopped()))
     }
 

@@ -18,6 +18,7 @@ mod owner;
 mod peer;
 mod recovery;
 mod restoring;
+mod reverting;
 mod settings;
 mod status;
 mod steering;

@@ -20,6 +20,7 @@ use super::handle::Shared;
 use super::observing::Hints;
 use super::peer::{Connection, Parcel, PeerNumber, Trust};
 use super::recovery::Recovery;
+use super::reverting::Reverting;
 use super::settings::LiveSettings;
 use super::status::{FolderState, FolderStatus, Listener};
 use super::steering::Order;
@@ -73,6 +74,7 @@ pub(super) struct Owner {
     pub(super) peers: BTreeMap<PeerNumber, Peer>,
     pub(super) gathering: Arc<Gathering>,
     pub(super) recovery: Recovery,
+    pub(super) reverting: Option<Reverting>,
     /// Who asked how the folder stands when this turn is over.
     pub(super) asked: Vec<Sender<FolderStatus>>,
 }
@@ -140,6 +142,7 @@ impl Owner {
             peers: BTreeMap::new(),
             gathering,
             recovery,
+            reverting: None,
             asked: Vec::new(),
         })
     }
@@ -189,6 +192,7 @@ impl Owner {
         }
         self.check_root()?;
         self.observe()?;
+        self.go_on_reverting()?;
         self.settle()?;
         self.judge()?;
         self.bring()?;

@@ -7,6 +7,7 @@ use replicat_fs::stage::Staged;
 use super::connected::Peer;
 use super::owner::Owner;
 use super::restoring::Keepers;
+use super::reverting::Reverted;
 use super::settings::FolderMode;
 use super::status::{FolderEvent, FolderState, FolderStatus};
 use crate::engine::deletions::Verdict;
@@ -41,6 +42,12 @@ pub(super) enum Order {
         Sender<Result<bool, SyncError>>,
     ),
     Remove(RelPath, Precondition, Sender<Result<(), SyncError>>),
+    /// Drops local changes that the peers refuse, or lists them.
+    Revert {
+        paths: Vec<RelPath>,
+        only_lists: bool,
+        reply: Sender<Reverted>,
+    },
     /// Lets others read what is known by now.
     Publish(Sender<Result<(), SyncError>>),
 }
@@ -60,6 +67,11 @@ impl Owner {
                 let _ = reply.send(self.decide(verdict));
             }
             Order::Stand(reply) => self.asked.push(reply),
+            Order::Revert {
+                paths,
+                only_lists,
+                reply,
+            } => self.begin_revert(&paths, only_lists, reply),
             Order::Inspect(question, reply) => {
                 let _ = reply.send(self.answer(&question));
             }
@@ -250,6 +262,8 @@ impl Owner {
         let reason = self.recovery.halted(error, std::time::Instant::now());
         tracing::error!(root = %self.settings.root.display(), %reason, "the folder is halted");
         self.dismiss_all("the folder is halted");
+        // Whoever asked for it is told that it ended.
+        self.reverting = None;
         if let Err(error) = self.close() {
             tracing::error!(%error, "the index of the halted folder could not be written");
         }

@@ -97,6 +97,17 @@ impl Owner {
         if peer.is_trusted() {
             carrying::keep(&open.local, &parcel.contents);
         }
+        let message = match message {
+            Message::TreeReply(reply) => match self.take_reverted(number, reply) {
+                Ok(Some(reply)) => Message::TreeReply(reply),
+                Ok(None) => return,
+                Err(error) => return self.halt(&error),
+            },
+            message => message,
+        };
+        let (Some(peer), Some(open)) = (self.peers.get_mut(&number), &mut self.open) else {
+            return;
+        };
         let kind = match &message {
             Message::Members(members) if has_strangers(&open.local, members) => Kind::Strangers,
             // Of a peer that is not believed nothing was taken.
@@ -168,7 +179,7 @@ impl Owner {
     }
 
     /// What is pending is to be gone through.
-    fn look_into(&mut self) {
+    pub(super) fn look_into(&mut self) {
         if let Some(open) = &mut self.open {
             open.unsettled = true;
             open.ongoing.stir();
