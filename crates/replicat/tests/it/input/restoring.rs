@@ -123,7 +123,8 @@ fn restore_recursive_brings_a_tree_back() {
         world.settle();
         let names = |tree: &crate::world::Tree| tree.keys().cloned().collect::<Vec<_>>();
         assert_eq!(names(&world.tree()), names(&before));
-        world.assert_holds_files(&[("d/a", "d/a"), ("d/e/c", "d/e/c")]);
+        let files = ["d/a", "d/e/b", "d/e/c", "kept", "outside"];
+        world.assert_files(&files.map(|path| (path, path)));
     });
 }
 
