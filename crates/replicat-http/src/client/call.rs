@@ -192,7 +192,7 @@ impl Call {
 }
 
 /// A page of a level of a tree.
-fn level(folder: &str, path: &PathText, after: Option<&PathText>, limit: u64) -> Call {
+fn level(folder: &str, path: &PathText, after: Option<&PathText>, limit: usize) -> Call {
     let page = Call {
         reply: Reply::Page,
         ..Call::get(&of_folder(folder, "/tree"))

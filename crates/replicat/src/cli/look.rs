@@ -14,8 +14,8 @@ use replicat_core::path::RelPath;
 use replicat_fs::filter::STATE_DIRECTORY_NAME;
 
 use super::arguments::{
-    ForgetArguments, LookArguments, PathArguments, ResolveArguments, RevertArguments, RootArguments,
-    StatusArguments, TargetArguments, TreeArguments,
+    ForgetArguments, LookArguments, PathArguments, ResolveArguments, RevertArguments,
+    RootArguments, StatusArguments, TargetArguments, TreeArguments,
 };
 use super::ask::{self, Asked};
 use super::check::Standing;

@@ -256,8 +256,12 @@ fn assert_equal(trees: &[Tree], outcome: &Outcome) {
         .map(str::as_bytes)
         .collect();
     let synced = |tree: &Tree| -> Tree {
-        let nodes = tree.iter().filter(|(path, _)| !warned.contains(path.as_slice()));
-        nodes.map(|(path, node)| (path.clone(), node.clone())).collect()
+        let nodes = tree
+            .iter()
+            .filter(|(path, _)| !warned.contains(path.as_slice()));
+        nodes
+            .map(|(path, node)| (path.clone(), node.clone()))
+            .collect()
     };
     let trees: Vec<Tree> = trees.iter().map(synced).collect();
     for tree in &trees[1..] {
