@@ -197,7 +197,7 @@ fn what_a_node_skips_is_listed_while_it_runs_and_when_it_has_ended() {
     assert!(made.unwrap().success());
     let skipped = || place.ask(&["status", "a", "--json"])["skipped"].clone();
     let expected = serde_json::json!([{"path": "pipe", "kind": "special",
-        "reason": "is a named pipe, which cannot be synced"}]);
+        "reason": "is a named pipe, which cannot be synced", "severity": "warning"}]);
     let a = place.node("a", None);
     until("the pipe is listed", || skipped() == expected);
     assert_eq!(a.end(), 0);

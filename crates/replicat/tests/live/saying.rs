@@ -132,7 +132,7 @@ fn paths_are_found_beside_a_running_node() {
     }
     let missing = place.run(&["restore", "link/deep/file"]);
     assert!(
-        errors(&missing).contains("in the trash"),
+        errors(&missing).contains("has no earlier version"),
         "{}",
         errors(&missing)
     );
@@ -185,7 +185,7 @@ fn remedy_that_does_nothing_says_so() {
     let needless = place.run(&["approve", "a"]);
     assert_code(&needless, 0);
     let text = String::from_utf8_lossy(&needless.stdout).into_owned();
-    assert_eq!(text, "nothing to approve: no brake holds a folder\n");
+    assert_eq!(text, "no deletion is held; nothing to approve\n");
     fs::rename(place.path("a"), place.path("gone")).unwrap();
     until("it is halted", || {
         place.ask(&["folders", "--json"])["status"] == "Halted"
