@@ -7,7 +7,7 @@ use replicat_core::resolve::Shown;
 use replicat_core::store::Store;
 
 use super::local::{LocalReplica, SETTING_SYNCED};
-use super::scan::present;
+use super::sighting::present;
 use super::{clock, exchange, retention};
 use crate::error::SyncError;
 use crate::event::PlanTotals;

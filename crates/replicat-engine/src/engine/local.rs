@@ -6,14 +6,12 @@ use std::sync::Arc;
 
 use replicat_core::id::{FolderId, ReplicaId};
 use replicat_core::path::RelPath;
-use replicat_core::replica::{Now, Replica};
-use replicat_core::restore::Renewal;
+use replicat_core::replica::Replica;
 use replicat_core::store::{Identity, Store};
 use replicat_fs::apply::Applier;
 use replicat_fs::apply::calls::Calls;
 use replicat_fs::echo::Echoes;
 use replicat_fs::filter::Filter;
-use replicat_fs::identity::{Comparison, RootIdentity};
 use replicat_fs::observe::{Observation, Tracking};
 use replicat_fs::recover::{PARTIAL_AGE_MAX, recover};
 use replicat_fs::root::Root;
@@ -27,14 +25,12 @@ use super::failure::Failure;
 use super::gleaned::Gleaned;
 use super::roots::GivenRoot;
 use super::setbacks::Setbacks;
-use super::{clock, partners, random_u64, random_u128, retention};
+use super::{partners, random_u64, random_u128, retention};
 use crate::error::SyncError;
 use crate::event::RootIndex;
 use crate::options::{Durability, ForeignRoot, MissingRoot, Mode, OwnerPolicy, SyncOptions};
 use crate::report::{ChangeCounts, Skipped};
 
-/// The setting under which the identity of the root directory is kept.
-const SETTING_ROOT: &str = "root-identity";
 /// The setting under which the time of the last complete sync is kept, in seconds since 1970.
 pub(super) const SETTING_SYNCED: &str = "synced";
 /// The longest name that a replica takes from its directory, in bytes.
@@ -552,54 +548,8 @@ impl LocalReplica {
         done.map_err(|error| Failure::from(error).at(&self.given))
     }
 
-    /// Finds out whether the root is still the directory that the state was recorded for. State that lies inside and
-    /// does not fit was copied or restored along with it. A dry run leaves the question to the run that acts.
-    fn check_identity(&mut self, state_outside: bool) -> Result<(), SyncError> {
-        let Some(hands) = &self.hands else {
-            return Ok(());
-        };
-        let found = hands
-            .state
-            .identity(&self.root)
-            .map_err(|error| self.fs_failed(error))?;
-        let index = self.replica.store();
-        let recorded = index
-            .setting(SETTING_ROOT)
-            .map_err(|error| self.index_failed(error))?;
-        if let Some(recorded) = &recorded {
-            let text = String::from_utf8_lossy(recorded);
-            let compared = text
-                .parse::<RootIdentity>()
-                .map(|recorded| found.compare(&recorded));
-            match compared {
-                Ok(Comparison::Same) => return Ok(()),
-                Ok(Comparison::OtherRoot) if state_outside => {
-                    let evidence = "its inode and birth time are not those recorded".to_owned();
-                    return Err(SyncError::RootReplaced {
-                        root: self.given.clone(),
-                        evidence,
-                    });
-                }
-                Ok(_) | Err(_) => self.renew(clock::now())?,
-            }
-        }
-        let now = found.to_string().into_bytes();
-        let done = self
-            .replica
-            .store_mut()
-            .set_setting(SETTING_ROOT, Some(&now));
-        done.map_err(|error| self.index_failed(error))
-    }
-
     pub(super) fn fs_failed(&self, error: replicat_fs::error::FsError) -> SyncError {
         Failure::from(error).at(&self.given)
-    }
-
-    fn renew(&mut self, now: Now) -> Result<(), SyncError> {
-        let id = ReplicaId(random_u64()?);
-        self.replica
-            .renew(now, id, Renewal::Copied)
-            .map_err(|error| self.failed(error))
     }
 
     pub(super) fn index_failed(&self, error: IndexError) -> SyncError {

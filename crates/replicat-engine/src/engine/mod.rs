@@ -13,6 +13,7 @@ mod finish;
 mod gleaned;
 mod hashing;
 mod held;
+mod identifying;
 pub mod inspect;
 pub mod live;
 mod local;
@@ -25,6 +26,7 @@ mod rules;
 mod scan;
 mod scope;
 mod setbacks;
+mod sighting;
 mod skipping;
 mod transfer;
 
@@ -222,10 +224,12 @@ impl Run<'_> {
     fn await_bursts(&mut self) -> Result<(), SyncError> {
         for local in &mut self.replicas {
             for _ in 0..BURST_LOOKS_MAX {
-                if !matches!(local.judge_deletions()?, Decision::Hold(_))
-                    || !local.deletions.wait(&self.options.cancellation)
-                {
-                    break;
+                // While another root was waited for, the time may have come: what passes is observed by a scan.
+                let is_held = local.deletions.guard.held_files() > 0;
+                match local.judge_deletions()? {
+                    Decision::Pass if is_held => {}
+                    Decision::Hold(_) if local.deletions.wait(&self.options.cancellation) => {}
+                    _ => break,
                 }
                 scan::scan(local, Scope::Everything, &self.around)?;
             }

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use replicat_content::Content;
 use replicat_core::entry::{Metadata, Payload};
-use replicat_core::id::{ContentHash, LinkId, ReplicaId};
-use replicat_core::observe::{Found, Observed, Present};
+use replicat_core::id::{ContentHash, LinkId};
+use replicat_core::observe::{Found, Observed};
 use replicat_core::path::RelPath;
 use replicat_core::record::Record;
 use replicat_core::store::{Children, Store, StoreError};
@@ -27,11 +27,10 @@ use super::departures::{Departures, is_held};
 use super::failure::scan_failed;
 use super::hashing::{HashError, Hasher};
 use super::local::LocalReplica;
+use super::sighting::{new_link_id, present, sight};
 use super::{clock, skipping};
 use crate::error::SyncError;
-use crate::event::{
-    ItemKind, Observed as Sight, ObservedChange, Phase, Reporter, ScanCounts, SyncEvent,
-};
+use crate::event::{Phase, Reporter, ScanCounts, SyncEvent};
 use crate::options::Cancellation;
 use crate::report::{SkipReason, Statistics};
 
@@ -538,58 +537,6 @@ fn is_disturbed(
     let known = record.held_metadata();
     let is_as_known = known.is_some_and(|known| timeless.agrees_with(&known));
     Ok(is_directory && is_as_known)
-}
-
-/// What a user did, if what was found is news.
-fn sight(local: &LocalReplica, path: &RelPath, found: &Found) -> Result<Option<Sight>, SyncError> {
-    let record = local.replica.record(path);
-    let held = record.map_err(|error| local.failed(error))?.held_payload();
-    let (payload, change) = match (found, &held) {
-        (Found::Present(present), None) => (&present.payload, ObservedChange::Created),
-        (Found::Present(present), Some(_)) => (&present.payload, ObservedChange::Updated),
-        (Found::Absent { moved_to: Some(to) }, Some(held)) => {
-            (held, ObservedChange::Moved { to: to.clone() })
-        }
-        (Found::Absent { moved_to: None }, Some(held)) => (held, ObservedChange::Deleted),
-        (Found::Absent { .. }, None) | (Found::OutOfScope, _) => return Ok(None),
-    };
-    let kind = match payload {
-        Payload::Directory => ItemKind::Directory,
-        Payload::Symlink { .. } => ItemKind::Symlink,
-        _ => ItemKind::File,
-    };
-    Ok(Some(Sight {
-        root: local.number,
-        path: path.clone(),
-        kind,
-        change,
-    }))
-}
-
-fn new_link_id(replica: ReplicaId, key: LinkKey) -> LinkId {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&replica.0.to_le_bytes());
-    hasher.update(&key.device.to_le_bytes());
-    hasher.update(&key.inode.to_le_bytes());
-    let mut first = [0; 8];
-    first.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
-    LinkId(u64::from_le_bytes(first))
-}
-
-/// An observation as the replica is told it; `None` for what has no content to replicate.
-pub(super) fn present(
-    observation: &Observation,
-    content: Option<ContentHash>,
-    link: Option<LinkId>,
-) -> Option<Found> {
-    Some(Found::Present(Present {
-        payload: observation.payload(content, link)?,
-        metadata: observation.metadata.clone(),
-        fingerprint: observation.fingerprint,
-        racy: observation.racy,
-        changed: clock::hlc(observation.fingerprint.mtime),
-        touched: clock::hlc(observation.fingerprint.ctime),
-    }))
 }
 
 fn tell_counts(local: &LocalReplica, report: &ScanReport, around: &Surroundings<'_>) {

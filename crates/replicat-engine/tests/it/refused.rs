@@ -115,14 +115,7 @@ fn revert_makes_a_directory_as_the_others_are() {
     let world = tempdir().unwrap();
     let one = Live::start("one", &world.path().join("one"));
     let reader = receiver("reader", &world.path().join("reader"));
-    for name in [
-        "edited",
-        "twice",
-        "moved",
-        "described",
-        "sub/deep/deleted",
-        "both",
-    ] {
+    for name in "edited twice moved described sub/deep/deleted both".split(' ') {
         fs::create_dir_all(one.path(name).parent().unwrap()).unwrap();
         fs::write(one.path(name), format!("{name} as it is")).unwrap();
     }

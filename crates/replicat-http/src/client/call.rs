@@ -125,10 +125,11 @@ impl Call {
                 folder,
                 paths,
                 dry_run,
-            } => {
-                let body = json!({"paths": paths, "dry_run": dry_run});
-                Self::change(Method::POST, &of_folder(folder, "/revert"), Some(body))
-            }
+            } => change_folder(
+                folder,
+                "/revert",
+                json!({"paths": paths, "dry_run": dry_run}),
+            ),
             Command::Conflicts { folder } => {
                 Self::list(&of_folder(folder, "/conflicts")).query("limit", LIMIT)
             }
@@ -147,12 +148,10 @@ impl Call {
                 limit,
             } => level(folder, path, after.as_ref(), *limit),
             Command::Resolve { folder, path, keep } => {
-                let body = json!({"path": path, "keep": keep});
-                Self::change(Method::POST, &of_folder(folder, "/resolve"), Some(body))
+                change_folder(folder, "/resolve", json!({"path": path, "keep": keep}))
             }
             Command::Forget { folder, replica } => {
-                let body = json!({"replica": replica});
-                Self::change(Method::POST, &of_folder(folder, "/forget"), Some(body))
+                change_folder(folder, "/forget", json!({"replica": replica}))
             }
             Command::Restore {
                 folder,
@@ -172,10 +171,11 @@ impl Call {
                 folder,
                 older_than,
                 path,
-            } => {
-                let body = json!({"older_than": older_than, "path": path});
-                Self::change(Method::POST, &of_folder(folder, "/empty-trash"), Some(body))
-            }
+            } => change_folder(
+                folder,
+                "/empty-trash",
+                json!({"older_than": older_than, "path": path}),
+            ),
         }
     }
 
@@ -189,6 +189,11 @@ impl Call {
         // Bytes that are no digits name nothing, which the server says.
         self.query("path", &path.bytes().unwrap_or_default())
     }
+}
+
+/// A change in a folder.
+fn change_folder(folder: &str, verb: &str, body: Value) -> Call {
+    Call::change(Method::POST, &of_folder(folder, verb), Some(body))
 }
 
 /// A page of a level of a tree.

@@ -187,18 +187,16 @@ impl Failure {
             Self::Sync(error) => sentence(&error.to_string()),
             Self::Server(error) => sentence(&error.to_string()),
             Self::Client(error) => sentence(&error.to_string()),
+            Self::Manager(error) => sentence(&error.to_string()),
+            Self::Http(error) => sentence(&error.to_string()),
             Self::NoNode => "no node runs here".to_owned(),
             Self::ManyNodes(sockets) => {
                 let names: Vec<_> = sockets.iter().map(|path| root_text(path)).collect();
                 format!("several nodes run here: {}", names.join(", "))
             }
-            Self::Manager(error) => sentence(&error.to_string()),
-            Self::Http(error) => sentence(&error.to_string()),
             Self::Api(error) => sentence(&error.to_string()),
             Self::NoToken => "no token is named to be shown there".to_owned(),
-            Self::TokenFile { path, source } => {
-                format!("could not read the token in {}: {source}", root_text(path))
-            }
+            Self::TokenFile { path, source } => cannot_read("the token in", path, source),
             Self::NoUrl => "it is not said where".to_owned(),
             Self::WhichFolder(names) if names.is_empty() => "there is no folder".to_owned(),
             Self::WhichFolder(names) => {
@@ -232,12 +230,7 @@ impl Failure {
                 format!("could not reach {}: {}", sentence(node), sentence(reason))
             }
             Self::Halted(reason) => format!("the folder stopped: {}", sentence(reason)),
-            Self::Patterns { path, source } => {
-                format!(
-                    "could not read the patterns in {}: {source}",
-                    root_text(path)
-                )
-            }
+            Self::Patterns { path, source } => cannot_read("the patterns in", path, source),
             Self::Pattern(error) => sentence(&error.to_string()),
             Self::NoRoot { path } => format!("{} lies in no root", root_text(path)),
             Self::NotKept { path } => {
@@ -442,6 +435,11 @@ fn exit_code_of(number: u8) -> ExitCode {
     found.unwrap_or(ExitCode::Fatal)
 }
 
+/// That a file could not be read; `what` says what of it was wanted.
+fn cannot_read(what: &str, path: &Path, source: &io::Error) -> String {
+    format!("could not read {what} {}: {source}", root_text(path))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -483,8 +481,6 @@ mod tests {
           hint: name each directory once
         replicat: A and B belong to different folders (00000000000000000000000000000001 and 00000000000000000000000000000002)
           hint: add --join to unite them: nothing is deleted, and files that differ are kept as conflict copies
-        replicat: 12 paths would be deleted in A, and --max-delete allows 10, so that nothing was changed there
-          hint: look at the plan with `--dry-run --itemize-changes`; if it is right, use `--max-delete 12` or leave the option out
         replicat: the index of A is damaged: a page has the wrong checksum
           hint: move the file away: `mv '/srv/A/.replicat/index.redb' '/srv/A/.replicat/index.redb.damaged'`; the next run unites what all replicas hold, and deletes nothing
         replicat: x/y lies in no root

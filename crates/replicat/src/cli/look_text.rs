@@ -181,7 +181,7 @@ mod tests {
         Conflicts:     2
         Trash:         12 versions, 4.0 KiB
         Index:         1.0 MiB
-        STOPPED:       600 of 1,000 paths are gone; `replicat approve` if that is right
+        held:          the deletion of 600 of 1,000 files (3.0 MiB); `replicat approve` deletes them everywhere, `replicat reject` brings them back
         Other replica: laptop (000000000000000a) behind
         "#);
     }
@@ -191,7 +191,7 @@ mod tests {
         let object = look_json::status(&a_status());
         let line = serde_json::to_string(&object).unwrap();
         insta::assert_snapshot!(line, @r#"
-        {"type":"status","root":"office","folder":"00000000000000000000000000000007","replica":"0000000000000009","name":"office","last_sync":"2026-11-23T00:30:12Z","files":50000,"directories":1,"symlinks":3,"bytes":2147483648,"pending":0,"conflicts":2,"brake":{"kind":"mass-deletion","gone":600,"recorded":1000},"skipped":[],"members":[{"replica":"000000000000000a","name":"laptop","up_to_date":false}],"trash_versions":12,"trash_bytes":4096,"index_bytes":1048576}
+        {"type":"status","root":"office","folder":"00000000000000000000000000000007","replica":"0000000000000009","name":"office","last_sync":"2026-11-23T00:30:12Z","files":50000,"directories":1,"symlinks":3,"bytes":2147483648,"pending":0,"conflicts":2,"brake":{"kind":"mass-deletion","gone":600,"recorded":1000,"gone_bytes":3145728,"recorded_bytes":5242880},"skipped":[],"members":[{"replica":"000000000000000a","name":"laptop","up_to_date":false}],"trash_versions":12,"trash_bytes":4096,"index_bytes":1048576}
         "#);
     }
 }

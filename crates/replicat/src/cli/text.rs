@@ -263,8 +263,10 @@ mod tests {
         insta::assert_snapshot!(lines.join("\n"), @r#"
         conflict: list holds 10 B by office of 2026-11-23 00:30:12; 2.0 KiB by laptop of 2026-11-23 00:30:11 is kept as list.conflict-laptop-20261123-003012
         skipped: laptop/pipe\x1b[2J\xff is a named pipe, which cannot be synced
-        stopped: 600 of the 1000 paths in office are gone since the last sync, so that nothing was deleted elsewhere
-          hint: see that the right disk is mounted at office; if the files were meant to be deleted, run `replicat approve office` and sync again
+        held: 600 of the 1000 files in office are gone: their deletion is held, and all else is synced
+          photos/ with 590 files
+          and 10 files elsewhere
+          hint: see that the right disk is mounted at office; `replicat approve office` deletes the files everywhere, `replicat reject office` brings them back
         NOT in sync: 2 roots, 4 created, 1 moved, 2.0 KiB of content, 1 new conflict, 1 skipped; 0.81 s
         Files scanned:       2,000
         Directories scanned: 12
@@ -315,7 +317,7 @@ mod tests {
         roots: [{"root":"office","name":"office","folder":"00000000000000000000000000000007","replica":"0000000000000009","created":2,"updated":0,"metadata":0,"deleted":0,"moved":0},{"root":"laptop","name":"laptop","folder":"00000000000000000000000000000007","replica":"0000000000000009","created":2,"updated":0,"metadata":0,"deleted":0,"moved":0}]
         conflicts: [{"path":"list","copy":"list.conflict-laptop-20261123-003012","when":"2026-11-23T00:31:40Z","winner":{"node":"office","when":"2026-11-23T00:30:12.000000005Z","kind":"file","size":10,"content":"abababababababababababababababababababababababababababababababab"},"loser":{"node":"laptop","when":"2026-11-23T00:30:11.000000005Z","kind":"file","size":2048,"content":"abababababababababababababababababababababababababababababababab"}}]
         skipped: [{"root":"laptop","path":"pipe\u001b[2J�","path_hex":"706970651b5b324aff","reason":"is a named pipe, which cannot be synced","kind":"special","severity":"warning"}]
-        brakes: [{"root":"office","kind":"mass-deletion","message":"600 of the 1000 paths in office are gone since the last sync, so that nothing was deleted elsewhere","hint":"see that the right disk is mounted at office; if the files were meant to be deleted, run `replicat approve office` and sync again"}]
+        brakes: [{"root":"office","kind":"mass-deletion","message":"600 of the 1000 files in office are gone: their deletion is held, and all else is synced","hint":"see that the right disk is mounted at office; `replicat approve office` deletes the files everywhere, `replicat reject office` brings them back","here":600,"elsewhere":0,"directories":[{"path":"photos","whole":true,"files":590,"bytes":5242880}],"more":10}]
         statistics: {"files_scanned":2000,"directories_scanned":12,"bytes_scanned":123456789,"bytes_hashed":4096,"created":4,"updated":0,"metadata":0,"deleted":0,"moved":1,"bytes_copied":2058,"bytes_reused":0,"elapsed_ms":812}
         "#);
     }

@@ -10,6 +10,7 @@ mod made;
 mod report;
 mod window;
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use replicat_core::entry::Payload;
@@ -193,8 +194,19 @@ impl LocalReplica {
         }
         let mut observed = Vec::with_capacity(missing.len());
         let mut doubtful = Vec::new();
+        let mut replaced = HashMap::new();
         for path in missing {
+            let below_replaced = match path.parent() {
+                Some(parent) => self.is_replaced(&parent, &mut replaced)?,
+                None => false,
+            };
             match self.missing(&path, departures)? {
+                // That the directory is gone was told with what took its place. The peers judge for themselves.
+                Missing::Loss(bytes) if below_replaced => {
+                    self.deletions.guard.release(&path);
+                    self.deletions.guard.handle_passed(now, &path, bytes);
+                    observed.push(path);
+                }
                 Missing::Observed => {
                     self.deletions.guard.release(&path);
                     observed.push(path);
@@ -232,6 +244,28 @@ impl LocalReplica {
             self.keep_window()?;
         }
         Ok(observed)
+    }
+
+    /// Whether a file or a symbolic link took the place of a directory, or of one above it. `known` holds earlier answers.
+    fn is_replaced(
+        &self,
+        directory: &RelPath,
+        known: &mut HashMap<RelPath, bool>,
+    ) -> Result<bool, SyncError> {
+        if let Some(is_replaced) = known.get(directory) {
+            return Ok(*is_replaced);
+        }
+        let record = self.replica.record(directory);
+        let record = record.map_err(|error| self.failed(error))?;
+        let is_replaced = match record.held_payload() {
+            Some(Payload::File { .. } | Payload::Symlink { .. }) => true,
+            _ => match directory.parent() {
+                Some(parent) => self.is_replaced(&parent, known)?,
+                None => false,
+            },
+        };
+        known.insert(directory.clone(), is_replaced);
+        Ok(is_replaced)
     }
 
     /// Holds no longer what a scan looked at and did not find missing.
