@@ -130,9 +130,7 @@ impl Call {
                 "/revert",
                 json!({"paths": paths, "dry_run": dry_run}),
             ),
-            Command::Conflicts { folder } => {
-                Self::list(&of_folder(folder, "/conflicts")).query("limit", LIMIT)
-            }
+            Command::Conflicts { folder } => list_folder(folder, "/conflicts"),
             Command::History { folder, path } => {
                 Self::list(&of_folder(folder, "/history")).path(path)
             }
@@ -164,9 +162,7 @@ impl Call {
                 let body = json!({"path": path, "at": at, "dry_run": dry_run});
                 restore(folder, body, revision.filter(|_| !recursive), *recursive)
             }
-            Command::Trash { folder } => {
-                Self::list(&of_folder(folder, "/trash")).query("limit", LIMIT)
-            }
+            Command::Trash { folder } => list_folder(folder, "/trash"),
             Command::EmptyTrash {
                 folder,
                 older_than,
@@ -189,6 +185,11 @@ impl Call {
         // Bytes that are no digits name nothing, which the server says.
         self.query("path", &path.bytes().unwrap_or_default())
     }
+}
+
+/// A list of what is in a folder.
+fn list_folder(folder: &str, what: &str) -> Call {
+    Call::list(&of_folder(folder, what)).query("limit", LIMIT)
 }
 
 /// A change in a folder.

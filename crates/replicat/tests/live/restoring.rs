@@ -37,15 +37,15 @@ fn version_at_a_peer_is_fetched_from_it() {
     place.arrives("a/file", "one");
     place.arrives("b/file", "one");
     // Without b nobody has it.
-    place.write("a/file", "the last one");
-    place.arrives("b/file", "the last one");
+    place.write("a/large", "the last one");
+    place.arrives("b/large", "the last one");
     assert_eq!(b.end(), 0);
     until("b is away", || {
         let nodes = printed(&place, &["nodes", "--json"]);
         !nodes.contains(r#""status":"connected""#)
     });
     printed(&place, &["trash", "empty", "--yes", "a"]);
-    let missing = place.run(&["restore", "a/file"]);
+    let missing = place.run(&["restore", "a/large"]);
     assert_code(&missing, 3);
     let problem = errors(&missing);
     assert!(problem.contains("not connected: b"), "{problem}");
