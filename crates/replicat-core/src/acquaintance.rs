@@ -238,6 +238,15 @@ impl<S: Store> Replica<S> {
         if self.store().pending_count()? == 0 {
             return Ok(false);
         }
+        self.retract_applied()
+    }
+
+    /// Retracts that all that is known is in the storage: it misses what it is recorded to hold, and that is not announced.
+    /// Returns whether that was news.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn retract_applied(&mut self) -> Result<bool, StoreError> {
         self.set_applied(VersionVector::new())
     }
 

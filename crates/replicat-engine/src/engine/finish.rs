@@ -34,9 +34,13 @@ pub(super) fn finish(
     let mut news = false;
     for local in replicas.iter_mut() {
         local.calm_itself()?;
+        retention::purge(local)?;
+        // A storage that misses what it is recorded to hold has not applied it.
+        if local.deletions.holds() {
+            continue;
+        }
         let noted = local.replica.note_applied();
         news |= noted.map_err(|error| local.failed(error))?;
-        retention::purge(local)?;
         if equal && local.pending()? == 0 {
             let now = clock::now_seconds().to_string();
             local.set_setting(SETTING_SYNCED, Some(now.as_bytes()))?;
@@ -162,7 +166,7 @@ impl LocalReplica {
                 .plan(path)
                 .map_err(|error| local.failed(error))?;
             // A person decides about these.
-            if local.deletions.holds_departing() && !local.shows_something(path)? {
+            if local.is_held_back(path)? {
                 return Ok(());
             }
             let is_directory = match planned {
@@ -189,13 +193,7 @@ impl LocalReplica {
         Ok(())
     }
 
-    fn shows_something(&self, path: &RelPath) -> Result<bool, SyncError> {
-        let record = self.replica.record(path);
-        let record = record.map_err(|error| self.failed(error))?;
-        Ok(record.entry.shown().is_some_and(|shown| shown.is_live()))
-    }
-
-    fn for_each_pending(
+    pub(super) fn for_each_pending(
         &self,
         mut visit: impl FnMut(&Self, &RelPath) -> Result<(), SyncError>,
     ) -> Result<(), SyncError> {

@@ -126,6 +126,7 @@ impl Run<'_> {
     /// Says whether all replicas are known to hold the same versions.
     fn run(&mut self) -> Result<bool, SyncError> {
         self.spread_approval();
+        self.trust_each_other();
         self.scan_all()?;
         self.await_bursts()?;
         for local in &mut self.replicas {
@@ -186,6 +187,17 @@ impl Run<'_> {
             for local in &mut self.replicas {
                 let now = local.deletions.now();
                 local.deletions.guard.allow_departing(now);
+            }
+        }
+    }
+
+    /// Deletions that this run finds in one root are judged there, and not again at the others.
+    fn trust_each_other(&mut self) {
+        let identities = self.replicas.iter().map(|local| local.replica.identity());
+        let finders: Vec<_> = identities.map(|own| (own.replica, own.counter)).collect();
+        for local in &mut self.replicas {
+            for (replica, counter) in &finders {
+                local.deletions.trust(*replica, *counter);
             }
         }
     }

@@ -491,9 +491,7 @@ impl Intake {
         departures.pair_by_content(&self.arrivals);
         if !around.cancellation.is_cancelled() {
             let looked = match scope {
-                Scope::Everything => Looked::Everything {
-                    is_empty: report.root_empty,
-                },
+                Scope::Everything => Looked::Everything,
                 Scope::Paths(paths) => Looked::Within(paths),
                 Scope::Hints(hints) => Looked::Within(&hints.whole),
             };

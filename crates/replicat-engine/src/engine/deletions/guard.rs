@@ -1,7 +1,7 @@
 //! Judges deletions: which pass, which are held, and what is a brake (`docs/deletions.md`).
 //!
-//! The guard has no clock and no files. It is told what is lost and when, and answers what to do. It does not know what
-//! holding means to whoever asks.
+//! The guard has no clock and no files. It takes what is lost and when, and returns what to do. It does not know how its
+//! caller holds a deletion.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use replicat_core::record::Holdings;
 
 use super::Millis;
 use super::made::Made;
-use super::window::{Window, top_of};
+use super::window::{Balance, Places, Window, place_of, total, without};
 
 /// From how many files on a folder can lose most of them.
 const FILES_MIN: u64 = 20;
@@ -59,12 +59,23 @@ pub(in crate::engine) enum Verdict {
 }
 
 /// What the storage holds, by the index.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::engine) struct Stock {
     /// All that it is recorded to hold, what is gone and held back included.
     pub(in crate::engine) recorded: Holdings,
-    /// Of that, what was deleted elsewhere.
+    /// Of that, what was deleted elsewhere and is to be judged here.
     pub(in crate::engine) departing: Holdings,
+    /// The same by place, and what is to come; only where the sums do not suffice.
+    pub(in crate::engine) by_place: Option<Traffic>,
+    /// Nothing is left in the root.
+    pub(in crate::engine) is_emptied: bool,
+}
+
+/// What is to go from each place, and what is to come there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::engine) struct Traffic {
+    pub(in crate::engine) departing: Places,
+    pub(in crate::engine) incoming: Places,
 }
 
 /// How much was lost, of how much.
@@ -82,19 +93,21 @@ pub(in crate::engine) type Held = Option<u64>;
 pub(in crate::engine) struct Guard {
     pace: Pace,
     max_delete: Option<u64>,
-    window: Window,
+    /// Losses found here that passed.
+    here: Window,
+    /// Losses from peers that passed.
+    elsewhere: Window,
     made: Made,
+    arrived: Made,
+    balance: Balance,
     held: BTreeMap<RelPath, Held>,
-    held_files: u64,
-    held_by_top: BTreeMap<RelPath, Holdings>,
+    held_by_place: Places,
     /// When something was last added to what is lost.
     grown_at: Millis,
     /// What was last known to be deleted elsewhere.
     departing: u64,
     /// So many losses may pass.
     cleared: u64,
-    /// Nothing is left in the root.
-    is_emptied: bool,
     /// Most is lost, and that has lasted.
     is_braked: bool,
     verdict: Option<Verdict>,
@@ -104,19 +117,20 @@ pub(in crate::engine) struct Guard {
 }
 
 impl Guard {
-    pub(in crate::engine) fn new(pace: Pace, max_delete: Option<u64>, window: &[u8]) -> Self {
+    pub(in crate::engine) fn new(pace: Pace, max_delete: Option<u64>) -> Self {
         Self {
             pace,
             max_delete,
-            window: Window::decode(window),
+            here: Window::default(),
+            elsewhere: Window::default(),
             made: Made::default(),
+            arrived: Made::default(),
+            balance: Balance::default(),
             held: BTreeMap::new(),
-            held_files: 0,
-            held_by_top: BTreeMap::new(),
+            held_by_place: Places::new(),
             grown_at: Millis::default(),
             departing: 0,
             cleared: 0,
-            is_emptied: false,
             is_braked: false,
             verdict: None,
             limit_exceeded: None,
@@ -124,36 +138,77 @@ impl Guard {
         }
     }
 
-    /// The window, as the index keeps it.
-    pub(in crate::engine) fn encode_window(&self) -> Vec<u8> {
-        self.window.encode()
+    /// The window as the index keeps it: the losses that nothing replaced, those found here and those from peers.
+    pub(in crate::engine) fn encode_window(&self) -> [Vec<u8>; 2] {
+        let here = self.here.not_replaced(self.made.by_place());
+        let elsewhere = self.elsewhere.not_replaced(self.arrived.by_place());
+        [here.encode(), elsewhere.encode()]
+    }
+
+    /// Takes up the window of an earlier process.
+    pub(in crate::engine) fn restore_window(&mut self, now: Millis, kept: [&[u8]; 2]) {
+        let [here, elsewhere] = kept.map(|kept| {
+            let mut window = Window::decode(kept);
+            window.forget_future(now);
+            window
+        });
+        (self.here, self.elsewhere) = (here, elsewhere);
     }
 
     /// A file was found where none was known: a program of this host made it.
     pub(in crate::engine) fn handle_made(&mut self, now: Millis, path: &RelPath, bytes: u64) {
+        self.balance.gain(now, Holdings { files: 1, bytes });
         self.made.add(now, path, bytes);
     }
 
-    /// A file was moved.
+    /// A file was brought from a peer.
+    pub(in crate::engine) fn handle_arrived(&mut self, now: Millis, path: &RelPath, bytes: u64) {
+        self.balance.gain(now, Holdings { files: 1, bytes });
+        self.arrived.add(now, path, bytes);
+    }
+
+    /// A file was moved, or a copy of it was made before it went: it is as old at `to` as it was.
     pub(in crate::engine) fn handle_moved(&mut self, from: &RelPath, to: &RelPath) {
-        if !self.made.remove(from) {
+        let was_made = self.made.remove(from);
+        let was_new = self.arrived.remove(from) || was_made;
+        if !was_new {
             self.made.remove(to);
         }
     }
 
-    /// Whether the deletion of a file counts as a loss; if it does not, what made it so is forgotten.
-    pub(in crate::engine) fn handle_gone(&mut self, path: &RelPath) -> bool {
-        !self.made.remove(path) && !self.made.is_packed(path)
+    /// Whether a file was made here within the window.
+    pub(in crate::engine) fn is_made(&self, path: &RelPath) -> bool {
+        self.made.contains(path)
+    }
+
+    /// Whether the deletion of a file counts as a loss. To be called once for each deletion.
+    pub(in crate::engine) fn handle_gone(
+        &mut self,
+        now: Millis,
+        path: &RelPath,
+        bytes: u64,
+        stock: &Stock,
+    ) -> bool {
+        if self.made.is_packed(path) {
+            return false;
+        }
+        if self.is_young(&self.made, stock) || !self.made.remove(path) {
+            return true;
+        }
+        self.balance.lose(now, Holdings { files: 1, bytes });
+        false
+    }
+
+    /// Whether a file that a peer deleted came from a peer within the window: it is no loss.
+    pub(in crate::engine) fn is_passing_through(&self, path: &RelPath, stock: &Stock) -> bool {
+        let is_new = self.arrived.contains(path) && !self.is_young(&self.arrived, stock);
+        is_new || self.arrived.is_packed(path)
     }
 
     /// Forgets what programs made: it was found by the first scan.
     pub(in crate::engine) fn forget_made(&mut self) {
-        self.made.clear();
-    }
-
-    /// Nothing is left in the root, or something is.
-    pub(in crate::engine) fn set_emptied(&mut self, is_emptied: bool) {
-        self.is_emptied = is_emptied;
+        self.made = Made::default();
+        self.balance.clear();
     }
 
     /// Holds something that is gone.
@@ -161,9 +216,8 @@ impl Guard {
         let is_new = !self.held.contains_key(&path);
         self.release(&path);
         if let Some(bytes) = what {
-            let sum = self.held_by_top.entry(top_of(&path)).or_default();
+            let sum = self.held_by_place.entry(place_of(&path)).or_default();
             *sum = sum.plus(Holdings { files: 1, bytes });
-            self.held_files += 1;
         }
         self.held.insert(path, what);
         if is_new {
@@ -176,9 +230,12 @@ impl Guard {
         let Some(Some(bytes)) = self.held.remove(path) else {
             return;
         };
-        self.held_files -= 1;
-        if let Some(sum) = self.held_by_top.get_mut(&top_of(path)) {
+        let place = place_of(path);
+        if let Some(sum) = self.held_by_place.get_mut(&place) {
             *sum = sum.minus(Holdings { files: 1, bytes });
+            if sum.files == 0 {
+                self.held_by_place.remove(&place);
+            }
         }
     }
 
@@ -189,7 +246,11 @@ impl Guard {
 
     /// How many files are held that are gone here.
     pub(in crate::engine) fn held_files(&self) -> u64 {
-        self.held_files
+        self.held_sum().files
+    }
+
+    fn held_sum(&self) -> Holdings {
+        total(&self.held_by_place)
     }
 
     /// Whether anything held is `directory` or below it.
@@ -199,10 +260,27 @@ impl Guard {
             .is_some_and(|(path, _)| path.is_within(directory))
     }
 
-    /// Counts a deletion that passed.
+    /// Counts a deletion found here that passed.
     pub(in crate::engine) fn handle_passed(&mut self, now: Millis, path: &RelPath, bytes: u64) {
+        let was_made = self.made.remove(path);
+        self.arrived.remove(path);
+        if self.verdict != Some(Verdict::Approved) {
+            self.balance.lose(now, Holdings { files: 1, bytes });
+            if !was_made {
+                self.here.add(now, path, bytes);
+            }
+        }
+    }
+
+    /// Counts a deletion from a peer that was carried out.
+    pub(in crate::engine) fn handle_removed(&mut self, now: Millis, path: &RelPath, bytes: u64) {
+        self.made.remove(path);
+        let was_new = self.arrived.remove(path) || self.arrived.is_packed(path);
         if self.verdict != Some(Verdict::Approved) && now >= self.allowed_until {
-            self.window.add(now, path, bytes);
+            self.balance.lose(now, Holdings { files: 1, bytes });
+            if !was_new {
+                self.elsewhere.add(now, path, bytes);
+            }
         }
     }
 
@@ -225,8 +303,15 @@ impl Guard {
     /// A person decided about all that is held.
     pub(in crate::engine) fn decide(&mut self, verdict: Verdict) {
         self.verdict = Some(verdict);
-        self.window.clear();
+        self.begin_window();
         self.is_braked = false;
+    }
+
+    fn begin_window(&mut self) {
+        self.here.clear();
+        self.elsewhere.clear();
+        self.balance.clear();
+        self.cleared = 0;
     }
 
     /// What a person decided, until it is done.
@@ -237,8 +322,7 @@ impl Guard {
     /// What a person decided is done.
     pub(in crate::engine) fn conclude_verdict(&mut self) {
         self.verdict = None;
-        self.window.clear();
-        self.cleared = 0;
+        self.begin_window();
     }
 
     /// Whether most is lost, and a person has to decide.
@@ -256,27 +340,42 @@ impl Guard {
         !self.held.is_empty() || stock.departing.files > 0 || self.is_braked
     }
 
+    fn passed(&self) -> Holdings {
+        total(&self.here.by_place()).plus(total(&self.elsewhere.by_place()))
+    }
+
+    /// Whether hardly anything is older than what came within the window. Then there is no state of before to compare with:
+    /// what came counts, and the folder is judged as it was at its fullest.
+    fn is_young(&self, came: &Made, stock: &Stock) -> bool {
+        let came = came.total().files;
+        came > 0 && stock.recorded.files.saturating_sub(came) + self.passed().files < FILES_MIN
+    }
+
     /// How much is lost within the window, and of how much.
     pub(in crate::engine) fn loss(&self, stock: &Stock) -> Loss {
-        let passed = self.window.by_top();
-        let mut lost = passed.clone();
-        for (top, held) in &self.held_by_top {
-            let sum = lost.entry(top.clone()).or_default();
-            *sum = sum.plus(*held);
+        let going = self.held_sum().plus(stock.departing);
+        if self.is_young(&self.made, stock) || self.is_young(&self.arrived, stock) {
+            let lost = self.balance.drawdown(going);
+            let left = Holdings {
+                files: stock.recorded.files.saturating_sub(going.files),
+                bytes: stock.recorded.bytes.saturating_sub(going.bytes),
+            };
+            let before = left.plus(lost);
+            return Loss { lost, before };
         }
-        let net = lost.iter().map(|(top, lost)| {
-            let made = self.made.by_top().get(top).copied().unwrap_or_default();
-            Holdings {
-                files: lost.files.saturating_sub(made.files),
-                bytes: lost.bytes.saturating_sub(made.bytes),
+        let mut here = self.here.by_place();
+        let mut elsewhere = self.elsewhere.by_place();
+        add(&mut here, &self.held_by_place);
+        let received = match &stock.by_place {
+            Some(traffic) => {
+                add(&mut elsewhere, &traffic.departing);
+                without(&elsewhere, &[self.arrived.by_place(), &traffic.incoming])
             }
-        });
-        let here = net.fold(Holdings::default(), Holdings::plus);
-        let passed = passed.into_values();
-        let passed = passed.fold(Holdings::default(), Holdings::plus);
-        let made = self.made.total();
+            None => without(&elsewhere, &[self.arrived.by_place()]).plus(stock.departing),
+        };
+        let (made, passed) = (self.made.total(), self.passed());
         Loss {
-            lost: here.plus(stock.departing),
+            lost: without(&here, &[self.made.by_place()]).plus(received),
             before: Holdings {
                 files: (stock.recorded.files.saturating_sub(made.files)) + passed.files,
                 bytes: (stock.recorded.bytes.saturating_sub(made.bytes))
@@ -285,19 +384,24 @@ impl Guard {
         }
     }
 
+    /// Whether the sums of what was deleted elsewhere do not suffice to judge it.
+    pub(in crate::engine) fn wants_places(&self, stock: &Stock) -> bool {
+        stock.departing.files > 0 && self.severity(&self.loss(stock), stock) != Severity::Slight
+    }
+
     /// Judges all that is held, and all that was deleted elsewhere.
     pub(in crate::engine) fn judge(&mut self, now: Millis, stock: &Stock) -> Decision {
-        self.window.expire(now);
-        self.made.expire(now);
+        self.expire(now);
         if self.verdict == Some(Verdict::Approved) {
             return Decision::Pass;
         }
         let stock = &match now < self.allowed_until {
             true => Stock {
                 departing: Holdings::default(),
-                ..*stock
+                by_place: None,
+                ..stock.clone()
             },
-            false => *stock,
+            false => stock.clone(),
         };
         if stock.departing.files > self.departing {
             self.grown_at = now;
@@ -306,6 +410,7 @@ impl Guard {
         let loss = self.loss(stock);
         let total = loss.lost.files;
         self.cleared = self.cleared.min(total);
+        self.limit_exceeded = self.limit(&loss, stock);
         match self.severity(&loss, stock) {
             Severity::Slight => {
                 self.is_braked = false;
@@ -317,6 +422,14 @@ impl Guard {
             Severity::Large if total <= self.cleared => Decision::Pass,
             Severity::Large => self.await_more(now, self.quiet(&loss), Decision::Pass, total),
         }
+    }
+
+    fn expire(&mut self, now: Millis) {
+        self.here.expire(now);
+        self.elsewhere.expire(now);
+        self.made.expire(now);
+        self.arrived.expire(now);
+        self.balance.expire(now);
     }
 
     /// When deletions that a brake holds are looked at again.
@@ -360,19 +473,23 @@ impl Guard {
         QUIET_MIN_MS + (QUIET_MAX_MS - QUIET_MIN_MS) * over.min(1000) / 1000
     }
 
-    fn severity(&mut self, loss: &Loss, stock: &Stock) -> Severity {
-        let Loss { lost, before } = *loss;
-        let is_most = lost.files * 2 > before.files;
-        let most_bytes = lost.bytes > before.bytes / 2;
-        let limited = match self.pace {
-            Pace::Once => self.held_files + stock.departing.files,
-            Pace::Live { .. } => lost.files,
+    /// The number that `--max-delete` allows, if there is more to delete.
+    fn limit(&self, loss: &Loss, stock: &Stock) -> Option<u64> {
+        let planned = match self.pace {
+            Pace::Once => self.held_files() + stock.departing.files,
+            Pace::Live { .. } => loss.lost.files,
         };
-        self.limit_exceeded = self.max_delete.filter(|allowed| limited > *allowed);
+        self.max_delete.filter(|allowed| planned > *allowed)
+    }
+
+    fn severity(&self, loss: &Loss, stock: &Stock) -> Severity {
+        let Loss { lost, before } = *loss;
+        let is_most = lost.files.saturating_mul(2) > before.files;
+        let most_bytes = lost.bytes > before.bytes / 2;
         let is_grave = is_most && before.files >= FILES_MIN
             || most_bytes && lost.bytes >= BYTES_MIN && lost.files >= FILES_MIN
-            || self.is_emptied && self.held_files > 1
-            || self.limit_exceeded.is_some();
+            || stock.is_emptied && self.held_files() > 1
+            || self.limit(loss, stock).is_some();
         if is_grave {
             return Severity::Grave;
         }
@@ -381,6 +498,13 @@ impl Guard {
             true => Severity::Slight,
             false => Severity::Large,
         }
+    }
+}
+
+fn add(places: &mut Places, more: &Places) {
+    for (place, what) in more {
+        let sum = places.entry(place.clone()).or_default();
+        *sum = sum.plus(*what);
     }
 }
 

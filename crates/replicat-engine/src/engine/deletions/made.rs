@@ -1,4 +1,4 @@
-//! Files that the programs of this host made within the window: their deletion is no loss, and they may replace others.
+//! Files that came within the window: made by programs of this host, or brought from peers.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -6,17 +6,17 @@ use replicat_core::path::RelPath;
 use replicat_core::record::Holdings;
 
 use super::Millis;
-use super::window::{WINDOW, top_of};
+use super::window::{Places, WINDOW, place_of, total};
 
 /// How many files are remembered. Of more than that, the oldest count as held before.
 const MADE_MAX: usize = 200_000;
 
-/// Files that were made here within the window, and are there.
+/// Files that came within the window, and are there.
 #[derive(Debug, Default)]
 pub(super) struct Made {
     files: HashMap<RelPath, (Millis, u64)>,
     order: VecDeque<(Millis, RelPath)>,
-    by_top: BTreeMap<RelPath, Holdings>,
+    by_place: Places,
     /// The `objects` directories of git repositories that got a pack, and when.
     packed: BTreeMap<RelPath, Millis>,
 }
@@ -29,7 +29,7 @@ impl Made {
         }
         self.files.insert(path.clone(), (now, bytes));
         self.order.push_back((now, path.clone()));
-        let sum = self.by_top.entry(top_of(path)).or_default();
+        let sum = self.by_place.entry(place_of(path)).or_default();
         *sum = sum.plus(Holdings { files: 1, bytes });
         while self.files.len() > MADE_MAX {
             self.drop_oldest();
@@ -41,14 +41,18 @@ impl Made {
         let Some((_, bytes)) = self.files.remove(path) else {
             return false;
         };
-        let top = top_of(path);
-        if let Some(sum) = self.by_top.get_mut(&top) {
+        let place = place_of(path);
+        if let Some(sum) = self.by_place.get_mut(&place) {
             *sum = sum.minus(Holdings { files: 1, bytes });
             if sum.files == 0 {
-                self.by_top.remove(&top);
+                self.by_place.remove(&place);
             }
         }
         true
+    }
+
+    pub(super) fn contains(&self, path: &RelPath) -> bool {
+        self.files.contains_key(path)
     }
 
     fn drop_oldest(&mut self) -> bool {
@@ -70,17 +74,12 @@ impl Made {
         self.packed.retain(|_, at| at.0 >= first);
     }
 
-    pub(super) fn clear(&mut self) {
-        *self = Self::default();
-    }
-
-    pub(super) fn by_top(&self) -> &BTreeMap<RelPath, Holdings> {
-        &self.by_top
+    pub(super) fn by_place(&self) -> &Places {
+        &self.by_place
     }
 
     pub(super) fn total(&self) -> Holdings {
-        let sums = self.by_top.values();
-        sums.fold(Holdings::default(), |sum, more| sum.plus(*more))
+        total(&self.by_place)
     }
 
     /// Whether `path` is a loose object of a git repository that got a pack within the window: its content is in the pack.

@@ -8,15 +8,17 @@ mod guard;
 mod guard_tests;
 mod made;
 mod report;
+mod stock;
 mod window;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use replicat_core::entry::Payload;
+use replicat_core::id::ReplicaId;
 use replicat_core::path::RelPath;
 use replicat_core::record::Record;
-use replicat_core::store::Store;
+use replicat_core::version::Dot;
 
 use super::clock;
 use super::departures::Departures;
@@ -32,11 +34,13 @@ pub(super) const SETTING_BRAKE: &str = "brake";
 pub(super) const SETTING_APPROVED: &str = "approved";
 /// The setting that has the next scan bring back what is gone.
 pub(super) const SETTING_REJECTED: &str = "rejected";
-/// The setting under which the losses of the last minutes are kept.
-const SETTING_WINDOW: &str = "deletions";
+/// The settings under which the losses of the last minutes are kept: those found here, and those from peers.
+const SETTING_WINDOW: [&str; 2] = ["deletions", "deletions-elsewhere"];
 
 /// How long a run that waits does not look whether it was cancelled.
 const WAIT_STEP: Duration = Duration::from_millis(50);
+/// How often what is held is judged again while peers tell more of it.
+const JUDGE_INTERVAL_MS: u64 = 50;
 
 /// A time in milliseconds since 1970, that never goes back while a process runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,17 +56,60 @@ pub(super) struct Deletions {
     due: Option<Millis>,
     /// What was deleted elsewhere is not carried out.
     holds_departing: bool,
+    /// What there was when it was judged last.
+    judged_at: Option<JudgedAt>,
+    /// Deletions by these replicas, above these counters, were judged where they were found, by the same run.
+    judged: BTreeMap<ReplicaId, u64>,
+    /// Files that peers send are new. Those of a first exchange are not.
+    notes_arrivals: bool,
+}
+
+/// What there was when it was judged.
+#[derive(Clone, Copy, Debug)]
+struct JudgedAt {
+    time: Millis,
+    departing: u64,
+    pending: u64,
+    decision: Decision,
 }
 
 impl Deletions {
-    pub(super) fn new(pace: Pace, max_delete: Option<u64>, window: &[u8]) -> Self {
+    pub(super) fn new(pace: Pace, max_delete: Option<u64>) -> Self {
         Self {
-            guard: Guard::new(pace, max_delete, window),
+            guard: Guard::new(pace, max_delete),
             started: Instant::now(),
             started_at: Millis(clock::now().0 / 1000),
             due: None,
             holds_departing: false,
+            judged_at: None,
+            judged: BTreeMap::new(),
+            notes_arrivals: false,
         }
+    }
+
+    /// Takes the deletions that a replica makes above `counter` for judged.
+    pub(super) fn trust(&mut self, replica: ReplicaId, counter: u64) {
+        self.judged.insert(replica, counter);
+    }
+
+    fn is_judged(&self, deletion: Dot) -> bool {
+        let counter = self.judged.get(&deletion.replica);
+        counter.is_some_and(|counter| deletion.counter > *counter)
+    }
+
+    /// From now on, files that peers send are new.
+    pub(super) fn note_arrivals(&mut self) {
+        self.notes_arrivals = true;
+    }
+
+    /// Whether anything is held, be it for a moment.
+    pub(super) fn holds(&self) -> bool {
+        self.holds_departing || !self.guard.held().is_empty()
+    }
+
+    /// Has all judged again.
+    pub(super) fn judge_soon(&mut self) {
+        self.judged_at = None;
     }
 
     pub(super) fn now(&self) -> Millis {
@@ -118,8 +165,8 @@ impl Deletions {
 /// What a scan looked at.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Looked<'paths> {
-    /// All there is; `is_empty`: nothing is.
-    Everything { is_empty: bool },
+    /// All there is.
+    Everything,
     /// These paths, and what is below them.
     Within(&'paths [RelPath]),
 }
@@ -135,15 +182,22 @@ enum Missing {
 }
 
 impl LocalReplica {
-    /// What the storage holds, by the index.
-    pub(super) fn stock(&self) -> Result<Stock, SyncError> {
-        let store = self.replica.store();
-        let recorded = store.holdings().map_err(|error| self.failed(error))?;
-        let departing = store.departing().map_err(|error| self.failed(error))?;
-        Ok(Stock {
-            recorded,
-            departing,
-        })
+    /// Whether there is anything new to judge, or it is time. Of what passes only more is.
+    pub(super) fn has_to_judge(&self) -> Result<bool, SyncError> {
+        let Some(last) = self.deletions.judged_at else {
+            return Ok(true);
+        };
+        let departing = self.sums()?.departing.files;
+        let is_time = self.deletions.now().0 >= last.time.0 + JUDGE_INTERVAL_MS;
+        let is_new = match last.decision {
+            // What is more must not pass unseen.
+            Decision::Pass => departing > last.departing || departing == 0 && is_time,
+            Decision::Hold(_) | Decision::Brake => {
+                is_time && (departing, self.pending()?) != (last.departing, last.pending)
+            }
+        };
+        let is_due = (self.deletions.due()).is_some_and(|due| due <= Instant::now());
+        Ok(is_new || is_due || self.deletions.guard.verdict().is_some())
     }
 
     /// Judges what is held here and what was deleted elsewhere.
@@ -160,6 +214,12 @@ impl LocalReplica {
                 (is_concerned && self.deletions.guard.held_files() > 0).then_some(now)
             }
         };
+        self.deletions.judged_at = Some(JudgedAt {
+            time: now,
+            departing: self.sums()?.departing.files,
+            pending: self.pending()?,
+            decision,
+        });
         let allows = self.deletions.guard.allows_departing(now);
         self.deletions.holds_departing =
             decision != Decision::Pass && stock.departing.files > 0 && !allows;
@@ -187,7 +247,7 @@ impl LocalReplica {
         departures: &Departures,
         looked: Looked<'_>,
     ) -> Result<Vec<RelPath>, SyncError> {
-        let now = self.deletions.now();
+        let (now, stock) = (self.deletions.now(), self.stock()?);
         self.forget_found(&missing, looked);
         for (from, to) in departures.moves() {
             self.deletions.guard.handle_moved(from, to);
@@ -200,7 +260,7 @@ impl LocalReplica {
                 Some(parent) => self.is_replaced(&parent, &mut replaced)?,
                 None => false,
             };
-            match self.missing(&path, departures)? {
+            match self.missing(&path, departures, &stock)? {
                 // That the directory is gone was told with what took its place. The peers judge for themselves.
                 Missing::Loss(bytes) if below_replaced => {
                     self.deletions.guard.release(&path);
@@ -222,9 +282,6 @@ impl LocalReplica {
                 }
                 Missing::Directory => observed.push(path),
             }
-        }
-        if let Looked::Everything { is_empty } = looked {
-            self.deletions.guard.set_emptied(is_empty);
         }
         if doubtful.is_empty() && self.deletions.guard.held().is_empty() {
             return Ok(observed);
@@ -273,10 +330,15 @@ impl LocalReplica {
         if self.deletions.guard.held().is_empty() {
             return;
         }
-        let missing: std::collections::BTreeSet<&RelPath> = missing.iter().collect();
-        let is_looked_at = |path: &RelPath| match looked {
-            Looked::Everything { .. } => true,
-            Looked::Within(paths) => paths.iter().any(|within| path.is_within(within)),
+        let missing: BTreeSet<&RelPath> = missing.iter().collect();
+        let within: Option<BTreeSet<&RelPath>> = match looked {
+            Looked::Everything => None,
+            Looked::Within(paths) => Some(paths.iter().collect()),
+        };
+        let is_looked_at = |path: &RelPath| {
+            within.as_ref().is_none_or(|within| {
+                within.contains(path) || path.ancestors().any(|above| within.contains(&above))
+            })
         };
         let held = self.deletions.guard.held().keys();
         let found: Vec<RelPath> = held
@@ -288,20 +350,33 @@ impl LocalReplica {
         }
     }
 
-    fn missing(&mut self, path: &RelPath, departures: &Departures) -> Result<Missing, SyncError> {
+    fn missing(
+        &mut self,
+        path: &RelPath,
+        departures: &Departures,
+        stock: &Stock,
+    ) -> Result<Missing, SyncError> {
         if departures.destination(path).is_some() {
             return Ok(Missing::Observed);
         }
         let record = self.replica.record(path);
         let record = record.map_err(|error| self.failed(error))?;
-        let bytes = match record.held_payload() {
-            Some(Payload::File { size, .. }) => size,
-            Some(Payload::Symlink { .. }) => 0,
-            Some(Payload::Directory) => return Ok(Missing::Directory),
-            Some(Payload::Tombstone { .. }) | None => return Ok(Missing::Observed),
+        let (Some(held), Some(local)) = (record.held_payload(), &record.local) else {
+            return Ok(Missing::Observed);
         };
-        let is_loss = !is_overtaken(&record) && self.deletions.guard.handle_gone(path);
-        Ok(match is_loss {
+        if held.is_directory() {
+            return Ok(Missing::Directory);
+        }
+        if is_overtaken(&record) {
+            return Ok(Missing::Observed);
+        }
+        if let Some(to) = self.elsewhere(path, &held, local)? {
+            self.deletions.guard.handle_moved(path, &to);
+            return Ok(Missing::Observed);
+        }
+        let (now, bytes) = (self.deletions.now(), stock::size_of(&held).bytes);
+        let guard = &mut self.deletions.guard;
+        Ok(match guard.handle_gone(now, path, bytes, stock) {
             true => Missing::Loss(bytes),
             false => Missing::Observed,
         })
@@ -317,23 +392,31 @@ impl LocalReplica {
         Ok(())
     }
 
-    /// Notes a file that a step removed, since it was deleted elsewhere.
-    pub(super) fn note_removed(
+    /// Notes what a step did: a file that it brought, or one that it removed since it was deleted elsewhere.
+    pub(super) fn note_step(
         &mut self,
         path: &RelPath,
-        removed: &Payload,
+        before: Option<&Payload>,
+        after: Option<&Payload>,
     ) -> Result<(), SyncError> {
-        let bytes = match removed {
-            Payload::File { size, .. } => *size,
-            Payload::Symlink { .. } => 0,
-            Payload::Directory | Payload::Tombstone { .. } => return Ok(()),
-        };
+        let size = |payload: Option<&Payload>| payload.map(stock::size_of).unwrap_or_default();
+        let (before, after) = (size(before), size(after));
+        let now = self.deletions.now();
+        if before.files < after.files && self.deletions.notes_arrivals {
+            self.deletions.guard.handle_arrived(now, path, after.bytes);
+        }
+        if before.files <= after.files {
+            return Ok(());
+        }
         let record = self.replica.record(path);
         let record = record.map_err(|error| self.failed(error))?;
         let shown = record.entry.shown();
-        if shown.is_some_and(|shown| shown.payload().moved_to().is_none()) {
-            let now = self.deletions.now();
-            self.deletions.guard.handle_passed(now, path, bytes);
+        let is_judged = shown.is_some_and(|shown| {
+            let is_move = shown.payload().moved_to().is_some();
+            is_move || self.deletions.is_judged(shown.winner.dot)
+        });
+        if !is_judged {
+            self.deletions.guard.handle_removed(now, path, before.bytes);
         }
         Ok(())
     }
@@ -347,7 +430,9 @@ impl LocalReplica {
     /// Keeps what was deleted elsewhere and is still here, by events on top of the deletions. Returns how many files.
     pub(super) fn reject_departing(&mut self) -> Result<u64, SyncError> {
         let mut kept = 0;
-        for (path, _) in report::departing(self)? {
+        let mut departing = Vec::new();
+        self.for_each_departing(|_, going| departing.push(going.path))?;
+        for path in departing {
             let rejected = self.replica.reject_deletion(clock::now(), &path);
             kept += u64::from(rejected.map_err(|error| self.failed(error))?);
         }
@@ -356,10 +441,12 @@ impl LocalReplica {
 
     /// Has the index remember what was lost in the last minutes.
     pub(super) fn keep_window(&mut self) -> Result<(), SyncError> {
-        let window = self.deletions.guard.encode_window();
-        let kept = (!window.is_empty()).then_some(window);
-        if self.setting(SETTING_WINDOW)? != kept {
-            self.set_setting(SETTING_WINDOW, kept.as_deref())?;
+        let windows = self.deletions.guard.encode_window();
+        for (name, window) in SETTING_WINDOW.into_iter().zip(windows) {
+            let kept = (!window.is_empty()).then_some(window);
+            if self.setting(name)? != kept {
+                self.set_setting(name, kept.as_deref())?;
+            }
         }
         Ok(())
     }
@@ -370,8 +457,12 @@ impl LocalReplica {
         pace: Pace,
         max_delete: Option<u64>,
     ) -> Result<(), SyncError> {
-        let window = self.setting(SETTING_WINDOW)?.unwrap_or_default();
-        self.deletions = Deletions::new(pace, max_delete, &window);
+        self.deletions = Deletions::new(pace, max_delete);
+        let [here, elsewhere] = SETTING_WINDOW.map(|name| self.setting(name));
+        let (here, elsewhere) = (here?.unwrap_or_default(), elsewhere?.unwrap_or_default());
+        let now = self.deletions.now();
+        let kept = [&here[..], &elsewhere[..]];
+        self.deletions.guard.restore_window(now, kept);
         for (setting, verdict) in [
             (SETTING_APPROVED, Verdict::Approved),
             (SETTING_REJECTED, Verdict::Rejected),

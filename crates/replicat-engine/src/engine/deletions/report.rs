@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use replicat_core::entry::Payload;
 use replicat_core::path::RelPath;
 use replicat_core::record::Holdings;
-use replicat_core::store::Store;
 
 use super::SETTING_BRAKE;
 use super::guard::{Held, Loss};
@@ -15,8 +13,6 @@ use crate::report::{Brake, HeldDeletions, HeldDirectory};
 
 /// How many directories are named.
 const NAMED_MAX: usize = 10;
-/// How many pending paths are looked at at once.
-const PAGE_ROWS: usize = 512;
 
 impl LocalReplica {
     /// The brake, if deletions are held until a person decides.
@@ -44,13 +40,18 @@ impl LocalReplica {
     pub(in crate::engine) fn held_deletions(&self) -> Result<HeldDeletions, SyncError> {
         let guard = &self.deletions.guard;
         let mut all: BTreeMap<RelPath, Held> = guard.held().clone();
-        let departing = departing(self)?;
-        let elsewhere = departing.iter().filter(|(_, what)| what.is_some()).count();
-        all.extend(departing);
+        let mut elsewhere = 0;
+        self.for_each_departing(|local, departing| {
+            let shown = departing.record.entry.shown();
+            if !shown.is_some_and(|shown| local.deletions.is_judged(shown.winner.dot)) {
+                elsewhere += u64::from(departing.held.is_some());
+                all.insert(departing.path, departing.held);
+            }
+        })?;
         let (directories, more) = grouped(&all);
         Ok(HeldDeletions {
             here: guard.held_files(),
-            elsewhere: elsewhere as u64,
+            elsewhere,
             directories,
             more,
         })
@@ -67,35 +68,6 @@ impl LocalReplica {
             None => None,
         };
         self.set_setting(SETTING_BRAKE, now.as_deref())
-    }
-}
-
-/// What is still here and was deleted elsewhere, with its bytes; directories without.
-pub(super) fn departing(local: &LocalReplica) -> Result<Vec<(RelPath, Held)>, SyncError> {
-    let mut found = Vec::new();
-    let mut cursor: Option<RelPath> = None;
-    loop {
-        let page = local.replica.store().pending(cursor.as_ref(), PAGE_ROWS);
-        let page = page.map_err(|error| local.failed(error))?;
-        for path in &page {
-            let record = local.replica.record(path);
-            let record = record.map_err(|error| local.failed(error))?;
-            let shown = record.entry.shown();
-            let is_deleted = shown.is_some_and(|shown| {
-                matches!(shown.payload(), Payload::Tombstone { moved_to: None })
-            });
-            let held = record.held_payload().filter(|_| is_deleted);
-            match held {
-                Some(Payload::File { size, .. }) => found.push((path.clone(), Some(size))),
-                Some(Payload::Symlink { .. }) => found.push((path.clone(), Some(0))),
-                Some(Payload::Directory) => found.push((path.clone(), None)),
-                _ => {}
-            }
-        }
-        cursor = page.last().cloned();
-        if cursor.is_none() {
-            return Ok(found);
-        }
     }
 }
 

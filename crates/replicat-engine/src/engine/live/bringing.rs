@@ -97,18 +97,31 @@ impl Owner {
         let Some(open) = &mut self.open else {
             return Ok(());
         };
+        // A directory that misses what it is recorded to hold has not applied it.
+        let holds = open.local.deletions.holds();
+        if holds {
+            open.noted = None;
+            let news = open.local.replica.retract_applied();
+            if news.map_err(|error| open.local.failed(error))? {
+                self.announce_all();
+                return Ok(());
+            }
+        }
         let now = Instant::now();
         if open.gossip_at.is_some_and(|at| at <= now) {
             open.gossip_at = None;
             self.announce_all();
             return Ok(());
         }
-        let is_at_rest = !is_amid && !open.unsettled && open.left == Left::Nothing;
+        let is_at_rest = !is_amid && !open.unsettled && open.left == Left::Nothing && !holds;
         let is_noted = open.noted.as_ref() == Some(open.local.replica.knowledge());
         if !is_at_rest || is_noted || open.local.pending()? > 0 {
             return Ok(());
         }
         open.local.setbacks.clear();
+        if self.peers.values().any(Peer::is_live) {
+            open.local.deletions.note_arrivals();
+        }
         let news = open.local.replica.note_applied();
         let news = news.map_err(|error| open.local.failed(error))?;
         open.noted = Some(open.local.replica.knowledge().clone());

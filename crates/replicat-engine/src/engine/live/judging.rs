@@ -21,10 +21,14 @@ impl Owner {
             return Ok(());
         };
         let local = &mut open.local;
-        let stock = local.stock()?;
+        let stock = local.sums()?;
         let verdict = local.deletions.guard.verdict();
         if !local.deletions.guard.is_concerned(&stock) && verdict.is_none() {
             open.held = HeldDeletions::default();
+            local.deletions.judge_soon();
+            return Ok(());
+        }
+        if !local.has_to_judge()? {
             return Ok(());
         }
         let (held_before, was_braked) = (
@@ -62,7 +66,7 @@ impl Owner {
         if !open.local.deletions.guard.held().is_empty() {
             return self.look_at_held();
         }
-        if open.local.stock()?.departing.files == 0 {
+        if open.local.sums()?.departing.files == 0 {
             open.local.conclude_verdict()?;
         }
         Ok(())
@@ -108,6 +112,7 @@ impl Owner {
         let Some(open) = &mut self.open else { return };
         let now = open.local.deletions.now();
         open.local.deletions.guard.allow_departing(now);
+        open.local.deletions.judge_soon();
         open.ongoing.stir();
         open.left = Left::More;
     }
@@ -118,7 +123,7 @@ impl Owner {
         let Some(open) = &mut self.open else {
             return Ok(verdict == Verdict::Approved && self.approve_replaced());
         };
-        let stock = open.local.stock()?;
+        let stock = open.local.sums()?;
         if open.local.deletions.held_files(&stock) == 0 {
             return Ok(false);
         }

@@ -212,7 +212,7 @@ impl Owner {
         status.refused.clone_from(&open.tally.refused);
         status.brake = local.brake().ok().flatten();
         status.held.clone_from(&open.held);
-        let stock = local.stock().unwrap_or_default();
+        let stock = local.sums().unwrap_or_default();
         status.held_deletions = local.deletions.held_files(&stock);
         status.in_sync = self.state == FolderState::Online
             && status.pending == 0

@@ -229,9 +229,9 @@ impl Work<'_> {
             .as_ref()
             .map(|_| applied.fingerprint().unwrap_or_default());
         self.record_done(&step.path, step.goal.clone(), held)?;
-        if let (Task::Remove, Some(removed)) = (&step.task, &step.before) {
-            self.target.note_removed(&step.path, removed)?;
-        }
+        let after = step.goal.as_ref().map(|goal| &goal.payload);
+        self.target
+            .note_step(&step.path, step.before.as_ref(), after)?;
         self.note_written(step, held);
         self.disturb(&step.path);
         self.tell(step)

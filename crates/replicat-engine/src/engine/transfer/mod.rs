@@ -294,13 +294,7 @@ impl<'run> Work<'run> {
 
     /// Whether a step removes a file that was deleted elsewhere, while such deletions are held.
     fn is_held(&self, step: &Step) -> Result<bool, SyncError> {
-        if step.task != Task::Remove || !self.target.deletions.holds_departing() {
-            return Ok(false);
-        }
-        let record = self.target.replica.record(&step.path);
-        let record = record.map_err(|error| self.target.failed(error))?;
-        let shown = record.entry.shown();
-        Ok(shown.is_none_or(|shown| shown.payload().moved_to().is_none()))
+        Ok(step.task == Task::Remove && self.target.is_held_back(&step.path)?)
     }
 
     /// Begins a step: files are built by others first, the rest is done with the next batch or at once.
