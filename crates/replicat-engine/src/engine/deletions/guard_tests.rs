@@ -382,8 +382,24 @@ fn young_folder_is_judged_at_its_fullest() {
         passed += scene.remove([name]);
         scene.wait(2);
     }
-    assert_eq!(passed, 50);
+    // At its fullest there was a temporary file more, which counts as one loss.
+    assert_eq!(passed, 49);
     assert_eq!(scene.go_on(40_000), Decision::Brake);
+}
+
+#[test]
+fn files_deleted_right_after_they_were_made_count() {
+    let mut scene = Scene::new(LIVE, ["marker".to_owned()]);
+    let files = numbered("d/f#", 0..1000);
+    for name in names(&files) {
+        scene.make(name);
+    }
+    let mut passed = 0;
+    for name in names(&files) {
+        passed += scene.remove([name]);
+        scene.wait(2);
+    }
+    assert_eq!(passed, 50);
 }
 
 #[test]

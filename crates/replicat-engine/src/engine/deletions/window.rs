@@ -55,12 +55,28 @@ struct Step {
     lost: BTreeMap<RelPath, Holdings>,
 }
 
-/// What was gained and lost in one step of time.
+/// How one sum rose and fell in one step of time.
+#[derive(Clone, Copy, Debug, Default)]
+struct Course {
+    /// By how much it changed.
+    net: i128,
+    /// The most by which it stood above its beginning.
+    high: i128,
+}
+
+impl Course {
+    fn change(&mut self, by: i128) {
+        self.net += by;
+        self.high = self.high.max(self.net);
+    }
+}
+
+/// What changed in one step of time. Within a step the order counts: what comes and then goes was there between.
 #[derive(Clone, Copy, Debug, Default)]
 struct Change {
     number: u64,
-    gained: Holdings,
-    lost: Holdings,
+    files: Course,
+    bytes: Course,
 }
 
 /// How the number of files rose and fell within the window.
@@ -83,13 +99,15 @@ impl Balance {
 
     pub(super) fn gain(&mut self, now: Millis, what: Holdings) {
         if let Some(step) = self.step(now) {
-            step.gained = step.gained.plus(what);
+            step.files.change(i128::from(what.files));
+            step.bytes.change(i128::from(what.bytes));
         }
     }
 
     pub(super) fn lose(&mut self, now: Millis, what: Holdings) {
         if let Some(step) = self.step(now) {
-            step.lost = step.lost.plus(what);
+            step.files.change(-i128::from(what.files));
+            step.bytes.change(-i128::from(what.bytes));
         }
     }
 
@@ -106,18 +124,19 @@ impl Balance {
 
     /// How much less there is than at the fullest moment of the window, if `going` goes as well.
     pub(super) fn drawdown(&self, going: Holdings) -> Holdings {
-        let of = |amount: fn(&Holdings) -> u64| {
-            let mut now = i128::from(amount(&going));
-            let mut most = now;
-            for step in self.steps.iter().rev() {
-                now += i128::from(amount(&step.lost)) - i128::from(amount(&step.gained));
-                most = most.max(now);
+        let of = |course: fn(&Change) -> Course, going: u64| {
+            let (mut now, mut highest) = (0, 0);
+            for step in &self.steps {
+                let Course { net, high } = course(step);
+                highest = i128::max(highest, now + high);
+                now += net;
             }
-            u64::try_from(most).unwrap_or(u64::MAX)
+            let missing = highest - now + i128::from(going);
+            u64::try_from(missing).unwrap_or(u64::MAX)
         };
         Holdings {
-            files: of(|sum| sum.files),
-            bytes: of(|sum| sum.bytes),
+            files: of(|step| step.files, going.files),
+            bytes: of(|step| step.bytes, going.bytes),
         }
     }
 }
@@ -318,7 +337,7 @@ mod tests {
             balance.gain(Millis(at * 1000), file);
             balance.lose(Millis(at * 1000), file);
         }
-        assert_eq!(balance.drawdown(none), none);
+        assert_eq!(balance.drawdown(none), file);
         for _ in 0..30 {
             balance.gain(Millis(200_000), file);
         }
