@@ -107,6 +107,12 @@ impl Deletions {
         self.holds_departing || !self.guard.held().is_empty()
     }
 
+    /// There is nothing to hold any more.
+    pub(super) fn hold_nothing(&mut self) {
+        self.holds_departing = false;
+        self.judge_soon();
+    }
+
     /// Has all judged again.
     pub(super) fn judge_soon(&mut self) {
         self.judged_at = None;

@@ -25,7 +25,7 @@ impl Owner {
         let verdict = local.deletions.guard.verdict();
         if !local.deletions.guard.is_concerned(&stock) && verdict.is_none() {
             open.held = HeldDeletions::default();
-            local.deletions.judge_soon();
+            local.deletions.hold_nothing();
             return Ok(());
         }
         if !local.has_to_judge()? {
