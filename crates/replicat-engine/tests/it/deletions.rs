@@ -141,11 +141,11 @@ fn files_that_are_written_anew_are_not_held() {
     for number in 0..FILES - 5 {
         let path = one.path(&name(number));
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, format!("content {number}, anew")).unwrap();
+        fs::write(path, format!("content {number}, again")).unwrap();
     }
     wait("the new contents", || {
         (0..FILES - 5)
-            .all(|number| other.read(&name(number)) == Some(format!("content {number}, anew")))
+            .all(|number| other.read(&name(number)) == Some(format!("content {number}, again")))
     });
     settle(&[&one, &other]);
     assert_eq!(files(&other), FILES - 5);

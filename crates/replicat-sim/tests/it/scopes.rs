@@ -45,7 +45,7 @@ fn file_moved_before_its_path_is_excluded_stays() {
 
 /// The same, where the file was already known to be at its new path, so that finding it there was no event.
 #[test]
-fn file_moved_from_an_excluded_path_to_where_it_was_expected_stays() {
+fn file_moved_from_an_excluded_path_to_its_new_path_stays() {
     check(
         3,
         1128000748,

@@ -72,7 +72,7 @@ impl Owner {
         Ok(())
     }
 
-    /// Looks whether what is held is still gone. The scan judges it anew.
+    /// Looks at the held paths again. The scan judges those that are still missing.
     fn look_at_held(&mut self) -> Result<(), SyncError> {
         self.await_committed()?;
         let Some(open) = &mut self.open else {

@@ -55,7 +55,7 @@ impl Owner {
                     until: Instant::now() + PATIENCE,
                 });
             }
-            // Whoever asked may be gone.
+            // The asker may be gone.
             Ok((changes, _)) => drop(reply.send(Ok(changes))),
             Err(error) => drop(reply.send(Err(error))),
         }
@@ -164,7 +164,7 @@ impl Owner {
         Ok(None)
     }
 
-    /// Ends a revert, and tells whoever asked. What was dropped so far stays dropped.
+    /// Ends a revert, and answers the asker. What was dropped so far stays dropped.
     fn end_revert(&mut self, is_whole: bool) -> Result<(), SyncError> {
         let Some(reverting) = self.reverting.take() else {
             return Ok(());
@@ -183,7 +183,7 @@ impl Owner {
                 root: self.settings.root.clone(),
             }),
         };
-        // Whoever asked may be gone.
+        // The asker may be gone.
         let _ = reverting.reply.send(answer);
         Ok(())
     }

@@ -61,7 +61,7 @@ impl Owner {
             }
             Order::Resume => self.resume(),
             Order::Rescan(paths) => self.rescan(paths),
-            // Whoever asked may be gone by the time of the answer.
+            // The asker may be gone by the time of the answer.
             Order::AllowDeletions => self.allow_deletions(),
             Order::Decide(verdict, reply) => {
                 let _ = reply.send(self.decide(verdict));
@@ -262,7 +262,7 @@ impl Owner {
         let reason = self.recovery.halted(error, std::time::Instant::now());
         tracing::error!(root = %self.settings.root.display(), %reason, "the folder is halted");
         self.dismiss_all("the folder is halted");
-        // Whoever asked for it is told that it ended.
+        // The asker gets an answer: it ended.
         self.reverting = None;
         if let Err(error) = self.close() {
             tracing::error!(%error, "the index of the halted folder could not be written");

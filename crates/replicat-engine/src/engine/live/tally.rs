@@ -31,7 +31,7 @@ struct State {
 }
 
 impl Tally {
-    /// Counts anew if the index changed, though not more often than [`COUNT_INTERVAL`].
+    /// Counts again if the index changed, but not more often than [`COUNT_INTERVAL`].
     pub(super) fn update(
         &mut self,
         local: &LocalReplica,

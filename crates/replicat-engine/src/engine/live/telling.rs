@@ -166,7 +166,7 @@ impl Owner {
         let status = self.shared.status.lock();
         let Ok(status) = &status else { return };
         for reply in self.asked.drain(..) {
-            // Whoever asked may be gone.
+            // The asker may be gone.
             let _ = reply.send((*status).clone());
         }
     }
