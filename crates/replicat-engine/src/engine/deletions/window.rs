@@ -216,7 +216,7 @@ impl Window {
         text.into_bytes()
     }
 
-    /// Reads it back. A line that is none is left out: the window then judges by what is left.
+    /// Reads it back. A malformed line is left out: the window judges by the others.
     pub(super) fn decode(text: &[u8]) -> Self {
         let mut window = Self::default();
         for line in String::from_utf8_lossy(text).lines() {
