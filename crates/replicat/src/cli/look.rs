@@ -125,18 +125,11 @@ pub(crate) fn approve(arguments: &RootArguments, output: Output) -> Result<(), F
     let command = |folder| Command::Approve {
         folder: Some(folder),
     };
-    let location = match root(arguments)? {
-        Subject::Folder(folder) => return folder.tell(command, &teller),
-        Subject::Kept(kept) => return tell_kept(&kept, command, &teller),
-        Subject::Root(location) => location,
+    let Some((root, approved)) = settle(arguments, command, &teller, inspect::approve)? else {
+        return Ok(());
     };
-    let root = &location.root;
-    if let Some(kept) = socket::serving(root, None) {
-        return tell_kept(&kept, command, &teller);
-    }
-    let approved = waiting(arguments.look.wait, || inspect::approve(&location))?;
-    let object = look_json::approval(root, approved);
-    Ok(teller.tell_as(&object, || vec![look_text::approval(root, approved)])?)
+    let object = look_json::approval(&root, approved);
+    Ok(teller.tell_as(&object, || vec![look_text::approval(&root, approved)])?)
 }
 
 /// `replicat reject`.
@@ -145,18 +138,11 @@ pub(crate) fn reject(arguments: &RootArguments, output: Output) -> Result<(), Fa
     let command = |folder| Command::Reject {
         folder: Some(folder),
     };
-    let location = match root(arguments)? {
-        Subject::Folder(folder) => return folder.tell(command, &teller),
-        Subject::Kept(kept) => return tell_kept(&kept, command, &teller),
-        Subject::Root(location) => location,
+    let Some((root, rejected)) = settle(arguments, command, &teller, inspect::reject)? else {
+        return Ok(());
     };
-    let root = &location.root;
-    if let Some(kept) = socket::serving(root, None) {
-        return tell_kept(&kept, command, &teller);
-    }
-    let rejected = waiting(arguments.look.wait, || inspect::reject(&location))?;
-    let object = look_json::rejection(root, rejected);
-    Ok(teller.tell_as(&object, || vec![look_text::rejection(root, rejected)])?)
+    let object = look_json::rejection(&root, rejected);
+    Ok(teller.tell_as(&object, || vec![look_text::rejection(&root, rejected)])?)
 }
 
 /// `replicat forget`.
@@ -167,16 +153,31 @@ pub(crate) fn forget(arguments: &ForgetArguments, output: Output) -> Result<(), 
         folder,
         replica: replica.clone(),
     };
-    let location = match root(place)? {
-        Subject::Folder(folder) => return folder.tell(command, &teller),
-        Subject::Kept(kept) => return tell_kept(&kept, command, &teller),
+    let forget = |location: &RootLocation| inspect::forget(location, replica);
+    let Some((_, forgotten)) = settle(place, command, &teller, forget)? else {
+        return Ok(());
+    };
+    Ok(teller.tell(&inspection::forgotten(&forgotten))?)
+}
+
+/// Sends a command to the node that keeps a root, and prints its answer. If no node does, `act` runs on the root, which is
+/// returned with the result.
+fn settle<T>(
+    arguments: &RootArguments,
+    command: impl FnOnce(String) -> Command,
+    teller: &Teller,
+    act: impl Fn(&RootLocation) -> Result<T, SyncError>,
+) -> Result<Option<(PathBuf, T)>, Failure> {
+    let location = match root(arguments)? {
+        Subject::Folder(folder) => return folder.tell(command, teller).map(|()| None),
+        Subject::Kept(kept) => return tell_kept(&kept, command, teller).map(|()| None),
         Subject::Root(location) => location,
     };
     if let Some(kept) = socket::serving(&location.root, None) {
-        return tell_kept(&kept, command, &teller);
+        return tell_kept(&kept, command, teller).map(|()| None);
     }
-    let forgotten = waiting(place.look.wait, || inspect::forget(&location, replica))?;
-    Ok(teller.tell(&inspection::forgotten(&forgotten))?)
+    let done = waiting(arguments.look.wait, || act(&location))?;
+    Ok(Some((location.root, done)))
 }
 
 /// `replicat resolve`.

@@ -11,8 +11,8 @@ use replicat::engine::inspect;
 use replicat::restoration::TrashSelection;
 use replicat::trash_limits::{TrashAge, TrashSize};
 
-use super::arguments::LookArguments;
-use super::elsewhere::{KeeperArguments, path_in_folder};
+use super::arguments::RootArguments;
+use super::elsewhere::path_in_folder;
 use super::failure::Failure;
 use super::json::{Object, object, put};
 use super::output::Output;
@@ -33,7 +33,7 @@ pub(crate) struct TrashArguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum TrashCommand {
     /// List what the trash holds, the oldest first
-    List(PlaceOfTrash),
+    List(RootArguments),
     /// Remove what the trash holds, for good
     Empty(EmptyArguments),
 }
@@ -48,23 +48,11 @@ impl TrashArguments {
     }
 }
 
-/// Whose trash.
-#[derive(Debug, Args)]
-pub(crate) struct PlaceOfTrash {
-    /// The root [default: the current directory]
-    #[arg(value_name = "DIR")]
-    pub(crate) root: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) look: LookArguments,
-    #[command(flatten)]
-    pub(crate) node: KeeperArguments,
-}
-
 /// Of `replicat trash empty`.
 #[derive(Debug, Args)]
 pub(crate) struct EmptyArguments {
     #[command(flatten)]
-    pub(crate) place: PlaceOfTrash,
+    pub(crate) place: RootArguments,
     /// Only what has been in the trash for longer: 90m, 12h, 7d
     #[arg(
         long,
@@ -102,7 +90,7 @@ pub(crate) fn run(arguments: &TrashArguments, output: Output) -> Result<(), Fail
     }
 }
 
-fn list(place: &PlaceOfTrash, output: Output) -> Result<(), Failure> {
+fn list(place: &RootArguments, output: Output) -> Result<(), Failure> {
     let teller = Teller::new(place.look.json, output);
     let rows = rows(place)?;
     for row in &rows {
@@ -115,7 +103,7 @@ fn list(place: &PlaceOfTrash, output: Output) -> Result<(), Failure> {
     Ok(teller.tell(&sum)?)
 }
 
-fn rows(place: &PlaceOfTrash) -> Result<Vec<Object>, Failure> {
+fn rows(place: &RootArguments) -> Result<Vec<Object>, Failure> {
     check(place)?;
     let command = |folder, _| Command::Trash { folder };
     ask_or_inspect(
@@ -130,7 +118,7 @@ fn rows(place: &PlaceOfTrash) -> Result<Vec<Object>, Failure> {
 }
 
 /// Either a directory or a folder of a node is meant.
-fn check(place: &PlaceOfTrash) -> Result<(), Failure> {
+fn check(place: &RootArguments) -> Result<(), Failure> {
     let names_folder = place.node.folder.folder.is_some() || place.node.folder.url.url.is_some();
     match place.root.as_ref().filter(|_| names_folder) {
         Some(root) => Err(Failure::RootAndFolder(root.clone())),
@@ -138,7 +126,7 @@ fn check(place: &PlaceOfTrash) -> Result<(), Failure> {
     }
 }
 
-fn root(place: &PlaceOfTrash) -> &Path {
+fn root(place: &RootArguments) -> &Path {
     place.root.as_deref().unwrap_or(Path::new("."))
 }
 
