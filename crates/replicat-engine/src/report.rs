@@ -390,6 +390,16 @@ impl Brake {
             Self::MaxDelete { .. } => "max-delete",
         }
     }
+
+    /// How many files are to go.
+    #[must_use]
+    pub fn files(self) -> u64 {
+        match self {
+            Self::MassDeletion { gone: files, .. } | Self::MaxDelete { planned: files, .. } => {
+                files
+            }
+        }
+    }
 }
 
 impl fmt::Display for BrakeReport {

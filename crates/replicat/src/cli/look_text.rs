@@ -98,13 +98,9 @@ pub(crate) fn approval(root: &Path, approved: Approval) -> String {
         Approval::NewReplica => {
             format!("{root} joins as a new replica: the next sync brings it what the others hold")
         }
-        Approval::Brake(Brake::MassDeletion { gone, .. }) => format!(
+        Approval::Brake(brake) => format!(
             "{root}: the next sync deletes {} in all roots",
-            count_text(gone, "file")
-        ),
-        Approval::Brake(Brake::MaxDelete { planned, .. }) => format!(
-            "{root}: the next sync deletes {} in all roots",
-            count_text(planned, "file")
+            count_text(brake.files(), "file")
         ),
     }
 }
@@ -114,10 +110,10 @@ pub(crate) fn rejection(root: &Path, rejected: Option<Brake>) -> String {
     let root = root_text(root);
     match rejected {
         None => format!("no deletion is held in {root}; nothing to reject"),
-        Some(Brake::MassDeletion { gone: files, .. } | Brake::MaxDelete { planned: files, .. }) => {
-            let files = count_text(files, "file");
-            format!("{root}: the next sync brings back {files}")
-        }
+        Some(brake) => format!(
+            "{root}: the next sync brings back {}",
+            count_text(brake.files(), "file")
+        ),
     }
 }
 

@@ -99,14 +99,8 @@ pub fn approve(location: &RootLocation) -> Result<Approval, SyncError> {
         }
         Err(error) => return Err(error),
     };
-    let Some(brake) = brake(&looked)? else {
-        return Ok(Approval::Needless);
-    };
-    looked.local.set_setting(SETTING_APPROVED, Some(b"yes"))?;
-    looked.local.set_setting(SETTING_REJECTED, None)?;
-    looked.local.set_setting(SETTING_BRAKE, None)?;
-    looked.local.commit()?;
-    Ok(Approval::Brake(brake))
+    let brake = decide(&mut looked, SETTING_APPROVED, SETTING_REJECTED)?;
+    Ok(brake.map_or(Approval::Needless, Approval::Brake))
 }
 
 /// Has the next sync bring back the files whose deletion a brake holds. Returns the brake, if there is one.
@@ -115,12 +109,18 @@ pub fn approve(location: &RootLocation) -> Result<Approval, SyncError> {
 /// [`SyncError::NotReplica`] if the root was never synced; [`SyncError::Locked`] if a sync is running.
 pub fn reject(location: &RootLocation) -> Result<Option<Brake>, SyncError> {
     let mut looked = open::open(location, Access::Write)?;
-    let Some(brake) = brake(&looked)? else {
-        return Ok(None);
-    };
-    looked.local.set_setting(SETTING_REJECTED, Some(b"yes"))?;
-    looked.local.set_setting(SETTING_APPROVED, None)?;
-    looked.local.set_setting(SETTING_BRAKE, None)?;
-    looked.local.commit()?;
-    Ok(Some(brake))
+    decide(&mut looked, SETTING_REJECTED, SETTING_APPROVED)
+}
+
+/// Notes for the next sync what a person decided about a brake, in place of an earlier decision. Returns the brake, if there
+/// is one.
+fn decide(looked: &mut Looked, decided: &str, dropped: &str) -> Result<Option<Brake>, SyncError> {
+    let brake = brake(looked)?;
+    if brake.is_some() {
+        looked.local.set_setting(decided, Some(b"yes"))?;
+        looked.local.set_setting(dropped, None)?;
+        looked.local.set_setting(SETTING_BRAKE, None)?;
+        looked.local.commit()?;
+    }
+    Ok(brake)
 }
