@@ -196,7 +196,7 @@ pub enum SyncError {
         root: PathBuf,
         /// What was asked for.
         wanted: String,
-        /// The names and ids of those that are known.
+        /// The names and ids of those that are known, in the order of names.
         known: Vec<String>,
     },
     /// There is no conflict at a path.

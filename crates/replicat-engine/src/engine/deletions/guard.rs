@@ -411,6 +411,11 @@ impl Guard {
         let total = loss.lost.files;
         self.cleared = self.cleared.min(total);
         self.limit_exceeded = self.limit(&loss, stock);
+        if self.held_files() == 0 && stock.departing.files == 0 {
+            // There is nothing that a person could decide about.
+            self.is_braked = false;
+            return Decision::Pass;
+        }
         match self.severity(&loss, stock) {
             Severity::Slight => {
                 self.is_braked = false;

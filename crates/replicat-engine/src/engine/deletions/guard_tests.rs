@@ -437,6 +437,23 @@ fn peer_that_deletes_slowly_is_braked() {
 }
 
 #[test]
+fn brake_ends_when_nothing_is_left_to_decide() {
+    let mut scene = Scene::filled(20, 1000);
+    let all: Vec<RelPath> = scene.recorded.iter().cloned().collect();
+    scene.departing.extend(all[..300].iter().cloned());
+    assert_eq!(scene.go_on(1_000), Decision::Pass);
+    scene.departing.extend(all[300..600].iter().cloned());
+    assert_eq!(scene.go_on(40_000), Decision::Brake);
+    // The peer brings back what it deleted last. More than a twentieth is lost, and none of it can be brought back here.
+    scene.departing.clear();
+    assert_eq!(scene.decide(), Decision::Pass);
+    assert!(!scene.guard.is_braked());
+    // What was lost before still counts.
+    scene.departing.extend(all[300..600].iter().cloned());
+    assert_eq!(scene.go_on(40_000), Decision::Brake);
+}
+
+#[test]
 fn peer_that_replaces_a_directory_is_not_braked() {
     let mut scene = Scene::filled(1, 400);
     let old = numbered("app/dist/old#.js", 0..600);

@@ -37,13 +37,15 @@ impl Looked {
         let meant = listed.iter().filter(|(id, member)| is_meant(id, member));
         let meant: Vec<_> = meant.cloned().collect();
         if meant.is_empty() {
+            let known = listed.into_iter();
+            let mut known: Vec<_> = known
+                .map(|(id, member)| format!("{} ({id})", member.name))
+                .collect();
+            known.sort();
             return Err(SyncError::UnknownReplica {
                 root: self.local.given.clone(),
                 wanted: wanted.to_owned(),
-                known: listed
-                    .into_iter()
-                    .map(|(id, member)| format!("{} ({id})", member.name))
-                    .collect(),
+                known,
             });
         }
         let mut forgotten = Vec::new();
