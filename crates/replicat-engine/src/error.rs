@@ -189,6 +189,22 @@ pub enum SyncError {
         /// The path.
         path: RelPath,
     },
+    /// The settings of the node say what is selected.
+    #[error(
+        "what {root} selects is in the settings of the node: change `select` there, and have it read them again (SIGHUP)"
+    )]
+    SelectedBySettings {
+        /// The root.
+        root: PathBuf,
+    },
+    /// A root that was named as a holder of copies is a replica of another folder.
+    #[error("{holder} is a replica of another folder than {root}: it cannot keep its files")]
+    HolderOfAnotherFolder {
+        /// The root.
+        root: PathBuf,
+        /// The other.
+        holder: PathBuf,
+    },
     /// No other replica is called so.
     #[error("{root} knows of no other replica {wanted:?}{}", known_replicas(.known))]
     UnknownReplica {
@@ -337,6 +353,8 @@ impl SyncError {
             Self::DiskFull { .. } => "disk-full",
             Self::UnknownPath { .. } => "unknown-path",
             Self::UnknownReplica { .. } => "unknown-replica",
+            Self::SelectedBySettings { .. } => "selected-by-settings",
+            Self::HolderOfAnotherFolder { .. } => "other-folder",
             Self::NoConflict { .. } => "no-conflict",
             Self::NothingMissing { .. } => "nothing-missing",
             Self::NoRevision { .. } => "no-revision",
@@ -365,6 +383,8 @@ impl SyncError {
             | Self::NotReplica { .. }
             | Self::UnknownPath { .. }
             | Self::UnknownReplica { .. }
+            | Self::SelectedBySettings { .. }
+            | Self::HolderOfAnotherFolder { .. }
             | Self::NoConflict { .. }
             | Self::NothingMissing { .. }
             | Self::NoRevision { .. }

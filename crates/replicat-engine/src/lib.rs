@@ -15,6 +15,7 @@ pub mod inspection;
 pub mod options;
 pub mod report;
 pub mod restoration;
+pub mod selection;
 pub mod trash_limits;
 pub mod watch;
 

@@ -2,13 +2,14 @@
 //!
 //! Goals: rsync's ordered rules from the command line, then `.replicatignore` files in gitignore's syntax;
 //! a path below one that is left out is left out as well. `.replicat` at the root always is; nothing else is
-//! unless someone says so.
+//! unless someone says so. A [`Selection`] leaves out directories of one replica.
 //! Non-goals: what becomes of a path that leaves the scope; that is never a deletion, and the core's business.
 
 mod explain;
 mod ignore_file;
 mod pattern;
 mod rule;
+mod selection;
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -27,6 +28,7 @@ pub use ignore_file::{
 };
 pub use pattern::{PATTERN_BYTES_MAX, PatternError};
 pub use rule::{Action, Rule, RuleSource};
+pub use selection::Selection;
 
 /// The directory at the root that holds a replica's own state.
 pub const STATE_DIRECTORY_NAME: &[u8] = b".replicat";
@@ -37,14 +39,30 @@ const REMEMBERED_DIRECTORIES_MAX: usize = 8192;
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     rules: Arc<[Rule]>,
+    selection: Arc<Selection>,
 }
 
 impl Filter {
     /// A filter of ordered rules.
     #[must_use]
     pub fn new(rules: Vec<Rule>) -> Self {
-        let rules = rules.into();
-        Self { rules }
+        Self {
+            rules: rules.into(),
+            selection: Arc::default(),
+        }
+    }
+
+    /// The same filter, in what is selected.
+    #[must_use]
+    pub fn within(self, selection: Selection) -> Self {
+        let selection = Arc::new(selection);
+        Self { selection, ..self }
+    }
+
+    /// What is selected.
+    #[must_use]
+    pub fn selection(&self) -> &Selection {
+        &self.selection
     }
 
     /// The rules, in order.
@@ -58,6 +76,7 @@ impl Filter {
     pub fn top(&self) -> DirectoryFilter {
         DirectoryFilter {
             rules: self.rules.clone(),
+            selection: (!self.selection.is_everything()).then(|| Arc::clone(&self.selection)),
             ignored: None,
             directory: RelPath::root(),
         }
@@ -111,6 +130,8 @@ impl Drop for Ignored {
 #[derive(Clone, Debug)]
 pub struct DirectoryFilter {
     rules: Arc<[Rule]>,
+    /// What is selected; `None` if all that the directory holds is.
+    selection: Option<Arc<Selection>>,
     ignored: Option<Arc<Ignored>>,
     directory: RelPath,
 }
@@ -119,8 +140,10 @@ impl DirectoryFilter {
     /// The filter of a directory below this one, before its ignore file is read.
     #[must_use]
     pub fn below(&self, directory: RelPath) -> Self {
+        let selection = self.selection.clone();
         Self {
             rules: self.rules.clone(),
+            selection: selection.filter(|selection| !selection.is_whole(&directory)),
             ignored: self.ignored.clone(),
             directory,
         }
@@ -152,7 +175,7 @@ impl DirectoryFilter {
 
     /// Whether anything but the state directory can be left out here.
     fn is_silent(&self) -> bool {
-        self.rules.is_empty() && self.ignored.is_none()
+        self.rules.is_empty() && self.ignored.is_none() && self.selection.is_none()
     }
 
     /// Whether `name` in this directory is out of scope. The directory itself is in scope.
@@ -166,6 +189,7 @@ impl DirectoryFilter {
         }
         match self.decision(&self.path_of(name), is_directory) {
             Decision::Silent => false,
+            Decision::Deselected => true,
             Decision::Rule(rule) => rule.action() == Action::Exclude,
             Decision::IgnoreFile(_, verdict) => verdict == Verdict::Exclude,
         }
@@ -189,6 +213,11 @@ impl DirectoryFilter {
 
     /// What decides whether `path` is in scope.
     fn decision(&self, path: &[u8], is_directory: bool) -> Decision<'_> {
+        if let Some(selection) = &self.selection
+            && !RelPath::new(path).is_ok_and(|path| selection.includes(&path, is_directory))
+        {
+            return Decision::Deselected;
+        }
         let mut rules = self.rules.iter();
         if let Some(rule) = rules.find(|rule| rule.matches(path, is_directory)) {
             return Decision::Rule(rule);
@@ -208,6 +237,8 @@ impl DirectoryFilter {
 enum Decision<'filter> {
     /// Nothing: it is.
     Silent,
+    /// It is not selected.
+    Deselected,
     /// A rule.
     Rule(&'filter Rule),
     /// An ignore file, with its verdict.

@@ -112,6 +112,19 @@ const OBJECTS: &[(&str, &str)] = &[
         "holder",
         "replica: text, name: text, holds: boolean, connected: boolean?",
     ),
+    (
+        "selection",
+        "everything: boolean, marks: [mark], by_settings: boolean",
+    ),
+    ("mark", "path: path, selected: boolean"),
+    (
+        "pruned",
+        "dry_run: boolean, files: integer, bytes: integer, directories: integer, staying: [staying-copy], more: integer",
+    ),
+    (
+        "staying-copy",
+        "path: path, kind: not-elsewhere|changed|conflict|not-empty|failed, reason: text",
+    ),
     ("reverted", "dry_run: boolean, changes: [refused-change]"),
     ("paused", "folders: [text]"),
     ("resumed", "folders: [text]"),
@@ -134,7 +147,7 @@ const OBJECTS: &[(&str, &str)] = &[
     ("dialled", "name: text?, address: text"),
     (
         "kept",
-        "name: text, directory: path, mode: read-write|send-only|receive-only, exclude: [text], state_dir: text?, trash_age: text?, trash_size: text?, create: boolean, \
+        "name: text, directory: path, mode: read-write|send-only|receive-only, exclude: [text], select: [text]?, state_dir: text?, trash_age: text?, trash_size: text?, create: boolean, \
          join: boolean",
     ),
     (

@@ -102,6 +102,16 @@ impl Held {
             .or_else(|| self.read_trash(want))
     }
 
+    /// Whether the path that the want names is in scope, and holds its content now.
+    pub(crate) fn keeps(&self, want: &Want) -> bool {
+        let record = self.reader.record(&want.path);
+        let in_scope = record
+            .ok()
+            .flatten()
+            .is_some_and(|record| record.excluded.is_none());
+        in_scope && self.read_file(want, &want.path).is_some()
+    }
+
     /// The chunks of a content, encoded.
     pub(crate) fn manifest(&self, content: ContentHash) -> Option<Bytes> {
         let kept = self.reader.manifest(content).ok()??;

@@ -373,6 +373,7 @@ impl<'given> Opening<'given> {
             gleaned: None,
             echoes: None,
         };
+        local.filter = filter.clone().within(local.kept_selection()?.selection);
         local.check_identity(self.outside.is_some())?;
         local.open_guard(Pace::Once, options.max_delete)?;
         retention::begin(&local)?;

@@ -25,6 +25,7 @@ mod roots;
 mod rules;
 mod scan;
 mod scope;
+mod selection;
 mod setbacks;
 mod sighting;
 mod skipping;

@@ -24,7 +24,8 @@ impl LocalReplica {
     pub(super) fn kept_filter(&self) -> Result<Filter, SyncError> {
         let text = self.setting(SETTING_RULES)?.unwrap_or_default();
         // What another version wrote and this one cannot read explains nothing.
-        Ok(Filter::new(decode(&text).unwrap_or_default()))
+        let filter = Filter::new(decode(&text).unwrap_or_default());
+        Ok(filter.within(self.kept_selection()?.selection))
     }
 }
 

@@ -70,6 +70,41 @@ impl LocalReplica {
         }
     }
 
+    /// Takes out of scope what is not selected.
+    pub(super) fn exclude_deselected(&mut self) -> Result<(), SyncError> {
+        let filter = self.filter.clone();
+        let selection = filter.selection();
+        let mut open = vec![RelPath::root()];
+        while let Some(directory) = open.pop() {
+            if selection.is_whole(&directory) {
+                continue;
+            }
+            let mut after: Option<Vec<u8>> = None;
+            loop {
+                let store = self.replica.store();
+                let page = store.children(&directory, after.as_deref(), PAGE_ROWS);
+                let page = page.map_err(|error| self.failed(error))?;
+                let Some((last, _)) = page.last() else { break };
+                after = Some(last.clone());
+                for (name, record) in page {
+                    let Ok(path) = directory.join(&name) else {
+                        continue;
+                    };
+                    let kinds = Kinds::of(&record);
+                    let held = kinds.held.unwrap_or_else(|| kinds.is_directory());
+                    let is_selected = selection.includes(&path, kinds.is_directory())
+                        || selection.includes(&path, held);
+                    if !is_selected && record.excluded.is_none() {
+                        let excluded = self.replica.exclude(&path);
+                        excluded.map_err(|error| self.failed(error))?;
+                    }
+                    open.push(path);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Notes that `path` changed, if it is an ignore file.
     pub(super) fn note_rules(&mut self, path: &RelPath) {
         if path.name() == IGNORE_FILE_NAME {

@@ -7,3 +7,4 @@ mod meddling;
 mod pair;
 mod peers;
 mod refused;
+mod selecting;

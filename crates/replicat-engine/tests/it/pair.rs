@@ -119,6 +119,12 @@ impl Connection for Way {
         Box::new(wants.into_iter().map(answer))
     }
 
+    fn keeps(&self, wants: Vec<Want>) -> Vec<bool> {
+        let is_withheld = self.withheld.load(Ordering::Relaxed);
+        let keeps = |want| !is_withheld && self.to.keeps(want);
+        wants.iter().map(keeps).collect()
+    }
+
     fn manifest(&self, content: ContentHash) -> Option<Bytes> {
         self.to.manifest(content)
     }

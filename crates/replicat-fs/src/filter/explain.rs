@@ -24,6 +24,8 @@ pub struct Exclusion {
 pub enum ExclusionReason {
     /// It holds the replica's own state.
     State,
+    /// It is not selected.
+    Deselected,
     /// A rule of the command line or of the settings.
     Rule {
         /// Its pattern.
@@ -90,6 +92,7 @@ impl PathFilter<'_> {
             return Ok(Some(ExclusionReason::State));
         }
         Ok(match filter.decision(path.as_bytes(), is_directory) {
+            Decision::Deselected => Some(ExclusionReason::Deselected),
             Decision::Rule(rule) if rule.action() == Action::Exclude => {
                 Some(ExclusionReason::Rule {
                     pattern: rule.pattern().to_vec(),

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use replicat_fs::filter::{
-    Action, Exclusion, ExclusionReason, Filter, IGNORE_FILE_LINES_MAX, Rule, RuleSource,
+    Action, Exclusion, ExclusionReason, Filter, IGNORE_FILE_LINES_MAX, Rule, RuleSource, Selection,
 };
 use replicat_fs::scan::ScanItem;
 
@@ -29,6 +29,7 @@ fn explained(scenery: &Scenery, name: &str) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     match reason {
         ExclusionReason::State => format!("{matched}: state"),
+        ExclusionReason::Deselected => format!("{matched}: not selected"),
         ExclusionReason::Rule { pattern, source } => {
             let source = source.map(|source| source.to_string());
             format!("{matched}: {} {}", text(&pattern), source.unwrap())
@@ -203,6 +204,34 @@ fn only_the_state_directory_at_the_root_is_left_out_by_itself() {
     ] {
         assert_eq!(excludes(&scenery, name), expected, "{name}");
     }
+}
+
+#[test]
+fn only_what_is_selected_is_in_scope() {
+    let mut scenery = Scenery::new();
+    scenery.filter = Filter::new(vec![Rule::new(Action::Exclude, b"*.o").unwrap()])
+        .within(Selection::only([path("a/b"), path("c")]));
+    for inside in ["a/", "a/b/", "a/b/x", "a/b/x/y", "c", "a/.replicatignore"] {
+        assert!(!excludes(&scenery, inside), "{inside}");
+    }
+    for outside in ["a/x", "a/bb/", "b/", "b/x", "x", "a/b/x.o", ".replicat/"] {
+        assert!(excludes(&scenery, outside), "{outside}");
+    }
+    assert_eq!(explained(&scenery, "b/x"), "b: not selected");
+    assert_eq!(explained(&scenery, "a/b/x"), "in scope");
+}
+
+#[test]
+fn deselected_directory_is_out_of_scope_in_a_scan() {
+    let mut scenery = Scenery::new();
+    for file in ["a/b/kept", "a/c/left", "d/e"] {
+        scenery.write(file, "content");
+    }
+    scenery.learn();
+    let mut selection = Selection::default();
+    selection.mark(path("a/c"), false);
+    scenery.filter = Filter::default().within(selection);
+    assert_eq!(scenery.told(), ["oa/c", "oa/c/left"]);
 }
 
 #[test]

@@ -162,6 +162,15 @@ impl Call {
                 let body = json!({"path": path, "at": at, "dry_run": dry_run});
                 restore(folder, body, revision.filter(|_| !recursive), *recursive)
             }
+            Command::Selection { folder } => Self::get(&of_folder(folder, "/selection")),
+            Command::Select {
+                folder,
+                change,
+                paths,
+            } => change_folder(folder, "/select", json!({"change": change, "paths": paths})),
+            Command::Prune { folder, dry_run } => {
+                change_folder(folder, "/prune", json!({"dry_run": dry_run}))
+            }
             Command::Trash { folder } => list_folder(folder, "/trash"),
             Command::EmptyTrash {
                 folder,
@@ -177,7 +186,7 @@ impl Call {
 
     /// Whether the answer may take long: disks and other nodes are waited for.
     pub(super) fn is_long(&self) -> bool {
-        let verbs = ["/restore", "/restore-tree", "/empty-trash"];
+        let verbs = ["/restore", "/restore-tree", "/empty-trash", "/prune"];
         verbs.iter().any(|verb| self.target.ends_with(verb))
     }
 

@@ -4,6 +4,7 @@ mod events;
 mod files;
 mod following;
 mod restoring;
+mod selecting;
 
 use axum::Json;
 use axum::extract::{RawQuery, Request, State};
@@ -31,6 +32,7 @@ pub(crate) fn routes() -> Vec<Route> {
     let mut routes = looking();
     routes.extend(files::routes());
     routes.extend(restoring::routes());
+    routes.extend(selecting::routes());
     routes.extend(acting());
     routes
 }

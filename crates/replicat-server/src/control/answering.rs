@@ -10,7 +10,7 @@ use replicat_engine::inspection::Keep;
 use replicat_engine::live::{FileReader, Precondition, Upload};
 
 use super::json::{self, Object};
-use super::{Command, PathText, inspection, restoring};
+use super::{Command, PathText, inspection, restoring, selecting};
 use crate::server::{ReplicatServer, ServerError};
 
 /// How often a follower is looked after though nothing happens.
@@ -191,7 +191,12 @@ fn carry_out_in_folder(
     if let Some(objects) = restoring::carry_out(server, &command)? {
         return Ok(objects.into_iter().try_for_each(|row| answer.put(row))?);
     }
+    if let Some(object) = selecting::carry_out(server, &command)? {
+        answer.put(object)?;
+        return Ok(());
+    }
     let (folder, question) = match command {
+        Command::Selection { folder } => (folder, Question::Selection),
         Command::Conflicts { folder } => (folder, Question::Conflicts),
         Command::History { folder, path } => (folder, Question::History(path_of(&path)?)),
         Command::Why { folder, path } => (folder, Question::Why(path_of(&path)?)),

@@ -10,7 +10,7 @@ use replicat_engine::inspection::{
 use replicat_engine::report::{ConflictReport, RefusedChange, VersionReport};
 
 use super::json::{Object, object, put, put_bytes, timestamp};
-use super::restoring;
+use super::{restoring, selecting};
 
 /// An answer, as an object for each row.
 pub(crate) fn rows(answer: &Answer) -> Vec<Object> {
@@ -19,6 +19,7 @@ pub(crate) fn rows(answer: &Answer) -> Vec<Object> {
         Answer::History(rows) => rows.iter().map(history).collect(),
         Answer::Why(explained) => vec![explanation(explained)],
         Answer::Trash(rows) => rows.iter().map(restoring::trash_item).collect(),
+        Answer::Selection(selected) => vec![selecting::selection(selected)],
         Answer::Tree(rows) => rows.iter().map(tree).collect(),
     }
 }

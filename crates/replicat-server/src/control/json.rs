@@ -288,6 +288,7 @@ fn kept(folder: &FolderSettings) -> Object {
     put_bytes(&mut object, "directory", directory);
     put(&mut object, "mode", folder.mode.name());
     put(&mut object, "exclude", folder.exclude.clone());
+    put(&mut object, "select", folder.select.clone());
     let state = folder.state_dir.as_ref();
     let state = state.map(|path| path.to_string_lossy().into_owned());
     put(&mut object, "state_dir", state);

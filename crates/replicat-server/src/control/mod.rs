@@ -10,6 +10,7 @@ pub mod inspection;
 pub mod json;
 pub mod management;
 pub mod restoring;
+pub mod selecting;
 pub(crate) mod service;
 
 pub use answering::{Refusal, answer, read, remove, upload};
@@ -140,6 +141,29 @@ pub enum Command {
         /// What was there at that time, RFC 3339.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         at: Option<String>,
+        /// Only say what would be done.
+        #[serde(default, skip_serializing_if = "is_false")]
+        dry_run: bool,
+    },
+    /// What the folder selects: a `selection`.
+    Selection {
+        /// The name of the folder.
+        folder: String,
+    },
+    /// Changes what the folder selects: a `selection`.
+    Select {
+        /// The name of the folder.
+        folder: String,
+        /// `set`, `add`, `remove` or `all`.
+        change: String,
+        /// The paths, with what is below; none with `all`.
+        #[serde(default)]
+        paths: Vec<PathText>,
+    },
+    /// Moves to the trash the local copies of what is not selected, and peers keep: a `pruned`.
+    Prune {
+        /// The name of the folder.
+        folder: String,
         /// Only say what would be done.
         #[serde(default, skip_serializing_if = "is_false")]
         dry_run: bool,

@@ -103,11 +103,28 @@ impl BulkLane {
 
     /// Asks for pieces of contents. The answers come in their order.
     pub(super) fn request(self: &Arc<Self>, folder: FolderId, wants: Vec<Want>) -> Reply {
+        self.send_all(folder, wants, Subject::Pieces)
+    }
+
+    /// Asks which wants the peer keeps, and waits for the answers. Yes is an empty piece, which no peer sends that takes the
+    /// question for a request of bytes.
+    pub(super) fn keeps(self: &Arc<Self>, folder: FolderId, wants: Vec<Want>) -> Vec<bool> {
+        let answers = self.send_all(folder, wants, Subject::Keeps);
+        let is_yes = |answer: Option<Bytes>| answer.is_some_and(|bytes| bytes.is_empty());
+        answers.map(is_yes).collect()
+    }
+
+    fn send_all(
+        self: &Arc<Self>,
+        folder: FolderId,
+        wants: Vec<Want>,
+        subject: fn(Vec<Want>) -> Subject,
+    ) -> Reply {
         let mut replies: Vec<Reply> = Vec::new();
         for wants in portions(wants) {
             let lengths: VecDeque<u64> = wants.iter().map(|want| want.length).collect();
             let cost = wants.iter().map(want_cost).sum();
-            replies.push(self.send(folder, Subject::Pieces(wants), lengths, cost));
+            replies.push(self.send(folder, subject(wants), lengths, cost));
         }
         Box::new(replies.into_iter().flatten())
     }
@@ -255,6 +272,12 @@ impl BulkLane {
             Subject::Manifest(content) => {
                 let chunks = folder.and_then(|folder| folder.manifest(content));
                 batch.put_whole(chunks)?;
+            }
+            Subject::Keeps(wants) => {
+                for want in wants {
+                    let keeps = folder.as_ref().is_some_and(|folder| folder.keeps(&want));
+                    batch.put_whole(keeps.then(Bytes::new))?;
+                }
             }
             Subject::Pieces(wants) => {
                 for want in wants {

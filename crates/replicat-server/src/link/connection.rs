@@ -57,6 +57,10 @@ impl Connection for FolderConnection {
         self.link.bulk(load).request(self.folder, wants)
     }
 
+    fn keeps(&self, wants: Vec<Want>) -> Vec<bool> {
+        self.link.bulk(Load::Small).keeps(self.folder, wants)
+    }
+
     fn manifest(&self, content: ContentHash) -> Option<Bytes> {
         self.link.bulk(Load::Small).manifest(self.folder, content)
     }

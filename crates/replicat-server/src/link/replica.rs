@@ -22,6 +22,8 @@ pub(crate) trait Replica: Send + Sync {
     fn writable(&self, number: PeerNumber);
     /// The bytes that a peer wants, if they are held unchanged.
     fn answer(&self, want: &Want) -> Option<Bytes>;
+    /// Whether the path of a want is in scope, and holds its content now.
+    fn keeps(&self, want: &Want) -> bool;
     /// The chunks of a content.
     fn manifest(&self, content: ContentHash) -> Option<Bytes>;
     /// A person approved at another node the deletions that are held.
@@ -53,6 +55,10 @@ impl Replica for LiveFolder {
 
     fn answer(&self, want: &Want) -> Option<Bytes> {
         self.answer(want)
+    }
+
+    fn keeps(&self, want: &Want) -> bool {
+        self.keeps(want)
     }
 
     fn manifest(&self, content: ContentHash) -> Option<Bytes> {

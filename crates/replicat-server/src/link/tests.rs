@@ -19,7 +19,7 @@ use super::inbox::WINDOW_BYTES;
 use super::sessions::Hearing;
 use super::{Folders, PeerLink, Replica};
 use crate::settings::FolderName;
-use crate::wire::{ControlFrame, FolderOffer, Standing};
+use crate::wire::{ControlFrame, FolderOffer, Standing, WANTS_MAX};
 use crate::workers::Workers;
 
 /// How long a condition may take to hold. Far longer than it takes.
@@ -77,6 +77,10 @@ impl Replica for Fake {
 
     fn answer(&self, _want: &Want) -> Option<Bytes> {
         None
+    }
+
+    fn keeps(&self, want: &Want) -> bool {
+        want.path.name() == b"kept"
     }
 
     fn manifest(&self, _content: ContentHash) -> Option<Bytes> {
@@ -215,6 +219,33 @@ async fn a_folder_that_is_slow_to_take_messages_holds_up_no_other() {
     .await;
     slow.send(part).unwrap();
     until("the next message", || there.0[&SLOW].received() == 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn peer_says_what_it_keeps() {
+    let pair = Pair::new().await;
+    let workers = Workers::default();
+    let (here, there) = (FakeFolders::new(), FakeFolders::new());
+    let start = |link: &Link, folders: &Arc<FakeFolders>| {
+        let folders = Arc::clone(folders) as Arc<dyn Folders>;
+        PeerLink::start(link.clone(), folders, &workers, &Arc::default()).unwrap()
+    };
+    let _links = [start(&pair.links[0], &here), start(&pair.links[1], &there)];
+    until("a session", || here.0[&QUICK].connection().is_some()).await;
+    let connection = here.0[&QUICK].connection().unwrap();
+    let want = |path: &str| Want {
+        content: ContentHash([7; 32]),
+        path: RelPath::new(path.as_bytes()).unwrap(),
+        offset: 0,
+        length: 1,
+    };
+    // More than one request takes.
+    let wants: Vec<Want> = (0..WANTS_MAX + 3)
+        .map(|at| want(if at % 3 == 0 { "a/kept" } else { "a/other" }))
+        .collect();
+    let expected: Vec<bool> = (0..wants.len()).map(|at| at % 3 == 0).collect();
+    let answers = tokio::task::spawn_blocking(move || connection.keeps(wants));
+    assert_eq!(answers.await.unwrap(), expected);
 }
 
 /// A peer that says what a test has it say.

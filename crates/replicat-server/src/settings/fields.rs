@@ -39,6 +39,7 @@ const FOLDER: &[&str] = &[
     "directory",
     "mode",
     "exclude",
+    "select",
     "state_dir",
     "trash_age",
     "trash_size",

@@ -19,11 +19,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use replicat_core::id::FolderId;
+use replicat_core::path::RelPath;
 use replicat_engine::live::{FolderMode, LiveSettings};
 use replicat_engine::options::{
     Durability, FilterAction, FilterRule, ForeignRoot, MissingRoot, PatternError, RootLocation,
     RuleSource,
 };
+use replicat_engine::selection::Selection;
 use replicat_engine::trash_limits::{self, TrashAge, TrashSize};
 use replicat_manager::MANAGER_PORT;
 use replicat_net::{BandwidthLimit, ClusterId, ClusterKey, NodeName};
@@ -176,6 +178,9 @@ pub struct FolderSettings {
     /// What does not take part: patterns as in rsync; one that begins with `+ ` takes part. The first match decides.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<String>,
+    /// Which paths take part, with what is below them. If it is left out, `replicat select` says so, at first everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub select: Option<Vec<String>>,
     /// Where state is kept, if not in `.replicat` inside the directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_dir: Option<PathBuf>,
@@ -244,6 +249,7 @@ impl FolderSettings {
             directory: directory.into(),
             mode: FolderMode::default(),
             exclude: Vec::new(),
+            select: None,
             state_dir: None,
             trash_age: None,
             trash_size: None,
@@ -285,6 +291,20 @@ impl FolderSettings {
             .collect())
     }
 
+    /// What it selects; `None` if that is left to commands.
+    fn checked_selection(&self, field: &str) -> Result<Option<Selection>, SettingsError> {
+        let Some(select) = &self.select else {
+            return Ok(None);
+        };
+        let path = |text: &String| {
+            let trimmed = text.trim_start_matches("./").trim_matches('/');
+            let path = RelPath::new(trimmed.as_bytes());
+            path.map_err(|error| SettingsError::invalid(field, text, error.to_string()))
+        };
+        let paths = select.iter().map(path).collect::<Result<Vec<_>, _>>()?;
+        Ok(Some(Selection::only(paths)))
+    }
+
     /// Where it lies.
     pub(crate) fn location(&self) -> RootLocation {
         RootLocation {
@@ -319,6 +339,7 @@ impl FolderSettings {
         live.state_dir.clone_from(&self.state_dir);
         live.mode = self.mode;
         live.rules = rules;
+        live.selection = self.checked_selection(&format!("folders.{}.select", self.name))?;
         live.durability = durability;
         live.max_delete = self.max_delete;
         live.trash = trash_limits::policy(self.trash_age, self.trash_size);
@@ -434,6 +455,9 @@ impl Settings {
             let path = whole.key("folders").element(at);
             if let Err(error) = folder.checked_rules(&path.key("exclude").to_string()) {
                 put(path.key("exclude"), error);
+            }
+            if let Err(error) = folder.checked_selection(&path.key("select").to_string()) {
+                put(path.key("select"), error);
             }
             let others = &self.folders[..at];
             if others.iter().any(|other| other.name == folder.name) {

@@ -152,6 +152,8 @@ pub(crate) struct Request {
 pub(crate) enum Subject {
     /// Pieces of contents.
     Pieces(Vec<Want>),
+    /// Whether the paths are in scope, and hold the contents now.
+    Keeps(Vec<Want>),
     /// The list of a content's chunks.
     Manifest(ContentHash),
 }
@@ -342,8 +344,9 @@ impl BulkFrame {
 
 impl Request {
     fn into_wire(self) -> schema::Request {
+        let keeps = matches!(self.subject, Subject::Keeps(_));
         let (wants, manifest) = match self.subject {
-            Subject::Pieces(wants) => (wants, Bytes::new()),
+            Subject::Pieces(wants) | Subject::Keeps(wants) => (wants, Bytes::new()),
             Subject::Manifest(content) => (Vec::new(), Bytes::copy_from_slice(&content.0)),
         };
         let want = |want: Want| schema::Want {
@@ -357,6 +360,7 @@ impl Request {
             folder: folder_bytes(self.folder),
             wants: wants.into_iter().map(want).collect(),
             manifest,
+            keeps,
         }
     }
 
@@ -366,7 +370,11 @@ impl Request {
         }
         let subject = if request.manifest.is_empty() {
             let wants = request.wants.iter().map(want);
-            Subject::Pieces(wants.collect::<Result<_, _>>()?)
+            let wants = wants.collect::<Result<_, _>>()?;
+            match request.keeps {
+                true => Subject::Keeps(wants),
+                false => Subject::Pieces(wants),
+            }
         } else {
             Subject::Manifest(content(&request.manifest)?)
         };

@@ -132,6 +132,8 @@ pub(super) struct Request {
     pub(super) wants: Vec<Want>,
     #[prost(bytes = "bytes", tag = "4")]
     pub(super) manifest: Bytes,
+    #[prost(bool, tag = "5")]
+    pub(super) keeps: bool,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

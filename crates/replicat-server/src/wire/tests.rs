@@ -132,6 +132,36 @@ fn a_node_that_knows_nothing_of_contents_understands_the_rest_and_is_understood(
     assert!(whole.contents.is_empty());
 }
 
+/// As a node writes it that knows nothing of `keeps`.
+#[derive(Clone, PartialEq, prost::Message)]
+struct PlainRequest {
+    #[prost(uint64, tag = "1")]
+    id: u64,
+    #[prost(bytes = "bytes", tag = "2")]
+    folder: Bytes,
+    #[prost(message, repeated, tag = "3")]
+    wants: Vec<schema::Want>,
+}
+
+#[test]
+fn question_who_keeps_a_file_is_a_want_of_a_byte_to_an_old_node() {
+    let want = Want {
+        content: ContentHash([3; 32]),
+        path: RelPath::new(b"a").unwrap(),
+        offset: 0,
+        length: 1,
+    };
+    let request = Request {
+        id: 5,
+        folder: FolderId(1),
+        subject: Subject::Keeps(vec![want.clone()]),
+    };
+    let frame = BulkFrame::Request(request.clone());
+    assert_eq!(BulkFrame::decode(frame.clone().encode()), Ok(frame));
+    let plain = PlainRequest::decode(Bytes::from(request.into_wire().encode_to_vec())).unwrap();
+    assert_eq!(super::want(&plain.wants[0]), Ok(want));
+}
+
 #[test]
 fn more_content_than_may_travel_with_a_message_is_refused() {
     let frame = |contents: Vec<Bytes>| {

@@ -1,7 +1,7 @@
 //! What the command line accepts. Every option has a `REPLICAT_*` variable of the same meaning.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -10,6 +10,7 @@ use replicat::inspection::Keep;
 
 use super::api_arguments::ApiArguments;
 use super::elsewhere::KeeperArguments;
+use super::failure::Failure;
 use super::file::FileArguments;
 use super::help;
 use super::live_arguments::{
@@ -19,6 +20,7 @@ use super::live_arguments::{
 };
 use super::manager_arguments::ManagerArguments;
 use super::restore::RestoreArguments;
+use super::select::SelectArguments;
 use super::trash::{TrashArguments, TrashLimitArguments};
 use super::wait::WaitArguments;
 
@@ -82,6 +84,8 @@ pub(crate) enum Command {
     Restore(Box<RestoreArguments>),
     /// List what the trash holds, or remove it for good
     Trash(Box<TrashArguments>),
+    /// Say which directories of a folder are kept here, and remove local copies of the others
+    Select(Box<SelectArguments>),
     /// Make a directory that only receives as the others are: drop local changes that they refuse
     Revert(RevertArguments),
     /// Explain why a path is as it is
@@ -263,6 +267,18 @@ pub(crate) struct RootArguments {
     pub(crate) look: LookArguments,
     #[command(flatten)]
     pub(crate) node: KeeperArguments,
+}
+
+impl RootArguments {
+    /// The directory. Either it or a folder of a node is meant.
+    pub(crate) fn directory(&self) -> Result<&Path, Failure> {
+        let folder = &self.node.folder;
+        let names_folder = folder.folder.is_some() || folder.url.url.is_some();
+        match self.root.as_deref() {
+            Some(root) if names_folder => Err(Failure::RootAndFolder(root.to_owned())),
+            root => Ok(root.unwrap_or(Path::new("."))),
+        }
+    }
 }
 
 /// Of the commands that look at one path.

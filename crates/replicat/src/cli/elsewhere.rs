@@ -177,6 +177,11 @@ pub(crate) struct FolderOfNode {
 }
 
 impl FolderOfNode {
+    /// The node, and the name of the folder.
+    pub(crate) fn into_parts(self) -> (Asked, String) {
+        (self.asked, self.folder)
+    }
+
     /// Asks for what `command` makes of the folder's name, and calls `take` with each object of the answer.
     pub(crate) fn ask(
         self,

@@ -56,6 +56,8 @@ pub(crate) enum Failure {
     WhichFolder(Vec<String>),
     /// Both a directory of this host and a folder of a node were named.
     RootAndFolder(PathBuf),
+    /// Paths of two roots were named, where one root is meant.
+    SeveralRoots(PathBuf, PathBuf),
     /// A file was to go to standard output, and so was JSON.
     NoOutputFile,
     /// The trash was not to be emptied after all, or there was nobody to ask.
@@ -162,6 +164,7 @@ impl Failure {
             Self::NoUrl => "no-url",
             Self::WhichFolder(_) => "which-folder",
             Self::RootAndFolder(_) => "root-and-folder",
+            Self::SeveralRoots(..) => "several-roots",
             Self::NoOutputFile => "no-output-file",
             Self::NotConfirmed => "not-confirmed",
             Self::NoManager(_) => "no-manager",
@@ -206,6 +209,11 @@ impl Failure {
             Self::RootAndFolder(root) => format!(
                 "{} is a directory of this host, and a folder of a node is asked for",
                 root_text(root)
+            ),
+            Self::SeveralRoots(one, other) => format!(
+                "the paths are in different roots: {} and {}",
+                root_text(one),
+                root_text(other)
             ),
             Self::NoOutputFile => "standard output cannot take a file and JSON as well".to_owned(),
             Self::NotConfirmed => {
@@ -285,6 +293,7 @@ impl Failure {
             Self::RootAndFolder(_) => {
                 Some("leave it out, or --url and --folder and their variables".to_owned())
             }
+            Self::SeveralRoots(..) => Some("name paths of one root at a time".to_owned()),
             Self::NoOutputFile => Some("name a file with --output".to_owned()),
             Self::NotConfirmed => {
                 Some("answer the question with y, or add --yes where nobody can be asked".to_owned())
@@ -325,6 +334,7 @@ impl Failure {
             | Self::NoUrl
             | Self::WhichFolder(_)
             | Self::RootAndFolder(_)
+            | Self::SeveralRoots(..)
             | Self::NoOutputFile
             | Self::NotConfirmed => ExitCode::Usage,
             Self::Http(error) => match **error {

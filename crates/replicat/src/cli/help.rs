@@ -122,6 +122,20 @@ Examples:
 
 What is removed from the trash cannot be restored, unless another replica holds it.";
 
+pub(crate) const SELECT: &str = "\
+Examples:
+  replicat select set A/docs A/photos/2024      keep only these directories in A
+  replicat select add A/photos/2023             this one as well
+  replicat select remove A/photos/2024/raw      all of the above, but not this one
+  replicat select list A                        what is selected
+  replicat select prune -n A                    show what would be removed from A
+  replicat select prune A                       remove it, as far as peers of a running node keep it
+  replicat select prune --holder B A            the same, as far as B keeps it
+  replicat select all A                         keep everything again
+
+What is not selected is out of scope: it is not synced, not pending, and never deleted. Only `prune` removes a copy, to the trash, and only
+if another replica has the path selected and holds its content now. What stays is listed; the exit code is then 3.";
+
 pub(crate) const EXCLUDE: &str = "Leave out what matches PATTERN (as in rsync); of all patterns the first match decides \
      [env: REPLICAT_EXCLUDE, a pattern a line]";
 

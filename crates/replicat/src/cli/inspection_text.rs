@@ -2,7 +2,7 @@
 
 use jiff::tz::TimeZone;
 
-use super::fields::{number, objects, path, shown, text, texts, time};
+use super::fields::{is_set, number, objects, path, shown, text, texts, time};
 use super::json::Object;
 use super::terminal::{number_text, sentence, size_text};
 
@@ -24,6 +24,8 @@ pub(crate) fn lines(kind: &str, object: &Object, zone: &TimeZone) -> Option<Vec<
         "trash-emptied" => vec![format!("{} removed from the trash", versions(object))],
         "explanation" => explanation(object),
         "forgotten" => forgotten(object),
+        "selection" => selection(object),
+        "pruned" => pruned(object),
         "path" => vec![entry(object, zone)],
         "uploaded" => vec![uploaded(object)],
         "downloaded" => vec![downloaded(object)],
@@ -173,6 +175,52 @@ fn reverted(object: &Object) -> Vec<String> {
         true => vec!["nothing to revert: peers refuse no local change".to_owned()],
         false => lines,
     }
+}
+
+/// What is selected: the marks, from the root on.
+fn selection(object: &Object) -> Vec<String> {
+    if is_set(object, "everything") {
+        return vec!["everything is selected".to_owned()];
+    }
+    let mark = |mark| {
+        let path = path(mark, "path");
+        match (is_set(mark, "selected"), path.is_empty()) {
+            (true, _) => format!("selected      {path}"),
+            (false, true) => "not selected  everything else".to_owned(),
+            (false, false) => format!("not selected  {path}"),
+        }
+    };
+    let by = is_set(object, "by_settings").then(|| "the settings of the node say so".to_owned());
+    objects(object, "marks").map(mark).chain(by).collect()
+}
+
+/// What became of local copies.
+fn pruned(object: &Object) -> Vec<String> {
+    let verb = match is_set(object, "dry_run") {
+        true => "would be moved",
+        false => "moved",
+    };
+    let (files, directories) = (number(object, "files"), number(object, "directories"));
+    let noun = if files == 1 { "file" } else { "files" };
+    let above = match directories {
+        0 => String::new(),
+        1 => ", from 1 directory".to_owned(),
+        more => format!(", from {} directories", number_text(more)),
+    };
+    let size = size_text(number(object, "bytes"));
+    let moved = format!(
+        "{} {noun} ({size}){above} {verb} to the trash",
+        number_text(files)
+    );
+    let staying = objects(object, "staying").map(|copy| {
+        let reason = sentence(text(copy, "reason"));
+        format!("{} stays: {reason}", path(copy, "path"))
+    });
+    let more = match number(object, "more") {
+        0 => None,
+        more => Some(format!("{} more stay", number_text(more))),
+    };
+    staying.chain(more).chain([moved]).collect()
 }
 
 /// Why a path is as it is.

@@ -36,6 +36,7 @@ mod progress;
 mod remote;
 mod reporter;
 mod restore;
+mod select;
 mod serve;
 mod socket;
 mod state;
@@ -161,6 +162,7 @@ fn format(command: &Command) -> Format {
         Command::Forget(arguments) => arguments.place.look.json,
         Command::Restore(arguments) => arguments.look.json,
         Command::Trash(arguments) => arguments.json(),
+        Command::Select(arguments) => arguments.json(),
         Command::Revert(arguments) => arguments.json,
         Command::Tree(arguments) => arguments.look.json,
     })
@@ -194,6 +196,7 @@ fn dispatch(command: &Command, matches: &ArgMatches, output: Output) -> Result<E
         Command::History(arguments) => look::history(arguments, output)?,
         Command::Restore(arguments) => return restore::run(arguments, output),
         Command::Trash(arguments) => trash::run(arguments, output)?,
+        Command::Select(arguments) => return select::run(arguments, output),
         Command::Revert(arguments) => look::revert(arguments, output)?,
         Command::Why(arguments) => look::why(arguments, output)?,
         Command::Approve(arguments) => look::approve(arguments, output)?,

@@ -1,7 +1,7 @@
 //! `replicat trash`: what the trash of a root holds, and removing it for good.
 
 use std::io::{self, BufRead, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
@@ -104,10 +104,9 @@ fn list(place: &RootArguments, output: Output) -> Result<(), Failure> {
 }
 
 fn rows(place: &RootArguments) -> Result<Vec<Object>, Failure> {
-    check(place)?;
     let command = |folder, _| Command::Trash { folder };
     ask_or_inspect(
-        (root(place), None),
+        (place.directory()?, None),
         (&place.node, &place.look),
         command,
         |location, _| {
@@ -117,22 +116,9 @@ fn rows(place: &RootArguments) -> Result<Vec<Object>, Failure> {
     )
 }
 
-/// Either a directory or a folder of a node is meant.
-fn check(place: &RootArguments) -> Result<(), Failure> {
-    let names_folder = place.node.folder.folder.is_some() || place.node.folder.url.url.is_some();
-    match place.root.as_ref().filter(|_| names_folder) {
-        Some(root) => Err(Failure::RootAndFolder(root.clone())),
-        None => Ok(()),
-    }
-}
-
-fn root(place: &RootArguments) -> &Path {
-    place.root.as_deref().unwrap_or(Path::new("."))
-}
-
 fn empty(arguments: &EmptyArguments, output: Output) -> Result<(), Failure> {
     let place = &arguments.place;
-    check(place)?;
+    let directory = place.directory()?;
     let path = arguments.path.as_deref().map(path_in_folder).transpose()?;
     if !arguments.yes && !confirmed(arguments)? {
         return Err(Failure::NotConfirmed);
@@ -147,7 +133,7 @@ fn empty(arguments: &EmptyArguments, output: Output) -> Result<(), Failure> {
         path: selection.path.as_ref().map(PathText::from),
     };
     let done = ask_or_inspect(
-        (root(place), None),
+        (directory, None),
         (&place.node, &place.look),
         command,
         |location, _| {

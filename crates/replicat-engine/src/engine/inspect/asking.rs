@@ -10,6 +10,7 @@ use crate::error::SyncError;
 use crate::inspection::{Explanation, HistoryRow, TreeRow};
 use crate::report::ConflictReport;
 use crate::restoration::TrashRow;
+use crate::selection::Selected;
 
 /// Something that can be asked about a root.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub enum Question {
     Why(RelPath),
     /// See [`trash`](super::trash()).
     Trash,
+    /// See [`selection`](super::selection()).
+    Selection,
     /// See [`tree`](super::tree()).
     Tree(RelPath),
     /// What a directory holds itself.
@@ -44,6 +47,8 @@ pub enum Answer {
     History(Vec<HistoryRow>),
     /// Why a path is as it is.
     Why(Explanation),
+    /// What is selected.
+    Selection(Selected),
     /// What the trash holds, the oldest first.
     Trash(Vec<TrashRow>),
     /// The paths at and below one, or one level of them.
@@ -72,6 +77,10 @@ pub(in crate::engine) fn answer_in(
         }
         Question::Trash => {
             let found = looked.trash_rows().map(Answer::Trash);
+            (looked, found)
+        }
+        Question::Selection => {
+            let found = looked.selected().map(Answer::Selection);
             (looked, found)
         }
         Question::Tree(path) => tree(looked, path),

@@ -327,7 +327,7 @@ impl Looked {
 }
 
 /// The content of a file; `None` if it cannot be read, or changes meanwhile.
-fn hash_of(root: &Root, path: &RelPath, expected: &Fingerprint) -> Option<ContentHash> {
+pub(super) fn hash_of(root: &Root, path: &RelPath, expected: &Fingerprint) -> Option<ContentHash> {
     let file = StableFile::open_expected(root, path, expected).ok()?;
     let mut hasher = ContentHasher::new(expected.size);
     let mut buffer = vec![0; PIECE_BYTES_MAX as usize];

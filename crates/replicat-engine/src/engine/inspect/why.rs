@@ -277,6 +277,9 @@ fn describe(looked: &Looked, version: &Version) -> Result<String, SyncError> {
     Ok(format!("{what}, by {node}, {when}"))
 }
 
+/// What an explanation calls the source of what is not selected.
+const SELECTION: &str = "the selection of this replica (`replicat select list`)";
+
 /// The rule that leaves a path out.
 fn excluded(
     looked: &Looked,
@@ -294,6 +297,7 @@ fn excluded(
     Ok(found.map(|Exclusion { matched, reason }| {
         let (pattern, source) = match reason {
             ExclusionReason::State => (None, None),
+            ExclusionReason::Deselected => (None, Some(SELECTION.to_owned())),
             ExclusionReason::Rule { pattern, source } => {
                 (Some(pattern), source.map(|source| source.to_string()))
             }

@@ -233,6 +233,10 @@ impl Source for Remote {
         self.0.request(wants)
     }
 
+    fn keeps(&self, wants: Vec<replicat_core::message::Want>) -> Vec<bool> {
+        self.0.keeps(wants)
+    }
+
     fn manifest(&self, content: replicat_core::id::ContentHash) -> Option<bytes::Bytes> {
         self.0.manifest(content)
     }

@@ -151,6 +151,12 @@ impl Peer {
         self.is_trusted() && self.is_live() && self.session.is_whole() && !self.is_full && knows
     }
 
+    /// What it knows, as it says, if it is believed.
+    pub(super) fn trusted_knowledge(&self) -> Option<&VersionVector> {
+        let knowledge = self.session.peer_knowledge();
+        knowledge.filter(|_| self.is_trusted() && self.is_open())
+    }
+
     /// Whether it is believed.
     pub(super) fn is_trusted(&self) -> bool {
         self.trust == Trust::Full

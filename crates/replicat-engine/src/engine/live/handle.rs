@@ -108,6 +108,12 @@ impl LiveFolder {
         Some(bytes)
     }
 
+    /// Whether a path is in scope here, and holds a content now.
+    #[must_use]
+    pub fn keeps(&self, want: &Want) -> bool {
+        self.held().is_some_and(|held| held.keeps(want))
+    }
+
     /// The chunks of a content, as `replicat-content` encodes them, if they are kept here.
     #[must_use]
     pub fn manifest(&self, content: ContentHash) -> Option<Bytes> {

@@ -19,6 +19,7 @@ mod peer;
 mod recovery;
 mod restoring;
 mod reverting;
+mod selecting;
 mod settings;
 mod status;
 mod steering;

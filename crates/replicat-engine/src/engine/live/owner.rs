@@ -426,6 +426,7 @@ fn open(
     )?;
     let patience_ms = u64::try_from(settings.brake_patience.as_millis()).unwrap_or(u64::MAX);
     local.open_guard(Pace::Live { patience_ms }, settings.max_delete)?;
+    local.follow_settings(settings.selection.as_ref())?;
     local.gleaned = Some(Arc::new(Gleaned::of_the_latest()));
     local.echoes = Some(Echoes::default());
     let threads = settings

@@ -78,6 +78,12 @@ pub trait Connection: Send + Sync {
     /// Asks for contents. The request is on its way when this returns.
     fn request(&self, wants: Vec<Want>) -> Reply;
 
+    /// Of each want, whether its path is in scope at the peer, and its storage holds its content there now. Waits for the
+    /// answer. A peer that cannot say keeps nothing.
+    fn keeps(&self, wants: Vec<Want>) -> Vec<bool> {
+        vec![false; wants.len()]
+    }
+
     /// The chunks of a content, as `replicat-content` encodes them, unverified; waits for them.
     fn manifest(&self, content: ContentHash) -> Option<Bytes>;
 

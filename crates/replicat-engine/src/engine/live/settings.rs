@@ -7,6 +7,7 @@ use std::time::Duration;
 use replicat_core::id::FolderId;
 
 use crate::options::{Durability, FilterRule, ForeignRoot, MissingRoot, OwnerPolicy};
+use crate::selection::Selection;
 use crate::trash_limits::TrashPolicy;
 
 /// How often the whole tree is compared with the index though nothing was told, by default: a write through a memory map
@@ -36,6 +37,8 @@ pub struct LiveSettings {
     pub mode: FolderMode,
     /// Which paths take part, see [`SyncOptions::rules`](crate::SyncOptions::rules).
     pub rules: Vec<FilterRule>,
+    /// What is selected; `None` if that is left to [`LiveFolder::select`](super::LiveFolder::select).
+    pub selection: Option<Selection>,
     /// What to do if the directory does not exist.
     pub missing_root: MissingRoot,
     /// What to do if the directory was a replica of another folder.
@@ -71,6 +74,7 @@ impl LiveSettings {
             node,
             mode: FolderMode::default(),
             rules: Vec::new(),
+            selection: None,
             missing_root: MissingRoot::default(),
             foreign_root: ForeignRoot::default(),
             owner: OwnerPolicy::default(),

@@ -8,6 +8,7 @@ use super::connected::Peer;
 use super::owner::Owner;
 use super::restoring::Keepers;
 use super::reverting::Reverted;
+use super::selecting::SelectionOrder;
 use super::settings::FolderMode;
 use super::status::{FolderEvent, FolderState, FolderStatus};
 use crate::engine::deletions::Verdict;
@@ -48,6 +49,8 @@ pub(super) enum Order {
         only_lists: bool,
         reply: Sender<Reverted>,
     },
+    /// Is about what the folder selects.
+    OfSelection(SelectionOrder),
     /// Lets others read what is known by now.
     Publish(Sender<Result<(), SyncError>>),
 }
@@ -67,6 +70,7 @@ impl Owner {
                 let _ = reply.send(self.decide(verdict));
             }
             Order::Stand(reply) => self.asked.push(reply),
+            Order::OfSelection(order) => self.obey_selection(order),
             Order::Revert {
                 paths,
                 only_lists,
@@ -241,7 +245,7 @@ impl Owner {
         open.hints.add_awaited(touched, std::time::Instant::now());
     }
 
-    fn lend<T>(
+    pub(super) fn lend<T>(
         &mut self,
         work: impl FnOnce(LocalReplica) -> (LocalReplica, Result<T, SyncError>),
     ) -> Result<T, SyncError> {

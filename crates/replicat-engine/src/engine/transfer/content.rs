@@ -23,6 +23,11 @@ pub(crate) trait Source: Send + Sync {
     /// Asks for contents; the request is on its way when this returns.
     fn request(&self, wants: Vec<Want>) -> Reply;
 
+    /// Of each want, whether its path is in scope there, and holds its content now. Waits for the answer.
+    fn keeps(&self, wants: Vec<Want>) -> Vec<bool> {
+        vec![false; wants.len()]
+    }
+
     /// The chunks of a content, encoded, unverified.
     fn manifest(&self, content: ContentHash) -> Option<Bytes>;
 }
@@ -88,6 +93,10 @@ impl Source for Neighbour {
             return Box::new(std::iter::empty());
         };
         Box::new(wants.into_iter().map(move |want| answer(&held, &want)))
+    }
+
+    fn keeps(&self, wants: Vec<Want>) -> Vec<bool> {
+        wants.iter().map(|want| self.0.keeps(want)).collect()
     }
 
     fn manifest(&self, content: ContentHash) -> Option<Bytes> {

@@ -1,0 +1,367 @@
+//! Removing the local copies of what a replica does not select, where another replica keeps them (`docs/selection.md`).
+//!
+//! Goals: nothing is removed that nobody keeps at that moment; a power loss makes no deletion out of a removed copy. Non-goals:
+//! who can be asked (other roots, or the peers of a folder that runs).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use replicat_core::entry::Payload;
+use replicat_core::id::ContentHash;
+use replicat_core::message::Want;
+use replicat_core::path::RelPath;
+use replicat_core::record::{Fingerprint, Local, Record};
+use replicat_core::store::Store;
+use replicat_core::version::{Dot, VersionVector};
+use replicat_fs::apply::{Action, Change, Displaced};
+use replicat_fs::observe::{Kind, Observation};
+use replicat_index::Durability;
+
+use super::open::Looked;
+use super::restoring::hash_of;
+use crate::engine::failure::Failure;
+use crate::engine::held::Held;
+use crate::engine::local::LocalReplica;
+use crate::engine::transfer::{Neighbour, Source};
+use crate::error::SyncError;
+use crate::selection::{Pruned, StayReason, StayingCopy};
+
+/// How many records are looked at, and asked about, at once.
+const PAGE_ROWS: usize = 1024;
+
+/// A replica that may keep what is removed here.
+pub(in crate::engine) struct Keeper {
+    /// Which events it knows.
+    knowledge: VersionVector,
+    source: Arc<dyn Source>,
+}
+
+impl Keeper {
+    pub(in crate::engine) fn new(knowledge: VersionVector, source: Arc<dyn Source>) -> Self {
+        Self { knowledge, source }
+    }
+
+    /// Another root on this host.
+    pub(super) fn root(local: &LocalReplica) -> Self {
+        let held = Arc::new(Held::of(local));
+        let knowledge = local.replica.knowledge().clone();
+        Self::new(knowledge, Arc::new(Neighbour(held)))
+    }
+
+    /// Takes out those that it keeps.
+    fn take_kept(&self, candidates: &mut Vec<Candidate>) -> Vec<Candidate> {
+        let (known, mut left): (Vec<_>, Vec<_>) =
+            (candidates.drain(..)).partition(|candidate| self.knowledge.contains(candidate.shown));
+        let wants = known.iter().filter_map(Candidate::want).collect();
+        let mut answers = self.source.keeps(wants).into_iter();
+        let (kept, missing) = known.into_iter().partition(|candidate| {
+            candidate.wanted.is_none() || answers.next().unwrap_or_default()
+        });
+        left.extend::<Vec<_>>(missing);
+        *candidates = left;
+        kept
+    }
+}
+
+/// A local copy that can go, if somebody keeps what its path shows.
+pub(in crate::engine) struct Candidate {
+    path: RelPath,
+    /// What must be there still.
+    expected: Fingerprint,
+    /// What the copy holds, if it is a file.
+    content: Option<ContentHash>,
+    is_directory: bool,
+    /// The version that the path shows.
+    shown: Dot,
+    /// That version is a deletion, which nobody has to keep.
+    is_deleted: bool,
+    /// The content of that version, if it has one.
+    wanted: Option<ContentHash>,
+}
+
+impl Candidate {
+    fn want(&self) -> Option<Want> {
+        Some(Want {
+            content: self.wanted?,
+            path: self.path.clone(),
+            offset: 0,
+            length: 1,
+        })
+    }
+
+    fn bytes(&self) -> u64 {
+        match self.content {
+            Some(_) => self.expected.size,
+            None => 0,
+        }
+    }
+}
+
+/// A part of what is not selected, in path order.
+pub(in crate::engine) struct Page {
+    candidates: Vec<Candidate>,
+    staying: Vec<StayingCopy>,
+    /// Where the next one begins; `None` if this is the last.
+    next: Option<RelPath>,
+}
+
+/// What can look at the records of a replica, and remove copies.
+pub(in crate::engine) trait Pruner {
+    /// The copies behind a path. What it says of them is durable, and is what others are answered from now on.
+    fn page(&mut self, after: Option<&RelPath>) -> Result<Page, SyncError>;
+    /// Moves files to the trash.
+    fn remove_files(&mut self, files: Vec<Candidate>) -> Result<Pruned, SyncError>;
+    /// Removes directories that are empty, and do not hold each other.
+    fn remove_directories(&mut self, directories: Vec<Candidate>) -> Result<Pruned, SyncError>;
+}
+
+/// Removes the copies that somebody keeps, or says what would be removed.
+pub(in crate::engine) fn prune(
+    pruner: &mut dyn Pruner,
+    keepers: &[Keeper],
+    dry_run: bool,
+) -> Result<Pruned, SyncError> {
+    let mut pruned = Pruned {
+        dry_run,
+        ..Pruned::default()
+    };
+    // By depth: what is below goes first.
+    let mut directories: BTreeMap<usize, Vec<Candidate>> = BTreeMap::new();
+    let mut after = None;
+    loop {
+        let page = pruner.page(after.as_ref())?;
+        for StayingCopy { path, reason } in page.staying {
+            pruned.stay(path, reason);
+        }
+        let (safe, lonely) = judged(page.candidates, keepers);
+        for candidate in lonely {
+            pruned.stay(candidate.path, StayReason::NotElsewhere);
+        }
+        let (above, files): (Vec<_>, Vec<_>) = safe.into_iter().partition(|safe| safe.is_directory);
+        for directory in above {
+            let depth = directory.path.components().count();
+            directories.entry(depth).or_default().push(directory);
+        }
+        match dry_run {
+            true => {
+                pruned.files += files.len() as u64;
+                pruned.bytes += files.iter().map(Candidate::bytes).sum::<u64>();
+            }
+            false => pruned.add(pruner.remove_files(files)?),
+        }
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    for (_, directories) in directories.into_iter().rev() {
+        match dry_run {
+            true => pruned.directories += directories.len() as u64,
+            false => pruned.add(pruner.remove_directories(directories)?),
+        }
+    }
+    pruned
+        .staying
+        .sort_by(|one, other| one.path.cmp(&other.path));
+    Ok(pruned)
+}
+
+/// Those that can go, and those that nobody keeps.
+fn judged(candidates: Vec<Candidate>, keepers: &[Keeper]) -> (Vec<Candidate>, Vec<Candidate>) {
+    let (mut safe, mut left): (Vec<_>, Vec<_>) = candidates
+        .into_iter()
+        .partition(|candidate| candidate.is_deleted);
+    for keeper in keepers {
+        if left.is_empty() {
+            break;
+        }
+        safe.extend(keeper.take_kept(&mut left));
+    }
+    (safe, left)
+}
+
+impl Pruned {
+    fn add(&mut self, more: Self) {
+        self.files += more.files;
+        self.bytes += more.bytes;
+        self.directories += more.directories;
+        self.more += more.more;
+        for StayingCopy { path, reason } in more.staying {
+            self.stay(path, reason);
+        }
+    }
+}
+
+impl Pruner for Looked {
+    fn page(&mut self, after: Option<&RelPath>) -> Result<Page, SyncError> {
+        let paths = self.local.replica.store().excluded(after, PAGE_ROWS);
+        let paths = paths.map_err(|error| self.local.failed(error))?;
+        let mut page = Page {
+            candidates: Vec::new(),
+            staying: Vec::new(),
+            next: paths.last().filter(|_| paths.len() == PAGE_ROWS).cloned(),
+        };
+        for path in paths {
+            match self.copy(&path)? {
+                None => {}
+                Some(Ok(candidate)) => page.candidates.push(candidate),
+                Some(Err(reason)) => page.staying.push(StayingCopy { path, reason }),
+            }
+        }
+        Ok(page)
+    }
+
+    fn remove_files(&mut self, files: Vec<Candidate>) -> Result<Pruned, SyncError> {
+        let mut going = Vec::with_capacity(files.len());
+        let mut pruned = Pruned::default();
+        for file in files {
+            match self.fingerprint(&file.path)? {
+                Some(found) if found == file.expected => going.push(file),
+                _ => pruned.stay(file.path, StayReason::Changed),
+            }
+        }
+        for (file, result) in self.take_away(going)? {
+            match result {
+                Ok(()) => {
+                    pruned.files += 1;
+                    pruned.bytes += file.bytes();
+                }
+                Err(error) => pruned.stay(file.path, StayReason::Failed(error.to_string())),
+            }
+        }
+        Ok(pruned)
+    }
+
+    fn remove_directories(&mut self, directories: Vec<Candidate>) -> Result<Pruned, SyncError> {
+        let mut going = Vec::with_capacity(directories.len());
+        let mut pruned = Pruned::default();
+        for mut directory in directories {
+            let at = self.local.root.shown(&directory.path);
+            let is_empty = std::fs::read_dir(at).is_ok_and(|mut names| names.next().is_none());
+            match self.fingerprint(&directory.path)? {
+                Some(found) if is_empty => {
+                    directory.expected = found;
+                    going.push(directory);
+                }
+                Some(_) => pruned.stay(directory.path, StayReason::NotEmpty),
+                None => {}
+            }
+        }
+        for (directory, result) in self.take_away(going)? {
+            match result {
+                Ok(()) => pruned.directories += 1,
+                Err(error) => pruned.stay(directory.path, StayReason::Failed(error.to_string())),
+            }
+        }
+        Ok(pruned)
+    }
+}
+
+impl Looked {
+    /// The local copy at a path that is out of scope, and whether it can go; `None` if there is none, or it is selected.
+    fn copy(&self, path: &RelPath) -> Result<Option<Result<Candidate, StayReason>>, SyncError> {
+        let found = self.local.root.observe(path, self.local.tracking);
+        let Some(found) = found.map_err(|error| self.local.fs_failed(error))? else {
+            return Ok(None);
+        };
+        let is_directory = found.kind == Kind::Directory;
+        let is_leaf = matches!(found.kind, Kind::File | Kind::Symlink);
+        let selection = self.local.filter.selection();
+        if selection.includes(path, is_directory) || !is_directory && !is_leaf {
+            return Ok(None);
+        }
+        let record = self.local.replica.record(path);
+        let record = record.map_err(|error| self.local.failed(error))?;
+        Ok(Some(self.candidate(path, &record, &found)))
+    }
+
+    fn candidate(
+        &self,
+        path: &RelPath,
+        record: &Record,
+        found: &Observation,
+    ) -> Result<Candidate, StayReason> {
+        let is_directory = found.kind == Kind::Directory;
+        let shown = record.entry.shown().ok_or(StayReason::Changed)?;
+        let held = record.state();
+        let content = match found.kind {
+            Kind::File => Some(self.recorded_content(path, record, found)?),
+            Kind::Symlink if !held.is_some_and(|held| is_unchanged(held, found)) => {
+                return Err(StayReason::Changed);
+            }
+            _ => None,
+        };
+        if !is_directory && record.entry.versions().len() > 1 {
+            return Err(StayReason::Conflict);
+        }
+        Ok(Candidate {
+            path: path.clone(),
+            expected: found.fingerprint,
+            content,
+            is_directory,
+            shown: shown.winner.dot,
+            is_deleted: !shown.is_live(),
+            wanted: shown.payload().content(),
+        })
+    }
+
+    /// The content of a file, if it is one that the replica had when it went out of scope.
+    fn recorded_content(
+        &self,
+        path: &RelPath,
+        record: &Record,
+        found: &Observation,
+    ) -> Result<ContentHash, StayReason> {
+        let hashed = || hash_of(self.root(), path, &found.fingerprint);
+        let content = match record.state() {
+            Some(held) if held.fingerprint == found.fingerprint => {
+                let base = held.base.as_ref();
+                let content = base.and_then(|base| base.payload.content());
+                content.filter(|content| !held.racy || hashed() == Some(*content))
+            }
+            Some(_) => None,
+            // An earlier run noted that it is removed, and was cut off before it was.
+            None => match record.entry.shown().map(|shown| shown.payload().clone()) {
+                Some(Payload::File { size, content, .. }) if size == found.fingerprint.size => {
+                    hashed().filter(|hashed| *hashed == content)
+                }
+                _ => None,
+            },
+        };
+        content.ok_or(StayReason::Changed)
+    }
+
+    /// Removes copies: first the records say, durably, that they were removed on purpose.
+    fn take_away(
+        &mut self,
+        going: Vec<Candidate>,
+    ) -> Result<Vec<(Candidate, Result<(), SyncError>)>, SyncError> {
+        if going.is_empty() {
+            return Ok(Vec::new());
+        }
+        for candidate in &going {
+            let released = self.local.replica.release_excluded(&candidate.path);
+            released.map_err(|error| self.local.failed(error))?;
+        }
+        let noted = self.local.replica.store_mut().commit(Durability::Group);
+        noted.map_err(|error| Failure::from(error).at(&self.local.given))?;
+        let change = |candidate: &Candidate| Change {
+            path: candidate.path.clone(),
+            expected: Some(candidate.expected),
+            action: match candidate.is_directory {
+                true => Action::RemoveDirectory,
+                false => Action::Remove,
+            },
+            displaced: Displaced::ToTrash {
+                content: candidate.content,
+            },
+        };
+        let results = self.change_all(going.iter().map(change).collect())?;
+        Ok(going.into_iter().zip(results).collect())
+    }
+}
+
+/// Whether what was found is what the record says.
+fn is_unchanged(held: &Local, found: &Observation) -> bool {
+    held.fingerprint == found.fingerprint && !held.racy
+}
