@@ -121,15 +121,7 @@ impl Call {
                 let body = (!paths.is_empty()).then(|| json!({"paths": paths}));
                 steer(folder.as_deref(), "/rescan", body)
             }
-            Command::Revert {
-                folder,
-                paths,
-                dry_run,
-            } => change_folder(
-                folder,
-                "/revert",
-                json!({"paths": paths, "dry_run": dry_run}),
-            ),
+            Command::Revert { folder, .. } => change_folder(folder, "/revert", command),
             Command::Conflicts { folder } => list_folder(folder, "/conflicts"),
             Command::History { folder, path } => {
                 Self::list(&of_folder(folder, "/history")).path(path)
@@ -145,12 +137,8 @@ impl Call {
                 after,
                 limit,
             } => level(folder, path, after.as_ref(), *limit),
-            Command::Resolve { folder, path, keep } => {
-                change_folder(folder, "/resolve", json!({"path": path, "keep": keep}))
-            }
-            Command::Forget { folder, replica } => {
-                change_folder(folder, "/forget", json!({"replica": replica}))
-            }
+            Command::Resolve { folder, .. } => change_folder(folder, "/resolve", command),
+            Command::Forget { folder, .. } => change_folder(folder, "/forget", command),
             Command::Restore {
                 folder,
                 path,
@@ -163,24 +151,10 @@ impl Call {
                 restore(folder, body, revision.filter(|_| !recursive), *recursive)
             }
             Command::Selection { folder } => Self::get(&of_folder(folder, "/selection")),
-            Command::Select {
-                folder,
-                change,
-                paths,
-            } => change_folder(folder, "/select", json!({"change": change, "paths": paths})),
-            Command::Prune { folder, dry_run } => {
-                change_folder(folder, "/prune", json!({"dry_run": dry_run}))
-            }
+            Command::Select { folder, .. } => change_folder(folder, "/select", command),
+            Command::Prune { folder, .. } => change_folder(folder, "/prune", command),
             Command::Trash { folder } => list_folder(folder, "/trash"),
-            Command::EmptyTrash {
-                folder,
-                older_than,
-                path,
-            } => change_folder(
-                folder,
-                "/empty-trash",
-                json!({"older_than": older_than, "path": path}),
-            ),
+            Command::EmptyTrash { folder, .. } => change_folder(folder, "/empty-trash", command),
         }
     }
 
@@ -201,8 +175,12 @@ fn list_folder(folder: &str, what: &str) -> Call {
     Call::list(&of_folder(folder, what)).query("limit", LIMIT)
 }
 
-/// A change in a folder.
-fn change_folder(folder: &str, verb: &str, body: Value) -> Call {
+/// A change in a folder. What the command says beside its name and the folder is the body.
+fn change_folder(folder: &str, verb: &str, command: &Command) -> Call {
+    let mut body = json!(command);
+    if let Value::Object(members) = &mut body {
+        members.retain(|name, _| name != "command" && name != "folder");
+    }
     Call::change(Method::POST, &of_folder(folder, verb), Some(body))
 }
 

@@ -15,7 +15,7 @@ use super::ask::Asked;
 use super::elsewhere::{KeeperArguments, path_text};
 use super::failure::Failure;
 use super::json::Object;
-use super::look::{Found, place_of, waiting};
+use super::look::{Found, is_kept_elsewhere, place_of, waiting};
 use super::output::Output;
 use super::restore::ask_or_inspect;
 use super::socket::{self, Kept};
@@ -215,9 +215,16 @@ fn change(
                 path: location.root.clone(),
                 problem,
             };
-            let change = selecting::change(word, &paths).map_err(wrong)?;
-            let selected = waiting(look.wait, || inspect::select(&location, change.clone()))?;
-            Ok(teller.tell(&selecting::selection(&selected))?)
+            let wanted = selecting::change(word, &paths).map_err(wrong)?;
+            match waiting(look.wait, || inspect::select(&location, wanted.clone())) {
+                // The node may have opened it meanwhile.
+                Err(error) if is_kept_elsewhere(&error) => {
+                    let kept = socket::serving(&location.root, None).ok_or(error)?;
+                    let (_, node, _) = of_kept(kept);
+                    change(node, paths, word, look, teller)
+                }
+                selected => Ok(teller.tell(&selecting::selection(&selected?))?),
+            }
         }
     }
 }

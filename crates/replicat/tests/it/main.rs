@@ -22,6 +22,7 @@ mod random;
 mod reflink;
 mod roots;
 mod scopes;
+mod selecting;
 mod types;
 mod waiting;
 mod watching;

@@ -99,6 +99,12 @@ fn a_node_elsewhere_answers_as_one_of_this_host_does() {
         (vec!["history", "docs/list"], vec!["history", "a/docs/list"]),
         (vec!["why", "/docs/list"], vec!["why", "a/docs/list"]),
         (vec!["conflicts"], vec!["conflicts", "a"]),
+        (vec!["select", "list"], vec!["select", "list", "a"]),
+        (
+            vec!["select", "set", "docs/deep"],
+            vec!["select", "set", "a/docs/deep"],
+        ),
+        (vec!["select", "all"], vec!["select", "all", "a"]),
         (vec!["pause", "site"], vec!["pause", "site"]),
         (vec!["resume"], vec!["resume"]),
         (

@@ -138,6 +138,56 @@ fn sighup_names_the_settings_that_need_a_restart() {
 }
 
 #[test]
+fn sighup_takes_up_another_selection() {
+    let place = Place::new();
+    let settings = |select: &str| {
+        let folder = format!("name = \"a\"\n[[folders]]\ndirectory = \"a\"\n{select}");
+        place.write("settings.toml", folder);
+    };
+    settings("select = [\"docs\", \"./photos/2024/\"]\n");
+    let node = place.serve(&["--config", "settings.toml"]);
+    let marks = || {
+        let output = place.run(&["select", "list", "a", "--json"]);
+        let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        let marks = said["marks"].as_array().cloned().unwrap_or_default();
+        let shown = |mark: &serde_json::Value| {
+            let sign = if mark["selected"] == true { '+' } else { '-' };
+            format!("{sign}{}", mark["path"].as_str().unwrap())
+        };
+        marks.iter().map(shown).collect::<Vec<_>>()
+    };
+    until("it is selected", || {
+        marks() == ["-", "+docs", "+photos/2024"]
+    });
+    let refused = place.run(&["select", "all", "a"]);
+    assert_code(&refused, 2);
+    assert!(errors(&refused).contains("is in the settings of the node"));
+    settings("select = [\"docs\"]\n");
+    node.signal(Signal::SIGHUP);
+    until("less is selected", || marks() == ["-", "+docs"]);
+    settings("");
+    node.signal(Signal::SIGHUP);
+    until("everything is selected", || marks().is_empty());
+    // The folder is opened again, and may be in use until it is.
+    until("the command decides", || {
+        let removed = place.run(&["select", "remove", "a/photos"]);
+        removed.status.success()
+    });
+    assert_eq!(marks(), ["-photos"]);
+    node.signal(Signal::SIGHUP);
+    assert_eq!(marks(), ["-photos"]);
+    settings("select = [\"../x\"]\n");
+    let check = place.run(&["serve", "--check", "--config", "settings.toml"]);
+    assert_code(&check, 2);
+    assert!(
+        errors(&check).contains("`folders[0].select`"),
+        "{}",
+        errors(&check)
+    );
+    assert_eq!(node.end(), 0);
+}
+
+#[test]
 fn check_says_all_that_is_wrong_and_starts_nothing() {
     let place = Place::new();
     place.write(

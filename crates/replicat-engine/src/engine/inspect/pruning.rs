@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use replicat_core::entry::Payload;
+use replicat_core::entry::{Metadata, Payload};
 use replicat_core::id::ContentHash;
 use replicat_core::message::Want;
 use replicat_core::path::RelPath;
@@ -96,6 +96,9 @@ impl Candidate {
         }
     }
 }
+
+/// A copy that was to be removed, and what became of that.
+type Removal = (Candidate, Result<(), SyncError>);
 
 /// A part of what is not selected, in path order.
 pub(in crate::engine) struct Page {
@@ -332,10 +335,7 @@ impl Looked {
     }
 
     /// Removes copies: first the records say, durably, that they were removed on purpose.
-    fn take_away(
-        &mut self,
-        going: Vec<Candidate>,
-    ) -> Result<Vec<(Candidate, Result<(), SyncError>)>, SyncError> {
+    fn take_away(&mut self, going: Vec<Candidate>) -> Result<Vec<Removal>, SyncError> {
         if going.is_empty() {
             return Ok(Vec::new());
         }
@@ -356,8 +356,75 @@ impl Looked {
                 content: candidate.content,
             },
         };
+        let above = self.directories_in_scope(&going)?;
         let results = self.change_all(going.iter().map(change).collect())?;
+        self.calm(above)?;
         Ok(going.into_iter().zip(results).collect())
+    }
+
+    /// The directories in scope in which something is removed, as they are before that.
+    fn directories_in_scope(
+        &self,
+        going: &[Candidate],
+    ) -> Result<BTreeMap<RelPath, Observation>, SyncError> {
+        let mut above = BTreeMap::new();
+        let selection = self.local.filter.selection();
+        for directory in going.iter().filter_map(|candidate| candidate.path.parent()) {
+            if above.contains_key(&directory) || !selection.includes(&directory, true) {
+                continue;
+            }
+            if let Some(found) = self.directory(&directory)? {
+                above.insert(directory, found);
+            }
+        }
+        Ok(above)
+    }
+
+    fn directory(&self, path: &RelPath) -> Result<Option<Observation>, SyncError> {
+        let (root, tracking) = (&self.local.root, self.local.tracking);
+        let found = match path.is_root() {
+            true => root.observe_itself(tracking).map(Some),
+            false => root.observe(path, tracking),
+        };
+        found.map_err(|error| self.local.fs_failed(error))
+    }
+
+    /// Gives directories the time that they had before something was removed in them: that is no change of a user's.
+    fn calm(&mut self, directories: BTreeMap<RelPath, Observation>) -> Result<(), SyncError> {
+        for (path, before) in directories {
+            let metadata = Metadata {
+                mtime: before.metadata.mtime,
+                ..Metadata::default()
+            };
+            match (path.is_root(), &self.local.hands) {
+                (_, None) => {}
+                (true, Some(hands)) => {
+                    let unset = self.local.root.describe_itself(&hands.calls, &metadata);
+                    unset.map_err(|error| self.local.fs_failed(error))?;
+                }
+                (false, Some(_)) => {
+                    let change = Change {
+                        path: path.clone(),
+                        expected: self.fingerprint(&path)?,
+                        action: Action::SetMetadata(metadata),
+                        displaced: Displaced::Discard,
+                    };
+                    // Somebody may work there at the same time: then the time is theirs.
+                    drop(self.change_all(vec![change])?);
+                }
+            }
+            let record = self.local.replica.record(&path);
+            let record = record.map_err(|error| self.local.failed(error))?;
+            let known = record.local.map(|local| local.fingerprint);
+            let Some(now) = self.directory(&path)? else {
+                continue;
+            };
+            if known == Some(before.fingerprint) {
+                let noted = self.local.replica.refresh(&path, now.fingerprint);
+                noted.map_err(|error| self.local.failed(error))?;
+            }
+        }
+        self.local.commit()
     }
 }
 
