@@ -7,6 +7,7 @@
 mod cluster;
 mod conflicts;
 mod crash;
+mod daily_work;
 mod detection;
 mod failure;
 mod forgetting;
