@@ -231,6 +231,8 @@ pub enum SkipReason {
     },
     /// It lies on another filesystem than the root: a mount point.
     OtherFilesystem,
+    /// It holds the state of another root, below this one.
+    State,
     /// Something that is ignored there is in the way, and is not destroyed.
     IgnoredInTheWay,
     /// Its content is not there at any root that was given.
@@ -248,12 +250,12 @@ pub enum SkipReason {
 
 impl SkipReason {
     /// Whether no sync can ever carry such a path, whatever a user waits for or permits: named pipes, sockets, devices,
-    /// and what is mounted in the root. All other reasons may go away: an unreadable file may become readable, a disk may
+    /// what is mounted in the root, and the state of other roots. All other reasons may go away: an unreadable file may become readable, a disk may
     /// get room, a file may stop changing, a name may be accepted by another filesystem.
     #[must_use]
     pub fn can_never_be_synced(&self) -> bool {
         match self {
-            Self::Special(_) | Self::OtherFilesystem => true,
+            Self::Special(_) | Self::OtherFilesystem | Self::State => true,
             Self::Denied { .. }
             | Self::Changing
             | Self::Name { .. }
@@ -273,6 +275,7 @@ impl SkipReason {
             Self::Changing => "changing",
             Self::Name { .. } => "name",
             Self::OtherFilesystem => "other-filesystem",
+            Self::State => "state",
             Self::IgnoredInTheWay => "ignored-in-the-way",
             Self::ContentMissing => "content-missing",
             Self::DiskFull => "disk-full",
@@ -289,6 +292,9 @@ impl fmt::Display for SkipReason {
             Self::Changing => f.write_str("kept changing; sync again when it is at rest"),
             Self::Name { problem } => write!(f, "cannot exist there: {problem}"),
             Self::OtherFilesystem => f.write_str("lies on another filesystem than its root"),
+            Self::State => {
+                f.write_str("holds the state of a root of its own, which is never synced")
+            }
             Self::IgnoredInTheWay => f.write_str("something ignored is in the way"),
             Self::ContentMissing => f.write_str("no root or node that is there holds its content"),
             Self::DiskFull => f.write_str("the disk is full"),

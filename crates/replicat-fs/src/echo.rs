@@ -151,7 +151,7 @@ impl Sieve<'_> {
         self.listed.insert(directory.clone());
         for at in 0..listing.len() {
             let name = CString::from(listing.get(at).0).into_bytes();
-            if !(directory.is_root() && name == STATE_DIRECTORY_NAME) {
+            if name != STATE_DIRECTORY_NAME {
                 waiting.push(directory.join(&name).ok()?);
             }
         }

@@ -43,7 +43,7 @@ impl Root {
         let mut found = Vec::new();
         for (name, file_type) in (0..listing.len()).map(|at| listing.get(at)) {
             let name = name.to_bytes();
-            if directory.is_root() && name == STATE_DIRECTORY_NAME {
+            if name == STATE_DIRECTORY_NAME {
                 continue;
             }
             // A name that is no component of a path cannot be synced, and is told of by the scan.

@@ -1,7 +1,7 @@
 //! Filters: which paths are out of scope.
 //!
 //! Goals: rsync's ordered rules from the command line, then `.replicatignore` files in gitignore's syntax;
-//! a path below one that is left out is left out as well. `.replicat` at the root always is; nothing else is
+//! a path below one that is left out is left out as well. `.replicat` always is, at any depth; nothing else is
 //! unless someone says so. A [`Selection`] leaves out directories of one replica.
 //! Non-goals: what becomes of a path that leaves the scope; that is never a deletion, and the core's business.
 
@@ -30,7 +30,8 @@ pub use pattern::{PATTERN_BYTES_MAX, PatternError};
 pub use rule::{Action, Rule, RuleSource};
 pub use selection::Selection;
 
-/// The directory at the root that holds a replica's own state.
+/// The directory at the root that holds a replica's own state. Below the root it is the state of another root, which is as little
+/// synced.
 pub const STATE_DIRECTORY_NAME: &[u8] = b".replicat";
 /// How many directories a [`PathFilter`] remembers.
 const REMEMBERED_DIRECTORIES_MAX: usize = 8192;
@@ -195,9 +196,9 @@ impl DirectoryFilter {
         }
     }
 
-    /// Whether `name` is the directory of the replica's own state.
+    /// Whether `name` is the state of this root, or of another one below it.
     fn is_state(&self, name: &[u8]) -> bool {
-        name == STATE_DIRECTORY_NAME && self.directory.is_root()
+        name == STATE_DIRECTORY_NAME
     }
 
     /// The path of `name` in this directory, relative to the root.

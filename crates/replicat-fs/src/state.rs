@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
@@ -113,6 +113,16 @@ impl StateDirectory {
         RootIdentity::of(root, directory.as_fd())
     }
 
+    /// Whether its directories are where they were, and the index as well: users tidy up, and remove what they do not know.
+    #[must_use]
+    pub fn is_intact(&self) -> bool {
+        let staging = self.staging_path();
+        is_at(&self.staging, &staging)
+            && is_at(&self.trash, &self.trash_path())
+            && STAGING_PARTS.iter().all(|part| staging.join(part).is_dir())
+            && self.index_path().exists()
+    }
+
     /// Where the index belongs.
     #[must_use]
     pub fn index_path(&self) -> PathBuf {
@@ -190,6 +200,16 @@ fn make_private(path: &Path) -> Result<(), FsError> {
     }
     fs::set_permissions(path, fs::Permissions::from_mode(0o700))
         .map_err(|source| FsError::new("set the permissions of", path, source))
+}
+
+/// Whether a directory that is open is the one at a path.
+fn is_at(held: &OwnedFd, path: &Path) -> bool {
+    let there = fs::symlink_metadata(path);
+    let held = rustix::fs::fstat(held);
+    match (held, there) {
+        (Ok(held), Ok(there)) => (held.st_dev, held.st_ino) == (there.dev(), there.ino()),
+        _ => false,
+    }
 }
 
 fn shares_filesystem(root: &Root, elsewhere: &Path) -> Result<bool, FsError> {

@@ -265,7 +265,7 @@ impl Watch {
             self.note(directory, now);
             return;
         };
-        if directory.is_root() && *name == STATE_DIRECTORY_NAME {
+        if *name == STATE_DIRECTORY_NAME {
             return;
         }
         if *name == IGNORE_FILE_NAME {

@@ -40,7 +40,7 @@ use replicat_core::path::RelPath;
 use replicat_fs::filter::Filter;
 
 use crate::error::SyncError;
-use crate::event::{Phase, PlanTotals, Progress, Reporter, SyncEvent};
+use crate::event::{Phase, PlanTotals, Progress, Reporter, RootIndex, SyncEvent};
 use crate::options::{Mode, Strictness, SyncOptions};
 use crate::report::{BrakeReport, Outcome, Severity, Skipped, Statistics, SyncReport};
 use deletions::{Decision, Verdict};
@@ -67,6 +67,15 @@ pub fn sync(
     let started = Instant::now();
     let given = roots::check(roots, options.missing_root, options.mode == Mode::Apply)?;
     roots::check_state(&given, options.state_dir.as_deref())?;
+    for (number, root) in given.iter().enumerate() {
+        if let Some(message) = roots::enclosing(&root.canonical) {
+            reporter.event(&SyncEvent::Warning {
+                root: Some(RootIndex(number)),
+                path: None,
+                message,
+            });
+        }
+    }
     let filter = Filter::new(options.rules.clone());
     let mut replicas = local::open_all(&given, &filter, options)?;
     for local in &mut replicas {

@@ -4,6 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use replicat_fs::state::{INDEX_FILE, STATE_DIRECTORY};
+
 use crate::error::SyncError;
 use crate::options::MissingRoot;
 
@@ -85,6 +87,16 @@ pub(super) fn check_state(roots: &[GivenRoot], state: Option<&Path>) -> Result<(
             root: root.given.clone(),
         }),
     }
+}
+
+/// What to say of a root that lies inside another one, if it does. Both are synced, each with its own partners.
+pub(super) fn enclosing(canonical: &Path) -> Option<String> {
+    let mut above = canonical.ancestors().skip(1);
+    let outer = above.find(|above| above.join(STATE_DIRECTORY).join(INDEX_FILE).is_file())?;
+    Some(format!(
+        "this root lies inside {}, which is a root as well: what comes here goes there, too",
+        outer.display()
+    ))
 }
 
 fn exists(root: &Path, missing: MissingRoot) -> Result<bool, SyncError> {

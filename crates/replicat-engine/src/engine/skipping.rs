@@ -94,6 +94,9 @@ impl LocalReplica {
     /// Whether something that should be synced is known, or waited for, where a skipped path stands: a file that a pipe
     /// replaced, or the files of a directory that something is mounted on.
     fn hides(&self, skipped: &Skipped) -> Result<bool, SyncError> {
+        if skipped.reason == SkipReason::State {
+            return Ok(false);
+        }
         let failed = |error| self.failed(error);
         let is_wanted = |record: &Record| record.pending || record.entry.is_live();
         let record = self.replica.record(&skipped.path).map_err(failed)?;
@@ -125,6 +128,7 @@ pub(super) fn of_scan(reason: &Unscanned) -> SkipReason {
     match reason {
         Unscanned::Special(kind) => SkipReason::Special(of_special(*kind)),
         Unscanned::MountPoint => SkipReason::OtherFilesystem,
+        Unscanned::State => SkipReason::State,
         Unscanned::Unreadable(error) | Unscanned::IgnoreFile(error) => of_fs(error),
         Unscanned::Name(error) => SkipReason::Name {
             problem: error.to_string(),
@@ -200,6 +204,7 @@ fn row_of(reason: &SkipReason) -> SkippedRow {
         SkipReason::Name { problem } => vec![problem],
         SkipReason::Io { action, message } => vec![action, message],
         SkipReason::Changing
+        | SkipReason::State
         | SkipReason::OtherFilesystem
         | SkipReason::IgnoredInTheWay
         | SkipReason::ContentMissing
@@ -228,6 +233,7 @@ fn reason_of(row: SkippedRow) -> SkipReason {
             problem: (*problem).to_owned(),
         },
         ("other-filesystem", _) => SkipReason::OtherFilesystem,
+        ("state", _) => SkipReason::State,
         ("ignored-in-the-way", _) => SkipReason::IgnoredInTheWay,
         ("content-missing", _) => SkipReason::ContentMissing,
         ("disk-full", _) => SkipReason::DiskFull,
@@ -265,6 +271,7 @@ mod tests {
                 problem: "too long".to_owned(),
             },
             SkipReason::OtherFilesystem,
+            SkipReason::State,
             SkipReason::IgnoredInTheWay,
             SkipReason::ContentMissing,
             SkipReason::DiskFull,

@@ -184,10 +184,13 @@ impl Applier {
         expected.ok_or_else(|| self.changed(path))
     }
 
-    /// Refuses paths of our own state, in any case of letters: some filesystems do not tell them apart.
+    /// Refuses paths of our own state, in any case of letters (some filesystems do not tell them apart), and of the state of
+    /// roots below this one.
     fn check_reserved(&self, path: &RelPath) -> Result<(), ApplyError> {
+        let state = STATE_DIRECTORY.as_bytes();
         let first = path.components().next().unwrap_or_default();
-        if path.is_root() || first.eq_ignore_ascii_case(STATE_DIRECTORY.as_bytes()) {
+        let is_below = path.components().any(|name| name == state);
+        if path.is_root() || is_below || first.eq_ignore_ascii_case(state) {
             return Err(ApplyError::Reserved(self.root.shown(path)));
         }
         Ok(())

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 
 use super::vanished::Departure;
 use super::{Progress, ScanError, ScanItem, ScanReport, SkipReason, Work};
-use crate::filter::{DirectoryFilter, IGNORE_FILE_NAME};
+use crate::filter::{DirectoryFilter, IGNORE_FILE_NAME, STATE_DIRECTORY_NAME};
 use crate::listing::Listing;
 use crate::observe::{self, Kind, device, is_mount_point, observe_at};
 use crate::root::stat_cached_at;
@@ -128,7 +128,7 @@ impl<'progress, 'scan> Worker<'progress, 'scan> {
 
     fn note_empty_root(&mut self, path: &RelPath, listing: &Listing) {
         if path.is_root() {
-            let state = usize::from(listing.contains(crate::filter::STATE_DIRECTORY_NAME));
+            let state = usize::from(listing.contains(STATE_DIRECTORY_NAME));
             self.report.root_empty = listing.len() == state;
         }
     }
@@ -319,6 +319,9 @@ impl<'progress, 'scan> Worker<'progress, 'scan> {
         name: &[u8],
         record: Option<&Record>,
     ) -> Result<(), ScanError> {
+        if name == STATE_DIRECTORY_NAME && !here.path.is_root() {
+            self.skip_name(here, name, SkipReason::State)?;
+        }
         if record.is_none_or(|record| record.local.is_none()) {
             return Ok(());
         }

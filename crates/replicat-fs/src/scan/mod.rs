@@ -84,6 +84,9 @@ pub enum SkipReason {
     /// Another filesystem is mounted there, to which nothing can be renamed from this one.
     #[error("another filesystem is mounted on it; make it a replica of its own")]
     MountPoint,
+    /// It holds the state of another root.
+    #[error("it holds the state of a root of its own")]
+    State,
     /// It cannot be read.
     #[error("{0}")]
     Unreadable(FsError),

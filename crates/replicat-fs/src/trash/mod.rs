@@ -23,7 +23,7 @@ use rustix::io::Errno;
 
 use crate::apply::calls::{At, Calls};
 use crate::error::FsError;
-use crate::root::stat_at;
+use crate::root::{stat_at, stat_descriptor};
 use crate::stage::slot::{LABEL_BYTES_MAX, Origin, Slot};
 use crate::stage::{Area, Place, Staged, Staging};
 use crate::state::StateDirectory;
@@ -125,7 +125,8 @@ impl Trash {
     fn day(&self, id: TrashId) -> Result<Arc<OwnedFd>, FsError> {
         let name = day_name(id);
         let mut today = self.today.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, directory)) = today.as_ref().filter(|(held, _)| *held == name) {
+        let held = today.as_ref().filter(|(held, _)| *held == name);
+        if let Some((_, directory)) = held.filter(|(_, directory)| is_linked(directory)) {
             return Ok(Arc::clone(directory));
         }
         let at = At::new(&self.directory, OsStr::new(&name));
@@ -317,6 +318,11 @@ impl Trash {
         }
         Ok(())
     }
+}
+
+/// Whether a directory that is open was not removed.
+fn is_linked(directory: &OwnedFd) -> bool {
+    stat_descriptor(directory.as_fd()).is_ok_and(|stat| stat.stx_nlink > 0)
 }
 
 /// The trash of a replica, to be looked at while others may work on it.

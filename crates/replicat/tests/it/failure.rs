@@ -5,3 +5,4 @@ mod clock;
 mod disk;
 mod refusal;
 mod state;
+mod tidied;

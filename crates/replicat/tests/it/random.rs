@@ -7,6 +7,7 @@
 mod history;
 mod ledger;
 mod live;
+mod scopes;
 mod step;
 
 use history::{History, run, shrink};

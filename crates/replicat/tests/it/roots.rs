@@ -1,5 +1,10 @@
 //! Which roots are synced, in what order and how often; dry runs, and exit codes.
 
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
 use super::world::{World, command, stat_everything};
 
 #[test]
@@ -178,4 +183,81 @@ fn too_many_deletions_are_exit_code_4() {
     assert!(world.exists(1, "file0"));
     world.settle_some(&[0, 1], &["--max-delete", "3"]);
     assert_eq!(world.files().len(), 7);
+}
+
+/// Syncs directories that need not be roots of the world; the exit code, what is said on standard error, and the summary.
+fn sync(roots: &[&Path]) -> (Option<i32>, String, Value) {
+    let mut command = command();
+    let output = command
+        .args(["sync", "--create", "--json"])
+        .args(roots)
+        .output();
+    let output = output.unwrap();
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let summary = lines.lines().last().unwrap_or_default();
+    (
+        output.status.code(),
+        lines.clone() + &String::from_utf8(output.stderr).unwrap(),
+        serde_json::from_str(summary).unwrap_or_default(),
+    )
+}
+
+#[test]
+fn root_that_is_moved_into_another_sheds_its_state() {
+    let world = World::new(2);
+    world.write(0, "list", "milk");
+    world.settle();
+    let (other, partner) = (world.beside("other"), world.beside("partner"));
+    fs::create_dir_all(other.join("deep/.replicat.d")).unwrap();
+    fs::write(other.join("deep/file"), "content").unwrap();
+    fs::write(other.join("deep/.replicat.d/kept"), "kept").unwrap();
+    assert_eq!(sync(&[&other, &partner]).0, Some(0));
+    fs::rename(&other, world.path(0, "inner")).unwrap();
+    for _ in 0..2 {
+        let (code, _, summary) = sync(&[world.root(0), world.root(1)]);
+        assert_eq!((code, &summary["in_sync"]), (Some(0), &true.into()));
+        let skipped = summary["skipped"].as_array().unwrap();
+        assert_eq!(skipped.len(), 1, "{summary}");
+        let row = &skipped[0];
+        assert_eq!(
+            (&row["path"], &row["kind"], &row["severity"]),
+            (
+                &"inner/.replicat".into(),
+                &"state".into(),
+                &"warning".into()
+            )
+        );
+    }
+    assert!(!world.exists(1, "inner/.replicat"));
+    assert_eq!(world.read(1, "inner/deep/file"), "content");
+    assert_eq!(world.read(1, "inner/deep/.replicat.d/kept"), "kept");
+}
+
+#[test]
+fn root_inside_another_root_is_synced_with_both() {
+    let world = World::new(2);
+    for name in ["inner/list", "inner/other", "top"] {
+        world.write(0, name, name);
+    }
+    world.settle();
+    let partner = world.beside("partner");
+    let inner = world.path(0, "inner");
+    let (code, said, _) = sync(&[&inner, &partner]);
+    assert_eq!(code, Some(0), "{said}");
+    let outer = world.root(0).canonicalize().unwrap();
+    let expected = format!("this root lies inside {}", outer.display());
+    assert!(said.contains(&expected), "{said}");
+    fs::remove_file(partner.join("list")).unwrap();
+    fs::write(partner.join("other"), "edited").unwrap();
+    assert_eq!(sync(&[&inner, &partner]).0, Some(0));
+    for _ in 0..2 {
+        assert_eq!(sync(&[world.root(0), world.root(1)]).0, Some(0));
+        assert_eq!(sync(&[&inner, &partner]).0, Some(0));
+    }
+    for root in [0, 1] {
+        assert!(!world.exists(root, "inner/list"));
+        assert_eq!(world.read(root, "inner/other"), "edited");
+    }
+    assert!(!partner.join("list").exists());
+    assert!(!world.exists(1, "inner/.replicat"));
 }

@@ -150,8 +150,8 @@ impl Looked {
     }
 }
 
-/// Whether a path is the root, or belongs to the state in it.
+/// Whether a path is the root, or belongs to the state in it or below it.
 pub(in crate::engine) fn is_reserved(path: &RelPath) -> bool {
-    let first = path.as_bytes().split(|&byte| byte == b'/').next();
-    path.is_root() || first == Some(STATE_DIRECTORY.as_bytes())
+    let mut names = path.components();
+    path.is_root() || names.any(|name| name == STATE_DIRECTORY.as_bytes())
 }

@@ -11,6 +11,7 @@ use replicat_fs::filter::Filter;
 use replicat_fs::watch::Watcher;
 
 use super::owner::{Open, Owner, surroundings};
+use super::status::FolderState;
 use crate::engine::retention;
 use crate::engine::scan::{self, Scope};
 use crate::error::SyncError;
@@ -18,6 +19,8 @@ use crate::report::SkipReason;
 
 /// How long hints are collected while the folder is busy writing: most of them are echoes of its own work.
 const BUSY_PAUSE: Duration = Duration::from_millis(150);
+/// How often it is looked whether the state directory is whole.
+const STATE_LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// How often it is noted what could not be synced.
 const NOTE_INTERVAL: Duration = Duration::from_secs(10);
 /// How many paths are compared one by one; if more may have changed, everything is.
@@ -198,6 +201,30 @@ impl Owner {
         open.ongoing.stir();
         open.left = crate::engine::transfer::Left::More;
         self.announce_all();
+    }
+
+    /// Opens the folder again if directories of its state are missing, which makes them again. Without its index it is a new
+    /// replica then.
+    pub(super) fn check_state(&mut self) -> Result<(), SyncError> {
+        let now = Instant::now();
+        let Some(open) = self.open.as_mut().filter(|open| now >= open.look_at_state) else {
+            return Ok(());
+        };
+        open.look_at_state = now + STATE_LOOK_INTERVAL;
+        let hands = open.local.hands.as_ref();
+        if hands.is_none_or(|hands| hands.state.is_intact()) {
+            return Ok(());
+        }
+        self.warn("parts of the state directory were removed; they are made again".to_owned());
+        self.dismiss_all("the state of the folder is opened again");
+        // What cannot be written to a state that is gone is compared again.
+        if let Err(error) = self.close() {
+            tracing::warn!(%error, "the state that was removed is closed");
+        }
+        self.open = None;
+        self.reopen()?;
+        self.enter(FolderState::InitialScan);
+        self.begin()
     }
 
     /// Halts the folder if its directory is not where it was: it was unmounted, moved or replaced.

@@ -102,6 +102,8 @@ pub(super) struct Open {
     pub(super) unheeded: usize,
     pub(super) purge_at: Instant,
     pub(super) note_at: Instant,
+    /// When it is looked next whether the state directory is whole.
+    pub(super) look_at_state: Instant,
     /// What was known when it was last noted that the directory holds all of it.
     pub(super) noted: Option<VersionVector>,
     /// When what peers tell of third ones is passed on, at the latest.
@@ -174,6 +176,10 @@ impl Owner {
     /// Compares everything, and watches from then on.
     pub(super) fn begin(&mut self) -> Result<(), SyncError> {
         self.watch()?;
+        let path = self.open.as_ref().map(|open| open.local.root.path());
+        if let Some(message) = path.and_then(roots::enclosing) {
+            self.warn(message);
+        }
         self.scan_everything()?;
         if let Some(open) = &mut self.open {
             open.local.deletions.guard.forget_made();
@@ -191,6 +197,7 @@ impl Owner {
             return Ok(());
         }
         self.check_root()?;
+        self.check_state()?;
         self.observe()?;
         self.go_on_reverting()?;
         self.settle()?;
@@ -451,6 +458,7 @@ fn open(
         unheeded: 0,
         purge_at: Instant::now(),
         note_at: Instant::now(),
+        look_at_state: Instant::now(),
         noted: None,
         gossip_at: None,
         watched_only: None,

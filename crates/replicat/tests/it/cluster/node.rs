@@ -203,7 +203,7 @@ impl Node {
     }
 
     /// Users do mean to delete so much.
-    pub(super) fn approve_brake(&self) {
+    pub(crate) fn approve_brake(&self) {
         if self
             .folder()
             .is_some_and(|folder| !folder["brake"].is_null())

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::history::change;
 use super::ledger::Ledger;
+use super::scopes::{ScopeChange, Scopes};
 use super::step::{IGNORED, Random, Step};
 use crate::cluster::{Cluster, Node};
 use crate::world::World;
@@ -105,6 +106,7 @@ impl Disturbance {
 enum Happening {
     User(Step),
     Process(Disturbance),
+    Scope(ScopeChange),
 }
 
 /// How many histories were played, and what they came to.
@@ -112,6 +114,7 @@ enum Happening {
 pub(super) struct Tally {
     histories: u64,
     steps: u64,
+    scopes: u64,
     kills: usize,
     failed: Vec<u64>,
 }
@@ -184,9 +187,12 @@ fn cluster(random: &mut Random) -> Cluster {
 
 fn happenings(random: &mut Random, nodes: usize) -> Vec<Happening> {
     let count = 10 + random.below(STEPS_MAX);
+    // In half of the histories, scopes come and go.
+    let scopes = 14 + random.below(2) * 12;
     // Small numbers are for contents that are written more than once.
     let happening = |number| match random.below(100) {
         0..14 => Happening::Process(Disturbance::random(random, nodes)),
+        chance if chance < scopes => Happening::Scope(ScopeChange::random(random, nodes)),
         _ => Happening::User(Step::random_live(random, nodes, number)),
     };
     (10..10 + count).map(happening).collect()
@@ -198,12 +204,21 @@ fn play(seed: u64, tally: &mut Tally) {
     let mut cluster = cluster(&mut random);
     let nodes = cluster.nodes.len();
     let mut ledger = Ledger::default();
+    let scopes = Scopes::of(&cluster);
+    let mut differ = false;
     cluster.start();
     // Some users type fast, others do much at once.
     let pause_ms_max = [1, PAUSE_MS_MAX, 4 * PAUSE_MS_MAX][random.index(3)];
     for happening in happenings(&mut random, nodes) {
         tally.steps += 1;
         match happening {
+            Happening::Scope(change) => {
+                tally.scopes += 1;
+                differ = true;
+                scopes.change(&mut cluster, &change);
+            }
+            // They cannot become equal while their scopes differ.
+            Happening::Process(Disturbance::Settle) if differ => cluster.start(),
             Happening::Process(disturbance) => {
                 tally.kills += disturbance.kills(nodes);
                 disturbance.happen(&mut cluster);
@@ -222,6 +237,9 @@ fn play(seed: u64, tally: &mut Tally) {
     cluster.nodes[last].kill();
     tally.kills += 1;
     cluster.start();
+    if differ {
+        scopes.lift(&mut cluster);
+    }
     cluster.finish();
     // A user may have replaced what had only just come, so that trashes count.
     let missing = ledger.missing(&cluster.held());
