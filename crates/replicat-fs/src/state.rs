@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
@@ -204,12 +204,12 @@ fn make_private(path: &Path) -> Result<(), FsError> {
 
 /// Whether a directory that is open is the one at a path.
 fn is_at(held: &OwnedFd, path: &Path) -> bool {
-    let there = fs::symlink_metadata(path);
+    let there = rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW);
     let held = rustix::fs::fstat(held);
-    match (held, there) {
-        (Ok(held), Ok(there)) => (held.st_dev, held.st_ino) == (there.dev(), there.ino()),
-        _ => false,
-    }
+    let is_same = |one: rustix::fs::Stat, other: rustix::fs::Stat| {
+        (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
+    };
+    held.is_ok_and(|held| there.is_ok_and(|there| is_same(held, there)))
 }
 
 fn shares_filesystem(root: &Root, elsewhere: &Path) -> Result<bool, FsError> {

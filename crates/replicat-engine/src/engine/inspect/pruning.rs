@@ -239,8 +239,8 @@ impl Pruner for Looked {
         let mut going = Vec::with_capacity(directories.len());
         let mut pruned = Pruned::default();
         for mut directory in directories {
-            let at = self.local.root.shown(&directory.path);
-            let is_empty = std::fs::read_dir(at).is_ok_and(|mut names| names.next().is_none());
+            let listed = self.local.root.list(&directory.path);
+            let is_empty = listed.is_ok_and(|names| names.is_empty());
             match self.fingerprint(&directory.path)? {
                 Some(found) if is_empty => {
                     directory.expected = found;

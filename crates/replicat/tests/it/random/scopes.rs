@@ -58,13 +58,13 @@ impl Scopes {
     pub(super) fn change(&self, cluster: &mut Cluster, change: &ScopeChange) {
         match change {
             ScopeChange::Select(node, change, path) => {
-                ask(cluster, *node, select(change, path));
+                ask(cluster, *node, &select(change, path));
             }
             ScopeChange::Prune(node) => {
                 ask(
                     cluster,
                     *node,
-                    json!({"command": "prune", "folder": "default"}),
+                    &json!({"command": "prune", "folder": "default"}),
                 );
             }
             ScopeChange::Ignore(root, _) if cluster.receiver == Some(*root) => {}
@@ -104,7 +104,7 @@ impl Scopes {
         cluster.start();
         for node in 0..cluster.nodes.len() {
             until("everything is selected", || {
-                let said = ask(cluster, node, select("all", ""));
+                let said = ask(cluster, node, &select("all", ""));
                 said.is_some_and(|said| said["everything"] == true)
             });
         }
@@ -137,7 +137,7 @@ fn select(change: &str, path: &str) -> Value {
 }
 
 /// What a node answers first, if it runs.
-fn ask(cluster: &Cluster, node: usize, command: Value) -> Option<Value> {
+fn ask(cluster: &Cluster, node: usize, command: &Value) -> Option<Value> {
     let node = &cluster.nodes[node];
     node.folder()?;
     node.ask(&command.to_string())?.into_iter().next()
