@@ -273,7 +273,7 @@ await test("restore an old version of a path that is no text", over("node", asyn
 await test("a brake: the banner everywhere, and an approval with a question", over("node", async (page, mock) => {
   for (const hash of ["#/cluster", "#/events", "#/folder/site"]) {
     await go(page, hash);
-    await page.getByText("A safety brake holds deletions").waitFor();
+    await page.locator(".banner").getByText("A safety brake holds deletions").waitFor();
   }
   await page.getByRole("link", { name: "Review" }).first().click();
   await page.getByRole("button", { name: "Approve…" }).click();

@@ -160,7 +160,7 @@ await test("a brake is approved, over a restart of the node that is looked at", 
   await page.getByText("Disconnected", { exact: true }).waitFor();
   for (const name of names) await rm(at(office, name));
   await startNode(office);
-  await page.getByText("A safety brake holds deletions").waitFor();
+  await page.locator(".banner").getByText("A safety brake holds deletions").waitFor();
   await picture(page, "live-brake");
   equal(existsSync(at(laptop, names[0])), true, "nothing is deleted before");
   await page.getByRole("link", { name: "Review" }).first().click();
