@@ -6,7 +6,7 @@ use crate::entry::Entry;
 use crate::id::{ContentHash, FolderId, ReplicaId};
 use crate::path::RelPath;
 use crate::store::{Digest, Member};
-use crate::version::VersionVector;
+use crate::version::{Dot, VersionVector};
 
 /// The version of the protocol that this code speaks.
 pub const PROTOCOL_VERSION: u32 = 1;
@@ -61,6 +61,42 @@ pub enum Message {
     },
     /// What the sender has heard of replicas since it greeted, on a live session.
     Members(Vec<(ReplicaId, Member)>),
+}
+
+impl Message {
+    /// What a replica that knows `ours` takes of a message by `peer`, whose changes it refuses: what the peer knows, and
+    /// nothing that it tells; `None` if nothing is left.
+    #[must_use]
+    pub fn without_changes(self, peer: Option<ReplicaId>, ours: &VersionVector) -> Option<Self> {
+        match self {
+            Self::Entries(_) | Self::Repair(_) => None,
+            // Of itself it is believed.
+            Self::Members(mut members) => {
+                members.retain(|(id, _)| Some(*id) == peer);
+                (!members.is_empty()).then_some(Self::Members(members))
+            }
+            // Where it differs is told what is here, and where to look on; what it has there is not taken.
+            Self::TreeReply(mut reply) => {
+                for (_, entry) in &mut reply.entries {
+                    *entry = Entry::default();
+                }
+                Some(Self::TreeReply(reply))
+            }
+            Self::Sent { knowledge } => Some(Self::Sent {
+                knowledge: common(&knowledge, ours),
+            }),
+            other => Some(other),
+        }
+    }
+}
+
+/// What both vectors cover.
+fn common(one: &VersionVector, other: &VersionVector) -> VersionVector {
+    let shared = one.iter().map(|dot| Dot {
+        counter: dot.counter.min(other.get(dot.replica)),
+        ..dot
+    });
+    shared.filter(|dot| dot.counter > 0).collect()
 }
 
 /// The first message of a session.

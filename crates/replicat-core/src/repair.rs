@@ -79,7 +79,10 @@ impl<S: Store> Replica<S> {
     }
 
     /// What this replica has where it differs from `page`, or from the part of it that fits into one answer.
-    pub(crate) fn answer_tree(&self, page: &TreePage) -> Result<TreeReply, StoreError> {
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn answer_tree(&self, page: &TreePage) -> Result<TreeReply, StoreError> {
         let directory = &page.directory;
         let (mut entries, mut descend) = (Vec::new(), Vec::new());
         if directory.is_root() && page.after.is_empty() {

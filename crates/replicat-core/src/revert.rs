@@ -1,5 +1,7 @@
 //! Dropping what was changed at a replica whose changes the others refuse (`docs/algorithm.md`, section 6).
 
+use std::collections::BTreeSet;
+
 use crate::digest::of_entry;
 use crate::entry::Entry;
 use crate::message::{TreePage, TreeReply, TreeRow};
@@ -9,6 +11,8 @@ use crate::replica::Replica;
 use crate::store::{Digest, Store, StoreError};
 use crate::version::{Context, Dot, Hlc, VersionVector};
 
+/// How many events are read at once.
+const PAGE_ROWS: usize = 512;
 /// More than the bytes by which names in one directory differ usually: few others lie between a name and the bound below it.
 const BOUND_BYTES: usize = 8;
 
@@ -34,6 +38,67 @@ impl<S: Store> Replica<S> {
             counter: self.identity().confirmed,
             replica: self.identity().replica,
         }
+    }
+
+    /// The paths with events of this replica that nobody has confirmed.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn unconfirmed_paths(&self) -> Result<BTreeSet<RelPath>, StoreError> {
+        let mut last = self.confirmed_dot();
+        let mut paths = BTreeSet::new();
+        loop {
+            let page = (self.store()).by_dot(last.replica, last.counter, PAGE_ROWS)?;
+            let Some((counter, _)) = page.last() else {
+                return Ok(paths);
+            };
+            last.counter = *counter;
+            paths.extend(page.into_iter().map(|(_, path)| path));
+        }
+    }
+
+    /// Which of `all`, the paths with events that nobody has confirmed, are to be reverted where the `meant` ones are: with
+    /// one half of a move its other half, since the file would be at both paths or at none, and the directories above.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn reverted_together(
+        &self,
+        all: &BTreeSet<RelPath>,
+        meant: BTreeSet<RelPath>,
+    ) -> Result<BTreeSet<RelPath>, StoreError> {
+        let mut together = meant;
+        let moves = self.unconfirmed_moves(all)?;
+        loop {
+            let before = together.len();
+            for (from, to) in &moves {
+                if together.contains(from) || together.contains(to) {
+                    together.extend([from.clone(), to.clone()]);
+                }
+            }
+            // A path that comes back needs the directories above it.
+            let above: Vec<RelPath> = together.iter().flat_map(RelPath::ancestors).collect();
+            together.extend(above);
+            together.retain(|path| all.contains(path));
+            if together.len() == before {
+                return Ok(together);
+            }
+        }
+    }
+
+    /// The moves among some paths that nobody has confirmed, as pairs of where from and where to.
+    fn unconfirmed_moves(
+        &self,
+        paths: &BTreeSet<RelPath>,
+    ) -> Result<Vec<(RelPath, RelPath)>, StoreError> {
+        let mut moves = Vec::new();
+        for path in paths {
+            let entry = self.record(path)?.entry;
+            let own = (entry.versions().iter()).filter(|version| self.is_unconfirmed(version.dot));
+            let to = own.filter_map(|version| version.payload.moved_to());
+            moves.extend(to.map(|to| (path.clone(), to.clone())));
+        }
+        Ok(moves)
     }
 
     /// What to ask another replica for its entry of `path`: a page of the tree that speaks of that name alone.

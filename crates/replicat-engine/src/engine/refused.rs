@@ -3,19 +3,13 @@
 //! Such a change is an event of this replica that no other has confirmed. The index finds them by their dots, so that the
 //! number of files does not count.
 
-use std::collections::BTreeSet;
-
 use replicat_core::entry::{Entry, Payload, Version};
-use replicat_core::path::RelPath;
 use replicat_core::record::Record;
-use replicat_core::store::Store;
 
 use super::local::LocalReplica;
 use crate::error::SyncError;
 use crate::report::{LocalChange, RefusedChange, RefusedChanges};
 
-/// How many events are read at once.
-const PAGE_ROWS: usize = 512;
 /// How many changes are listed; all are counted.
 const LISTED_MAX: usize = 1000;
 
@@ -24,7 +18,8 @@ impl LocalReplica {
     pub(super) fn refused(&self) -> Result<RefusedChanges, SyncError> {
         let mut found = RefusedChanges::default();
         let mut times = RefusedChanges::default();
-        for path in self.unaccepted_paths()? {
+        let paths = self.replica.unconfirmed_paths();
+        for path in paths.map_err(|error| self.failed(error))? {
             let record = self.replica.record(&path);
             let record = record.map_err(|error| self.failed(error))?;
             let Some(change) = self.unaccepted_change(&record) else {
@@ -46,40 +41,6 @@ impl LocalReplica {
             }
         }
         Ok(if found.count == 0 { times } else { found })
-    }
-
-    /// The paths with events of this replica that no other has confirmed.
-    pub(super) fn unaccepted_paths(&self) -> Result<BTreeSet<RelPath>, SyncError> {
-        let identity = self.replica.identity();
-        let mut paths = BTreeSet::new();
-        let mut after = identity.confirmed;
-        loop {
-            let store = self.replica.store();
-            let page = store.by_dot(identity.replica, after, PAGE_ROWS);
-            let page = page.map_err(|error| self.failed(error))?;
-            let Some((last, _)) = page.last() else {
-                return Ok(paths);
-            };
-            after = *last;
-            paths.extend(page.into_iter().map(|(_, path)| path));
-        }
-    }
-
-    /// The moves among some paths with events that no other has confirmed, as pairs of where from and where to.
-    pub(super) fn unaccepted_moves(
-        &self,
-        paths: &BTreeSet<RelPath>,
-    ) -> Result<Vec<(RelPath, RelPath)>, SyncError> {
-        let mut moves = Vec::new();
-        for path in paths {
-            let record = self.replica.record(path);
-            let record = record.map_err(|error| self.failed(error))?;
-            let own = record.entry.versions().iter();
-            let own = own.filter(|version| self.replica.is_unconfirmed(version.dot));
-            let to = own.filter_map(|version| version.payload.moved_to());
-            moves.extend(to.map(|to| (path.clone(), to.clone())));
-        }
-        Ok(moves)
     }
 
     /// Whether a path shows what this replica made and no other has confirmed.

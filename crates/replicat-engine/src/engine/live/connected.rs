@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use replicat_core::entry::Entry;
 use replicat_core::id::{FolderId, ReplicaId};
 use replicat_core::message::{Hello, Message};
 use replicat_core::session::{Outcome, Session, SessionError};
 use replicat_core::store::{Digest, Store, StoreError};
-use replicat_core::version::{Dot, VersionVector};
+use replicat_core::version::VersionVector;
 
 use super::carrying::Carried;
 use super::peer::{Connection, Parcel, SendError, Trust};
@@ -311,49 +310,13 @@ impl Peer {
         if self.trust == Trust::Full {
             return Some(message);
         }
-        match message {
-            Message::Entries(_) | Message::Repair(_) => None,
-            // Of itself it is believed.
-            Message::Members(mut members) => {
-                members.retain(|(id, _)| Some(*id) == self.replica());
-                (!members.is_empty()).then_some(Message::Members(members))
+        match &message {
+            Message::Hello(hello) => self.told.union(&hello.knowledge),
+            Message::Sent { knowledge } | Message::Sum { knowledge, .. } => {
+                self.told.union(knowledge);
             }
-            // Where it differs is told what is here, and where to look on; what it has there is not taken.
-            Message::TreeReply(mut reply) => {
-                for (_, entry) in &mut reply.entries {
-                    *entry = Entry::default();
-                }
-                Some(Message::TreeReply(reply))
-            }
-            Message::Hello(hello) => {
-                self.told.union(&hello.knowledge);
-                Some(Message::Hello(hello))
-            }
-            Message::Sent { knowledge } => {
-                self.told.union(&knowledge);
-                let knowledge = common(&knowledge, ours);
-                Some(Message::Sent { knowledge })
-            }
-            Message::Sum { digest, knowledge } => {
-                self.told.union(&knowledge);
-                Some(Message::Sum { digest, knowledge })
-            }
-            other => Some(other),
+            _ => {}
         }
+        message.without_changes(self.replica(), ours)
     }
-}
-
-/// What both vectors cover.
-fn common(one: &VersionVector, other: &VersionVector) -> VersionVector {
-    let mut common = VersionVector::new();
-    for dot in one.iter() {
-        let counter = dot.counter.min(other.get(dot.replica));
-        if counter > 0 {
-            common.add(Dot {
-                replica: dot.replica,
-                counter,
-            });
-        }
-    }
-    common
 }

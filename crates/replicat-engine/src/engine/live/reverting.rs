@@ -4,7 +4,7 @@
 //! events (`docs/algorithm.md`, section 6). The plan does the rest: what it replaces or removes goes to the trash. Nothing is
 //! settled or brought to the directory meanwhile, so that no half of it is judged.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
@@ -81,19 +81,11 @@ impl Owner {
         let is_meant =
             |path: &RelPath| paths.is_empty() || paths.iter().any(|meant| path.is_within(meant));
         let mut changes = open.local.refused()?.listed;
-        let all = open.local.unaccepted_paths()?;
-        let mut left: BTreeSet<RelPath> =
-            all.iter().filter(|path| is_meant(path)).cloned().collect();
-        // Half of a move would leave the file at both paths or at none.
-        for (from, to) in open.local.unaccepted_moves(&all)? {
-            if left.contains(&from) || left.contains(&to) {
-                left.extend([from, to]);
-            }
-        }
-        // A path that comes back needs the directories above it.
-        let above: Vec<RelPath> = left.iter().flat_map(RelPath::ancestors).collect();
-        left.extend(above);
-        left.retain(|path| all.contains(path));
+        let failed = |error| open.local.failed(error);
+        let all = open.local.replica.unconfirmed_paths().map_err(failed)?;
+        let meant = all.iter().filter(|path| is_meant(path)).cloned().collect();
+        let left = (open.local.replica).reverted_together(&all, meant);
+        let left = left.map_err(failed)?;
         if !only_lists && !left.is_empty() && self.knowing_peer().is_none() {
             return Err(SyncError::NoPeerKnows { root: root() });
         }
