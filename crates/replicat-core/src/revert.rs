@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use crate::digest::of_entry;
-use crate::entry::Entry;
+use crate::entry::{Carry, Entry, Version};
 use crate::message::{TreePage, TreeReply, TreeRow};
 use crate::path::RelPath;
-use crate::record::Base;
+use crate::record::Record;
 use crate::replica::Replica;
 use crate::store::{Digest, Store, StoreError};
 use crate::version::{Context, Dot, Hlc, VersionVector};
@@ -58,7 +58,8 @@ impl<S: Store> Replica<S> {
     }
 
     /// Which of `all`, the paths with events that nobody has confirmed, are to be reverted where the `meant` ones are: with
-    /// one half of a move its other half, since the file would be at both paths or at none, and the directories above.
+    /// one half of a move its other half, since the file would be at both paths or at none, and the directories above. What was
+    /// deleted comes first: a revert that breaks off leaves a moved file at both paths.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -66,7 +67,7 @@ impl<S: Store> Replica<S> {
         &self,
         all: &BTreeSet<RelPath>,
         meant: BTreeSet<RelPath>,
-    ) -> Result<BTreeSet<RelPath>, StoreError> {
+    ) -> Result<Vec<RelPath>, StoreError> {
         let mut together = meant;
         let moves = self.unconfirmed_moves(all)?;
         loop {
@@ -81,9 +82,18 @@ impl<S: Store> Replica<S> {
             together.extend(above);
             together.retain(|path| all.contains(path));
             if together.len() == before {
-                return Ok(together);
+                break;
             }
         }
+        let (mut deleted, mut others) = (Vec::new(), Vec::new());
+        for path in together {
+            match self.record(&path)?.entry.is_live() {
+                true => others.push(path),
+                false => deleted.push(path),
+            }
+        }
+        deleted.append(&mut others);
+        Ok(deleted)
     }
 
     /// The moves among some paths that nobody has confirmed, as pairs of where from and where to.
@@ -129,40 +139,73 @@ impl<S: Store> Replica<S> {
         })
     }
 
-    /// Takes for `path` what another replica has there, in place of the own events that nobody has confirmed. What the
+    /// Takes for `path` what another replica has there, in place of the own events that nobody has confirmed, up to that with
+    /// the counter `last`: a file that is moved while a revert goes on is not reverted by half. What the
     /// storage holds is known to nobody from then on: the plan replaces or removes it. Returns whether anything changed.
     /// `theirs` must come from a replica that knows [`Self::confirmed_knowledge`].
     ///
     /// # Errors
     /// If the store fails.
-    pub fn revert(&mut self, path: &RelPath, theirs: &Entry) -> Result<bool, StoreError> {
+    pub fn revert(
+        &mut self,
+        path: &RelPath,
+        theirs: &Entry,
+        last: u64,
+    ) -> Result<bool, StoreError> {
         let mut record = self.record(path)?;
-        let is_own = |entry: &Entry| {
-            let mut versions = entry.versions().iter();
-            versions.any(|version| self.is_unconfirmed(version.dot))
-        };
         // What the other has is confirmed, though nobody has said so yet.
-        if !is_own(&record.entry) || is_own(theirs) {
+        let is_dropped = |version: &Version| {
+            let mut others = theirs.versions().iter();
+            version.dot.counter <= last
+                && self.is_unconfirmed(version.dot)
+                && !others.any(|other| other.dot == version.dot)
+        };
+        let mut versions = record.entry.versions().iter();
+        if !versions.any(is_dropped) || self.preserves(&record.entry, theirs) {
             return Ok(false);
         }
-        let state = self.storage_state(path, &record)?;
-        let versions = record.entry.versions().iter();
-        let others = versions.filter(|version| !self.is_unconfirmed(version.dot));
-        let mut entry = Entry::from_stored(others.cloned().collect());
-        entry.merge(theirs);
-        if let Some(local) = &mut record.local {
-            // A state that knows of a version that stands again would be told as past it (section 6.4).
-            local.base = state.map(|state| {
-                Box::new(Base {
-                    context: Context::default(),
-                    hlc: Hlc::default(),
-                    ..state
-                })
-            });
-        }
-        record.entry = entry;
+        self.drop_versions(path, &mut record, is_dropped)?;
+        record.entry.merge(theirs);
         self.write(path, record)?;
         Ok(true)
+    }
+
+    /// Takes versions out of a record. What the storage holds is known to nobody from then on.
+    fn drop_versions(
+        &self,
+        path: &RelPath,
+        record: &mut Record,
+        is_dropped: impl Fn(&Version) -> bool,
+    ) -> Result<(), StoreError> {
+        if let Some(state) = self.storage_state(path, record)?
+            && let Some(local) = &mut record.local
+        {
+            local.base = Some(Box::new(state));
+        }
+        if let Some(base) = record.state_mut().and_then(|held| held.base.as_mut()) {
+            // A state that knows of a version that stands again would be told as past it (section 6.4).
+            (base.context, base.hlc) = (Context::default(), Hlc::default());
+        }
+        let versions = record.entry.versions().iter();
+        let others = versions.filter(|version| !is_dropped(version));
+        record.entry = Entry::from_stored(others.cloned().collect());
+        Ok(())
+    }
+
+    /// Whether `ours` is a conflict copy of what others know, of which they have none: nobody else need have its content.
+    fn preserves(&self, ours: &Entry, theirs: &Entry) -> bool {
+        let carry = ours.shown().and_then(|shown| shown.winner.carry);
+        let is_of_others = matches!(carry, Some(Carry::Copy(loser)) if !self.is_unconfirmed(loser));
+        is_of_others && theirs.versions().is_empty()
+    }
+
+    /// Whether `path` holds a conflict copy that a revert leaves: its content may be nowhere else.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn outlasts_revert(&self, path: &RelPath) -> Result<bool, StoreError> {
+        let entry = self.record(path)?.entry;
+        Ok(self.preserves(&entry, &Entry::default()))
     }
 
     /// Forgets the events that were dropped, once none is left that nobody has confirmed: from then on this replica knows

@@ -8,6 +8,7 @@ use crate::entry::{Carry, Entry, Metadata, Payload, Stamps, Timestamp, Version};
 use crate::path::RelPath;
 use crate::record::{Base, Record};
 use crate::replica::{Draft, Now, Replica};
+use crate::resolve::Shown;
 use crate::store::{Store, StoreError};
 use crate::version::{Dot, Hlc};
 
@@ -93,14 +94,13 @@ impl<S: Store> Replica<S> {
             }
             return self.settle_move(now, path, &tombstone, &edit);
         }
-        let Some(shown) = record.entry.shown() else {
-            return Ok(0);
-        };
-        if shown.is_live() && !self.is_supported(path)? {
+        // Nothing is shown where the making of something was reverted. It is to go like what was deleted.
+        let shown = record.entry.shown();
+        if shown.as_ref().is_some_and(Shown::is_live) && !self.is_supported(path)? {
             return self.support(now, path);
         }
         let mut made = self.preserve_losers(now, path, &record)?;
-        if !shown.payload().is_directory() {
+        if !shown.is_some_and(|shown| shown.payload().is_directory()) {
             made += self.settle_below(now, path)?;
         }
         Ok(made)
@@ -189,9 +189,9 @@ impl<S: Store> Replica<S> {
             let mut draft = revival(&record.entry);
             let held = self.storage_state(&parent, &record)?;
             if let Some(held) = held.filter(|held| held.payload.is_directory())
-                && draft.metadata == Metadata::default()
+                && (draft.metadata == Metadata::default() || record.entry.versions().is_empty())
             {
-                // No deletion says how it was described; the directory that stands here does.
+                // No event says how it was described; the directory that stands here does.
                 (draft.metadata, draft.stamps) = (held.metadata, held.stamps);
             }
             self.announce(now, &parent, draft)?;

@@ -31,6 +31,8 @@ pub(super) struct Reverting {
     /// The changes that are dropped, for those who asked.
     changes: Vec<RefusedChange>,
     left: VecDeque<RelPath>,
+    /// The counter of the last event that it drops.
+    last: u64,
     /// The path that a peer was asked about, and the peer.
     asked: Option<(PeerNumber, RelPath)>,
     until: Instant,
@@ -46,8 +48,12 @@ impl Owner {
     ) {
         let begun = self.plan_revert(paths, only_lists);
         match begun {
-            Ok((changes, left)) if !only_lists && !left.is_empty() => {
+            // Also if nothing is left: an earlier one may have been interrupted before its end.
+            Ok((changes, left)) if !only_lists => {
+                let open = self.open.as_ref();
+                let last = open.map_or(0, |open| open.local.replica.identity().counter);
                 self.reverting = Some(Reverting {
+                    last,
                     reply,
                     changes,
                     left,
@@ -90,7 +96,7 @@ impl Owner {
             return Err(SyncError::NoPeerKnows { root: root() });
         }
         changes.retain(|change| left.contains(&change.path));
-        Ok((changes, left.into_iter().collect()))
+        Ok((changes, left.into()))
     }
 
     /// A peer that can say what the others have: it is believed, is telling nothing, and knows all that others told here.
@@ -148,7 +154,7 @@ impl Owner {
             return Ok(Some(reply));
         };
         if let Some(theirs) = reply.entry_of(&path) {
-            let done = open.local.replica.revert(&path, theirs);
+            let done = (open.local.replica).revert(&path, theirs, reverting.last);
             done.map_err(|error| open.local.failed(error))?;
         }
         reverting.until = Instant::now() + PATIENCE;
@@ -162,6 +168,9 @@ impl Owner {
             return Ok(());
         };
         if let Some(open) = &mut self.open {
+            // What was known before is to be brought again.
+            let withdrawn = open.local.replica.withdraw_applied();
+            withdrawn.map_err(|error| open.local.failed(error))?;
             let forgotten = open.local.replica.forget_reverted();
             forgotten.map_err(|error| open.local.failed(error))?;
             open.noted = None;
