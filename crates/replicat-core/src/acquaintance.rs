@@ -47,6 +47,7 @@ impl<S: Store> Replica<S> {
             if let Some(dot) = self.unheard_of(&record.entry, &theirs) {
                 return Err(self.lost_past(dot.counter)?);
             }
+            self.yield_to_equal(&path, &mut record, &theirs)?;
             let mut merged = record.entry.clone();
             if merged.merge(&theirs) {
                 self.change_entry(&path, &mut record, merged)?;

@@ -33,6 +33,7 @@ pub struct Replica<S> {
     store: S,
     identity: Identity,
     knowledge: VersionVector,
+    is_refused: bool,
 }
 
 /// What an event says, before it has a dot.
@@ -71,7 +72,17 @@ impl<S: Store> Replica<S> {
             store,
             identity,
             knowledge,
+            is_refused: false,
         })
+    }
+
+    /// Says whether the others refuse what is changed here. Then what was here beforehand gives way to equal events of others.
+    pub fn set_refused(&mut self, is_refused: bool) {
+        self.is_refused = is_refused;
+    }
+
+    pub(crate) fn is_refused(&self) -> bool {
+        self.is_refused
     }
 
     /// Who this replica is.

@@ -170,6 +170,30 @@ impl<S: Store> Replica<S> {
         Ok(true)
     }
 
+    /// Drops what this replica found first at `path`, while the others refuse its changes, if `theirs` holds the same: what was
+    /// copied here beforehand is no change. Such an event replaces nothing, so that nothing else is dropped with it.
+    pub(crate) fn yield_to_equal(
+        &self,
+        path: &RelPath,
+        record: &mut Record,
+        theirs: &Entry,
+    ) -> Result<(), StoreError> {
+        let yields = |version: &Version| {
+            let mut others = theirs.versions().iter();
+            let substance = version.payload.substance();
+            self.is_unconfirmed(version.dot)
+                && version.context == Context::default()
+                && substance.is_some()
+                && others.any(|other| {
+                    other.payload.substance() == substance && !self.is_unconfirmed(other.dot)
+                })
+        };
+        if self.is_refused() && record.entry.versions().iter().any(yields) {
+            self.drop_versions(path, record, yields)?;
+        }
+        Ok(())
+    }
+
     /// Takes versions out of a record. What the storage holds is known to nobody from then on.
     fn drop_versions(
         &self,

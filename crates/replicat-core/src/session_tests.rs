@@ -402,3 +402,38 @@ fn a_greeting_tells_who_was_forgotten() {
     assert!(!is_forgotten(&one, ReplicaId(9)));
     assert_eq!(presence(ReplicaId(9)), 2);
 }
+
+/// The paths at which a replica has events that nobody has confirmed, after it was told what `one` has at `a`.
+fn unconfirmed_when_told(one: &Replica<MemoryStore>, reader: &mut Replica<MemoryStore>) -> usize {
+    reader.set_refused(true);
+    let entry = one.record(&path("a")).unwrap().entry;
+    reader.merge_entries(vec![(path("a"), entry)]).unwrap();
+    reader.unconfirmed_paths().unwrap().len()
+}
+
+#[test]
+fn equal_file_of_a_refused_replica_yields() {
+    let (mut one, mut reader) = (replica(1), replica(2));
+    write(&mut one, "a", 1);
+    write(&mut reader, "a", 1);
+    assert_eq!(unconfirmed_when_told(&one, &mut reader), 0);
+    assert!(reader.forget_reverted().unwrap());
+    assert!(reader.knowledge().is_empty());
+    let record = reader.record(&path("a")).unwrap();
+    assert_eq!(record.entry, one.record(&path("a")).unwrap().entry);
+    assert!(record.local.is_some() && !record.pending);
+}
+
+#[test]
+fn changed_file_of_a_refused_replica_stays() {
+    let (mut one, mut reader) = (replica(1), replica(2));
+    write(&mut one, "a", 1);
+    write(&mut reader, "a", 2);
+    write(&mut reader, "a", 1);
+    assert_eq!(unconfirmed_when_told(&one, &mut reader), 1);
+    let mut writer = replica(3);
+    write(&mut writer, "a", 1);
+    let entry = one.record(&path("a")).unwrap().entry;
+    writer.merge_entries(vec![(path("a"), entry)]).unwrap();
+    assert_eq!(writer.unconfirmed_paths().unwrap().len(), 1);
+}

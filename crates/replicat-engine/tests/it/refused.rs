@@ -191,3 +191,33 @@ fn revert_needs_a_peer_and_a_receiver() {
     assert_eq!(error.kind(), "no-peer");
     assert_eq!(reader.read("own").as_deref(), Some("own"));
 }
+
+/// A directory that was copied beforehand, as rsync does.
+#[test]
+fn equal_files_of_a_receiver_are_no_change() {
+    let world = tempdir().unwrap();
+    let one = Live::start("one", &world.path().join("one"));
+    for name in ["same", "sub/same", "differs"] {
+        for root in [one.root.clone(), world.path().join("reader")] {
+            let path = root.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, name).unwrap();
+        }
+    }
+    fs::write(world.path().join("reader/differs"), "by the reader").unwrap();
+    let reader = receiver("reader", &world.path().join("reader"));
+    wait("the first scans", || {
+        one.status().paths == 5 && reader.status().paths == 5
+    });
+    let _cable = Cable::trusting(&one, &reader, Trust::Deaf, Trust::Full);
+    fs::write(one.path("new"), "new").unwrap();
+    wait("the new file", || reader.read("new").is_some());
+    wait("what differs", || {
+        refused(&reader)
+            .iter()
+            .all(|row| row.starts_with("differs"))
+    });
+    revert(&reader, &[], false);
+    settle(&[&one, &reader]);
+    assert_eq!(reader.read("differs").as_deref(), Some("differs"));
+}

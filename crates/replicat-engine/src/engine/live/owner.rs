@@ -21,7 +21,7 @@ use super::observing::Hints;
 use super::peer::{Connection, Parcel, PeerNumber, Trust};
 use super::recovery::Recovery;
 use super::reverting::Reverting;
-use super::settings::LiveSettings;
+use super::settings::{FolderMode, LiveSettings};
 use super::status::{FolderState, FolderStatus, Listener};
 use super::steering::Order;
 use super::tally::Tally;
@@ -434,6 +434,8 @@ fn open(
     let patience_ms = u64::try_from(settings.brake_patience.as_millis()).unwrap_or(u64::MAX);
     local.open_guard(Pace::Live { patience_ms }, settings.max_delete)?;
     local.follow_settings(settings.selection.as_ref())?;
+    let is_refused = settings.mode == FolderMode::ReceiveOnly;
+    local.replica.set_refused(is_refused);
     local.gleaned = Some(Arc::new(Gleaned::of_the_latest()));
     local.echoes = Some(Echoes::default());
     let threads = settings

@@ -15,6 +15,7 @@ use super::carrying;
 use super::connected::Peer;
 use super::owner::Owner;
 use super::peer::{Connection, Parcel, PeerNumber, Trust};
+use super::settings::FolderMode;
 use super::status::FolderState;
 use crate::engine::local::LocalReplica;
 use crate::engine::transfer::Left;
@@ -117,6 +118,13 @@ impl Owner {
         let before = open.local.replica.knowledge().clone();
         if let Err(error) = peer.receive(&mut open.local, message) {
             return self.fail_session(number, error);
+        }
+        let receives_only = self.settings.mode == FolderMode::ReceiveOnly;
+        if kind == Kind::Sent && receives_only && self.reverting.is_none() {
+            // Equal events may have given way to those of the peer.
+            if let Err(error) = open.local.replica.forget_reverted() {
+                return self.fail_session(number, error.into());
+            }
         }
         let learnt = before != *open.local.replica.knowledge();
         if kind == Kind::Sent && learnt {
