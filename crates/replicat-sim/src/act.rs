@@ -9,7 +9,7 @@ use replicat_core::path::RelPath;
 use crate::disk::{Content, Disk, Kind, Node};
 use crate::op::Act;
 use crate::oracle::{Oracle, Touch};
-use crate::paths::path;
+use crate::paths::{self, path};
 
 /// A user at the disk of one replica.
 #[derive(Debug)]
@@ -48,6 +48,10 @@ impl User<'_> {
             Act::SetXattr(at, value) => self.describe(&path(at), |node| node.xattr = value % 3),
             Act::Touch(at) => self.touch(&path(at)),
             Act::Delete(at) => self.delete(&path(at)),
+            Act::DeleteMany(places) => {
+                let places = (0..paths::COUNT).filter(|at| places >> at & 1 == 1);
+                places.for_each(|at| self.delete(&path(at)));
+            }
             Act::MakeDirectory(at) => self.make_directory(&path(at)),
             Act::Symlink(at, target) => self.symlink(&path(at), target),
             Act::BecomeDirectory(at) => {

@@ -162,7 +162,8 @@ impl World {
                 continue;
             };
             let removes = matches!(step.task, Task::Remove | Task::RemoveDirectory);
-            if removes != (direction == Direction::Backward) {
+            let is_held = self.holds_removal(replica, &step)?;
+            if removes != (direction == Direction::Backward) || is_held {
                 continue;
             }
             if self.take_step(replica, &step)? == Done::Changed {
@@ -374,7 +375,7 @@ impl World {
     }
 }
 
-fn target_of(target: &[u8]) -> Content {
+pub(crate) fn target_of(target: &[u8]) -> Content {
     let text = std::str::from_utf8(target).ok();
     text.and_then(|text| text.parse().ok()).unwrap_or_default()
 }

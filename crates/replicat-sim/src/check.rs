@@ -1,26 +1,16 @@
-//! The end of a history: quiet, then everything that must be true is checked.
+//! What must be true when a history is over and all replicas are idle.
 
 use std::collections::BTreeSet;
 
 use replicat_core::conflict::MARK;
 use replicat_core::entry::Timestamp;
-use replicat_core::id::ContentHash;
 use replicat_core::path::RelPath;
-use replicat_core::plan::{Obstacle, Planned};
 use replicat_core::store::Store;
 
 use crate::disk::{Content, Disk, Kind, Node as File, content_of};
-use crate::exchange::Ended;
 use crate::node::Node;
 use crate::op::{History, Op};
 use crate::world::{Failure, World};
-
-/// So many rounds of exchanges must be enough to come to rest.
-const ROUNDS_MAX: usize = 24;
-/// So often may the giving up of one content show that another is nowhere.
-const GIVEN_UP_MAX: usize = 8;
-/// So many sessions of one pair must be enough within one round.
-const SESSIONS_MAX: usize = 3;
 
 /// Executes a history and checks it; `Err` says what is wrong.
 ///
@@ -60,138 +50,17 @@ fn execute(world: &mut World, history: &History) -> Result<(), Failure> {
 }
 
 impl World {
-    /// One round of everything; returns whether nothing happened.
-    pub(crate) fn round(&mut self) -> Result<bool, Failure> {
-        let mut quiet = true;
-        let count = self.nodes.len();
-        for replica in 0..count {
-            quiet &= self.scan(replica)? == 0;
-        }
-        let mut pairs: Vec<(usize, usize)> = (0..count)
-            .flat_map(|one| (0..one).map(move |other| (one, other)))
-            .collect();
-        self.random.shuffle(&mut pairs);
-        for (one, other) in pairs {
-            quiet &= self.meet(one, other)?;
-        }
-        for replica in 0..count {
-            quiet &= self.settle(replica)? == 0;
-            quiet &= self.apply(replica, 0, 4)? == 0;
-            self.nodes[replica].replica_mut().note_applied()?;
-        }
-        Ok(quiet)
-    }
-
-    /// Lets two replicas exchange until they are equal; returns whether they were so at once.
-    fn meet(&mut self, one: usize, other: usize) -> Result<bool, Failure> {
-        for session in 0..SESSIONS_MAX {
-            match self.exchange(one, other, 0)? {
-                Ended::Equal(0) => return Ok(session == 0),
-                Ended::Broken | Ended::No | Ended::Equal(_) | Ended::Again(_) => {}
-            }
-        }
-        Ok(false)
-    }
-
-    /// Brings all to an end, and checks it.
-    fn conclude(&mut self, history: &History) -> Result<(), Failure> {
-        self.rest_within_scopes()?;
-        self.come_to_rest()?;
-        for _ in 0..GIVEN_UP_MAX {
-            if !self.give_up_orphans(history)? {
-                break;
-            }
-            self.come_to_rest()?;
-        }
-        self.check(history)
-    }
-
-    /// Filters that differ hold nobody up: the replicas come to rest, and are equal in what none of them leaves out.
-    fn rest_within_scopes(&mut self) -> Result<(), Failure> {
-        if self.nodes.iter().all(|node| node.excluded.is_none()) {
-            return Ok(());
-        }
-        self.come_to_rest()?;
-        // What one replica alone has, out of its scope, comes to the others when it is in scope again; or a user deleted it.
-        if !self.waits_for_scope()? {
-            self.check_equality()?;
-        }
-        (0..self.nodes.len()).for_each(|replica| self.include(replica));
-        Ok(())
-    }
-
-    /// Whether a replica holds a content at a path that its filters do not leave out, or in its trash.
-    fn is_in_scope_anywhere(&self, content: ContentHash) -> Result<bool, Failure> {
-        let holds = Some(Kind::File(content_of(content)));
-        for node in &self.nodes {
-            let paths = node.store().by_content(content, usize::MAX)?;
-            let is_there = |path: &RelPath| {
-                !node.leaves_out(path) && node.disk.node(path).map(|file| file.kind) == holds
-            };
-            if paths.iter().any(is_there) || node.disk.tree().trash.contains(&content_of(content)) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// Whether a replica waits for a content that nobody has in scope, or keeps one that is to be carried out of its scope.
-    fn waits_for_scope(&self) -> Result<bool, Failure> {
-        for node in &self.nodes {
-            for path in node.store().pending(None, usize::MAX)? {
-                let entry = node.replica().record(&path)?.entry;
-                let content = entry.shown().and_then(|shown| shown.payload().content());
-                let blocked = Planned::Blocked(Obstacle::Unpreserved);
-                // Only the replica that leaves it out may be able to settle it.
-                let mut nodes = self.nodes.iter();
-                if nodes.any(|other| other.leaves_out(&path))
-                    || node.replica().plan(&path)? == blocked
-                {
-                    return Ok(true);
-                }
-                let Some(content) = content else { continue };
-                if !self.is_in_scope_anywhere(content)? {
-                    return Ok(true);
-                }
-            }
-        }
-        Ok(false)
-    }
-
     /// Whether a replica holds a content, be it in staging or in the trash.
     fn is_held(&self, content: Content) -> bool {
         self.nodes.iter().any(|node| {
             let tree = node.disk.tree();
-            node.disk.holds_file(content)
-                || tree.staging.contains(&content)
-                || tree.trash.contains(&content)
+            // What is staged where a refused change is to stay is not used.
+            let is_staged = tree.staging.contains(&content) && !node.is_refused();
+            node.disk.holds_file(content) || is_staged || tree.trash.contains(&content)
         })
     }
 
-    fn come_to_rest(&mut self) -> Result<(), Failure> {
-        self.calm();
-        for _ in 0..ROUNDS_MAX {
-            let mut quiet = false;
-            self.surviving(|world| {
-                quiet = world.round()?;
-                Ok(())
-            })?;
-            // Who differs still, though all know the same, finds that out by the sums, with one other at a time.
-            let first = self.state_of(0)?;
-            let mut equal = true;
-            for replica in 1..self.nodes.len() {
-                equal &= self.state_of(replica)? == first;
-            }
-            if quiet && equal {
-                return Ok(());
-            }
-        }
-        Err(Failure::violation(
-            "the replicas do not come to rest".to_owned(),
-        ))
-    }
-
-    fn check(&self, history: &History) -> Result<(), Failure> {
+    pub(crate) fn check(&self, history: &History) -> Result<(), Failure> {
         self.check_equality()?;
         let disk = &self.nodes[0].disk;
         let all: Vec<&Disk> = self.nodes.iter().map(|node| &node.disk).collect();
@@ -259,31 +128,8 @@ impl World {
         needless.next().map(|(copy, _)| copy.clone())
     }
 
-    fn check_equality(&self) -> Result<(), Failure> {
-        for (number, node) in self.nodes.iter().enumerate() {
-            let first = &self.nodes[0];
-            let paths = node.store().pending(None, usize::MAX)?;
-            if !paths.is_empty() {
-                return Err(Failure::violation(format!(
-                    "replica {number} has work left at {paths:?}"
-                )));
-            }
-            if node.store().digest()? != first.store().digest()? {
-                return Err(Failure::violation(format!(
-                    "the digest of replica {number} differs"
-                )));
-            }
-            if let Some(difference) = difference(first, node) {
-                return Err(Failure::violation(format!(
-                    "replicas 0 and {number} differ: {difference}"
-                )));
-            }
-        }
-        Ok(())
-    }
-
     /// Lets a person give up, at one replica, what is waited for and nowhere to be had; returns whether there was such a thing.
-    fn give_up_orphans(&mut self, history: &History) -> Result<bool, Failure> {
+    pub(crate) fn give_up_orphans(&mut self, history: &History) -> Result<bool, Failure> {
         let mut orphans: BTreeSet<RelPath> = BTreeSet::new();
         for node in &self.nodes {
             for path in node.store().pending(None, usize::MAX)? {
@@ -294,11 +140,27 @@ impl World {
         }
         let mut given_up = false;
         for path in orphans {
-            let replica = self.random.usize(0..self.nodes.len());
+            let replica = self.giver_up(&path)?;
             let now = self.nodes[replica].now(self.seconds);
             given_up |= self.nodes[replica].replica_mut().give_up(now, &path)?;
         }
         Ok(given_up)
+    }
+
+    /// Where a person gives up a path: any replica, if no changes are refused, or one that waits for it.
+    fn giver_up(&mut self, path: &RelPath) -> Result<usize, Failure> {
+        let accepted = self.accepted();
+        if accepted.len() == self.nodes.len() {
+            return Ok(self.random.usize(0..self.nodes.len()));
+        }
+        let mut all = accepted;
+        all.extend(0..self.nodes.len());
+        for replica in all {
+            if self.nodes[replica].replica().record(path)?.pending {
+                return Ok(replica);
+            }
+        }
+        Ok(0)
     }
 
     /// Whether what a path is to hold may be nowhere, and is: with state lost, a file may be wanted that nobody has any more; and
@@ -312,9 +174,14 @@ impl World {
             return Ok(false);
         };
         // A user may move a file out of what filters leave out, and overwrite it, before anybody else got it.
-        let is_scoped = (history.operations.iter()).any(|op| matches!(op, Op::Exclude(..)));
-        let excused = shown.winner.carry.is_some() || is_scoped || !is_faultless(history);
-        Ok(excused && !self.is_held(content) && self.oracle.may_vanish(content))
+        // A deletion that is rejected may be one of the only copy.
+        let excuses = |op: &Op| matches!(op, Op::Exclude(..) | Op::Hold(_));
+        let is_excused = history.operations.iter().any(excuses);
+        let excused = shown.winner.carry.is_some() || is_excused || !is_faultless(history);
+        // A user may have made a symlink of the file.
+        let is_symlink = self.nodes.iter().any(|node| node.disk.holds(content));
+        let may_vanish = is_symlink || self.oracle.may_vanish(content);
+        Ok(excused && !self.is_held(content) && may_vanish)
     }
 
     fn doubled_copy(&self, disk: &Disk) -> Option<RelPath> {
@@ -327,7 +194,10 @@ impl World {
             let (Some(mark), Some(content)) = (mark, file.kind.content()) else {
                 continue;
             };
-            if self.oracle.is_ambiguous(content) || !matches!(file.kind, Kind::File(_)) {
+            // What a user wrote there is no copy, whatever its name.
+            let is_copy =
+                matches!(file.kind, Kind::File(_)) && !self.oracle.wrote_at(content, path);
+            if self.oracle.is_ambiguous(content) || !is_copy {
                 continue;
             }
             if !seen.insert((path.parent(), name[..mark].to_vec(), content)) {
@@ -351,33 +221,49 @@ fn is_fault(op: Op) -> bool {
             | Op::RestoreAll(_)
             | Op::LoseIndex(_)
             | Op::Clone(_)
+            | Op::Refuse(_)
     )
 }
 
 /// The first path at which the disks of two replicas differ, and how. What either leaves out does not count.
 #[must_use]
 pub fn difference(one: &Node, other: &Node) -> Option<String> {
-    let in_scope = |path: &&RelPath| !one.leaves_out(path) && !other.leaves_out(path);
-    let (one, other) = (&one.disk.tree().nodes, &other.disk.tree().nodes);
+    difference_where(one, other, |_| true)
+}
+
+/// The same, of paths that count.
+pub(crate) fn difference_where(
+    one: &Node,
+    other: &Node,
+    is_counted: impl Fn(&RelPath) -> bool,
+) -> Option<String> {
+    let in_scope = |path: &RelPath| !one.leaves_out(path) && !other.leaves_out(path);
+    difference_at(&one.disk, &other.disk, |path| {
+        in_scope(path) && is_counted(path)
+    })
+}
+
+/// The first path at which two disks differ, and how.
+pub(crate) fn difference_of(one: &Disk, other: &Disk) -> Option<String> {
+    difference_at(one, other, |_| true)
+}
+
+fn difference_at(one: &Disk, other: &Disk, counts: impl Fn(&RelPath) -> bool) -> Option<String> {
+    let (one, other) = (&one.tree().nodes, &other.tree().nodes);
     let missing = |path: &RelPath| format!("{path} is at one of them only");
-    for (path, file) in one.iter().filter(|(path, _)| in_scope(path)) {
+    for (path, file) in one {
         match other.get(path) {
+            Some(there) if shape(file) == shape(there) => {}
+            _ if !counts(path) => {}
             None => return Some(missing(path)),
-            Some(there) if shape(file) != shape(there) => {
-                return Some(format!(
-                    "{path} is {:?} and {:?}",
-                    shape(file),
-                    shape(there)
-                ));
+            Some(there) => {
+                let (one, other) = (shape(file), shape(there));
+                return Some(format!("{path} is {one:?} and {other:?}"));
             }
-            Some(_) => {}
         }
     }
-    other
-        .keys()
-        .filter(in_scope)
-        .find(|path| !one.contains_key(*path))
-        .map(missing)
+    let mut paths = other.keys().filter(|path| !one.contains_key(*path));
+    paths.find(|path| counts(path)).map(missing)
 }
 
 /// What is compared of a file.

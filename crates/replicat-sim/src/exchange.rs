@@ -7,7 +7,6 @@ use replicat_core::restore::Renewal;
 use replicat_core::session::{Outcome, Session, SessionError};
 use replicat_core::store::{Digest, Store};
 use replicat_core::version::VersionVector;
-use replicat_core::wire;
 
 use crate::check::difference;
 use crate::world::{Failure, World};
@@ -199,9 +198,7 @@ impl World {
         };
         self.commit(end)?;
         self.tick(end)?;
-        let message = wire::decode(wire::encode(&message)).map_err(|error| {
-            Failure::violation(format!("the codec refuses its own work: {error}"))
-        })?;
+        let message = self.sent(&message)?;
         let queue = &mut link.arriving[1 - side];
         match message {
             Message::Entries(entries) => {
@@ -225,8 +222,21 @@ impl World {
         let end = link.ends[side];
         self.tick(end)?;
         let before = link.sessions[side].outcome();
+        let Some(message) = self.taken(end, link.ends[1 - side], message) else {
+            return Ok(Progress::Moved);
+        };
+        let repairs = matches!(message, Message::Repair(_) | Message::TreeReply(_));
+        let is_refused = self.nodes[end].is_refused();
+        let ends = matches!(message, Message::Sent { .. });
+        self.nodes[end].replica_mut().set_refused(is_refused);
         match link.sessions[side].receive(self.nodes[end].replica_mut(), message) {
             Ok(()) => {
+                if is_refused && ends && !self.nodes[end].is_reverting {
+                    self.nodes[end].replica_mut().forget_reverted()?;
+                }
+                if repairs {
+                    self.nodes[end].replica_mut().withdraw_applied()?;
+                }
                 self.note_proof(link, side, before)?;
                 Ok(Progress::Moved)
             }
@@ -313,7 +323,9 @@ impl World {
     fn check_claim(&self, ends: [usize; 2]) -> Result<(), Failure> {
         let [one, other] = ends.map(|end| &self.nodes[end]);
         let quiet = [one, other].iter().all(|node| {
-            !node.touched_since_scan && node.store().pending_count().is_ok_and(|count| count == 0)
+            !node.touched_since_scan
+                && node.held.is_empty()
+                && node.store().pending_count().is_ok_and(|count| count == 0)
         });
         let same = one.replica().knowledge() == other.replica().knowledge();
         if quiet
@@ -330,6 +342,10 @@ impl World {
 
     /// Makes the events that the entries of a replica call for.
     pub(crate) fn settle(&mut self, replica: usize) -> Result<usize, Failure> {
+        // Half of a revert is not judged.
+        if self.nodes[replica].is_reverting {
+            return Ok(0);
+        }
         let now = self.nodes[replica].now(self.seconds);
         let made = self.nodes[replica].replica_mut().settle(now)?;
         self.commit(replica)?;

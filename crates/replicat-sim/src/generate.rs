@@ -2,6 +2,7 @@
 
 use crate::op::{Act, History, Op};
 use crate::paths;
+use crate::policy;
 
 /// What histories are made of.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +72,8 @@ pub fn history(seed: u64, shape: Shape) -> History {
         faults,
         crowding,
     };
-    let operations = generator.operations(shape);
+    let mut operations = generator.operations(shape);
+    policy::add(seed, replicas, &mut operations);
     History {
         replicas,
         salt: seed ^ 0x5eed_5a17,

@@ -8,14 +8,18 @@
 pub mod act;
 mod apply;
 pub mod check;
+mod conclude;
 pub mod disk;
 mod exchange;
 pub mod generate;
+mod hold;
 pub mod journal;
 pub mod minimise;
 pub mod node;
 pub mod op;
 pub mod oracle;
 pub mod paths;
+mod policy;
+mod refuse;
 mod scan;
 pub mod world;

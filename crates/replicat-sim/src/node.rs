@@ -1,5 +1,7 @@
 //! One simulated replica: the rules over a journaled store, a disk, a clock, and what is to befall it.
 
+use std::collections::BTreeSet;
+
 use replicat_core::id::{ContentHash, FolderId, ReplicaId};
 use replicat_core::memory::MemoryStore;
 use replicat_core::path::RelPath;
@@ -48,6 +50,14 @@ pub struct Node {
     pub backup: Option<Backup>,
     /// A user acted since the last scan.
     pub touched_since_scan: bool,
+    /// The others refuse its changes: up to which of its counters they may have accepted them before.
+    pub refused_above: Option<u64>,
+    /// It is dropping changes that the others refuse.
+    pub is_reverting: bool,
+    /// It holds deletions.
+    pub is_holding: bool,
+    /// What it found missing and holds.
+    pub held: BTreeSet<RelPath>,
 }
 
 impl Node {
@@ -65,6 +75,10 @@ impl Node {
             agenda: Vec::new(),
             backup: None,
             touched_since_scan: false,
+            refused_above: None,
+            is_reverting: false,
+            is_holding: false,
+            held: BTreeSet::new(),
         })
     }
 
@@ -136,6 +150,18 @@ impl Node {
             .iter()
             .map(|path| self.disk.node(path).map(|file| file.kind));
         Ok(kinds.any(|kind| kind == holds))
+    }
+
+    /// Whether the others refuse its changes.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.refused_above.is_some()
+    }
+
+    /// Whether the index knows no path that filters leave out.
+    #[must_use]
+    pub fn knows_all_in_scope(&self) -> bool {
+        self.store().excluded_count().is_ok_and(|count| count == 0)
     }
 
     /// Whether the filters leave `path` out.

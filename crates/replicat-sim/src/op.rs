@@ -59,6 +59,16 @@ pub enum Op {
     Exclude(u8, u8),
     /// The replica's filters leave nothing out any more.
     Include(u8),
+    /// The others refuse the changes of the replica from now on, or accept them again.
+    Refuse(u8),
+    /// The replica, whose changes are refused, takes the entries of the second one at the n-th path and below (0: everywhere).
+    Revert(u8, u8, u8),
+    /// The replica holds deletions from now on: those that it finds, and those of others.
+    Hold(u8),
+    /// A person approves the deletions that the replica holds.
+    Approve(u8),
+    /// A person rejects the deletions that the replica holds.
+    Reject(u8),
 }
 
 /// What users do to files. Paths are numbers of places in [`crate::paths`]; contents are numbers.
@@ -78,6 +88,8 @@ pub enum Act {
     Touch(u8),
     /// Delete a file, or a directory and all below.
     Delete(u8),
+    /// Delete many paths at once: those whose bit is set.
+    DeleteMany(u16),
     /// Make a directory.
     MakeDirectory(u8),
     /// Make a symlink, in the place of a file if there is one.

@@ -19,6 +19,8 @@ pub enum Touch {
     Renamed,
     /// Written.
     Written,
+    /// Its deletion was rejected.
+    Kept,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -42,6 +44,28 @@ struct Fate {
     /// The replica where a user moved it, or wrote it later, went back to an earlier state, files and all: it may be
     /// taken for replaced, and be in the trash.
     may_be_in_trash: bool,
+    /// That it may vanish is due to users of replicas alone whose changes are refused: at the others it must stay.
+    vanishes_refused: bool,
+    /// It is at a replica whose changes are not refused.
+    is_shared: bool,
+    /// Only users of replicas whose changes are refused wrote it, since they are.
+    is_refused: bool,
+    /// A user wrote something in its place.
+    is_replaced: bool,
+    /// Where its deletion was rejected.
+    kept_by: BTreeSet<u8>,
+}
+
+impl Fate {
+    /// It need not be kept anywhere.
+    fn excuse(&mut self) {
+        (self.may_vanish, self.vanishes_refused) = (true, false);
+    }
+
+    /// It must be kept.
+    fn require(&mut self) {
+        (self.may_vanish, self.vanishes_refused) = (false, false);
+    }
 }
 
 /// What users did.
@@ -55,6 +79,8 @@ pub struct Oracle {
     last_lost: BTreeMap<(u8, RelPath), Content>,
     /// Replicas that went back to an earlier state, files and all.
     went_back: BTreeSet<u8>,
+    /// Replicas whose changes are refused.
+    refused: BTreeSet<u8>,
 }
 
 impl Oracle {
@@ -62,13 +88,21 @@ impl Oracle {
     pub fn wrote(&mut self, replica: u8, path: &RelPath, content: Content) {
         self.touched(replica, path, Touch::Written);
         let returns = self.last_lost(replica, path) == Some(content);
+        let (is_refused, is_new) = (
+            self.refused.contains(&replica),
+            !self.fates.contains_key(&content),
+        );
         let fate = self.fates.entry(content).or_default();
+        fate.is_shared |= !is_refused;
+        fate.is_refused = is_refused && (is_new || fate.is_refused);
         fate.written_at.push(path.clone());
         fate.written_by.insert(replica);
         fate.may_be_in_trash |= self.went_back.contains(&replica);
         // Who alone took it away and writes it there again wants to keep it.
         if returns && fate.lost_by.iter().eq(&[replica]) && !fate.is_contested {
-            fate.may_vanish = false;
+            // The others were told that it was taken away, and not that it is back.
+            fate.is_shared &= !is_refused || fate.vanishes_refused || !fate.may_vanish;
+            fate.require();
         }
     }
 
@@ -79,7 +113,9 @@ impl Oracle {
     }
 
     fn lost_at(&mut self, replica: u8, path: &RelPath, content: Content) {
+        let is_refused = self.refused.contains(&replica);
         let fate = self.fates.entry(content).or_default();
+        fate.vanishes_refused = is_refused && (fate.vanishes_refused || !fate.may_vanish);
         fate.may_vanish = true;
         fate.lost_by.insert(replica);
         self.last_lost.insert((replica, path.clone()), content);
@@ -88,6 +124,7 @@ impl Oracle {
     /// A user overwrote `content` at `path`.
     pub fn replaced(&mut self, replica: u8, path: &RelPath, content: Content) {
         self.lost_at(replica, path, content);
+        self.fates.entry(content).or_default().is_replaced = true;
     }
 
     /// A user deleted `content` at `path`.
@@ -133,9 +170,12 @@ impl Oracle {
     /// What was taken away at a replica may be taken away once more, by a copy or by what was told before state was lost: that
     /// it is written again there does not keep it.
     fn contest(&mut self, replica: u8) {
-        let lost = |fate: &&mut Fate| fate.lost_by.contains(&replica);
-        let contested = self.fates.values_mut().filter(lost);
-        contested.for_each(|fate| (fate.may_vanish, fate.is_contested) = (true, true));
+        let lost =
+            |fate: &&mut Fate| fate.lost_by.contains(&replica) || fate.kept_by.contains(&replica);
+        for fate in self.fates.values_mut().filter(lost) {
+            fate.excuse();
+            fate.is_contested = true;
+        }
     }
 
     /// Filters left out what is at `path` and below: what was deleted meanwhile may return with it.
@@ -153,14 +193,14 @@ impl Oracle {
         let nodes = disk.tree().nodes.iter();
         for (_, node) in nodes.filter(|(found, _)| found.is_within(path)) {
             if let Some(content) = node.kind.content() {
-                self.fates.entry(content).or_default().may_vanish = true;
+                self.fates.entry(content).or_default().excuse();
             }
         }
     }
 
     /// A user moved `content` to where filters leave it out: to all others it is gone.
     pub fn moved_out_of_scope(&mut self, content: Content) {
-        self.fates.entry(content).or_default().may_vanish = true;
+        self.fates.entry(content).or_default().excuse();
     }
 
     /// Power failed, and a move out of what filters leave out was undone: that is as if the user had moved it there.
@@ -197,7 +237,8 @@ impl Oracle {
         self.went_back(before, after, &[]);
         for content in kept {
             if let Some(fate) = self.fates.get_mut(&content) {
-                (fate.may_vanish, fate.is_contested) = (false, false);
+                fate.require();
+                fate.is_contested = false;
             }
         }
     }
@@ -226,9 +267,15 @@ impl Oracle {
                 _ => other.holds(content),
             };
             if put_back || !others.iter().any(is_there) {
-                (fate.may_vanish, fate.is_contested) = (true, true);
+                fate.excuse();
+                fate.is_contested = true;
             }
             fate.may_be_in_trash |= !others.is_empty();
+        }
+        // What was reverted may be nowhere else, and its data may not have reached the disk.
+        for content in tree.trash.difference(&after.tree().trash) {
+            let fate = self.fates.get_mut(content);
+            fate.filter(|fate| fate.may_be_in_trash).map(Fate::excuse);
         }
         for node in after.tree().nodes.values() {
             if let Some(content) = node.kind.content() {
@@ -256,6 +303,13 @@ impl Oracle {
                 .any(|(_, _, touch)| *touch == Touch::Described)
     }
 
+    /// Whether a user wrote `content` at `path`.
+    #[must_use]
+    pub fn wrote_at(&self, content: Content, path: &RelPath) -> bool {
+        let fate = self.fates.get(&content);
+        fate.is_some_and(|fate| fate.written_at.contains(path))
+    }
+
     /// Whether any user did anything at `path`, above or below.
     #[must_use]
     pub fn is_touched(&self, path: &RelPath) -> bool {
@@ -272,7 +326,9 @@ impl Oracle {
         }
         let touches = self.touches.iter();
         let there = touches.filter(|(_, at, _)| at.is_within(path) || path.is_within(at));
-        let users: BTreeSet<u8> = there.map(|(replica, _, _)| *replica).collect();
+        let users: BTreeSet<(u8, bool)> = there
+            .map(|(replica, _, touch)| (*replica, *touch == Touch::Kept))
+            .collect();
         users.len() < 2
     }
 
@@ -280,14 +336,33 @@ impl Oracle {
     /// is in the trash of any of `all`.
     #[must_use]
     pub fn lost(&self, disk: &Disk, all: &[&Disk]) -> Option<Content> {
+        let must = |content: &Content| !self.may_vanish(*content);
+        self.first_lost(disk, all, must)
+    }
+
+    /// The same at the replicas whose changes are not refused: what users of the others did does not excuse anything there.
+    #[must_use]
+    pub fn lost_by_refused(&self, disk: &Disk, all: &[&Disk]) -> Option<Content> {
+        let must = |content: &Content| {
+            let fate = self.fates.get(content);
+            fate.is_some_and(|fate| fate.is_shared && (!fate.may_vanish || fate.vanishes_refused))
+        };
+        self.first_lost(disk, all, must)
+    }
+
+    fn first_lost(
+        &self,
+        disk: &Disk,
+        all: &[&Disk],
+        must: impl Fn(&Content) -> bool,
+    ) -> Option<Content> {
         let is_kept = |content: Content| {
             let is_excused = (self.fates.get(&content)).is_some_and(|fate| fate.may_be_in_trash);
             let in_trash = |disk: &&Disk| disk.tree().trash.contains(&content);
             disk.holds(content) || is_excused && all.iter().any(in_trash)
         };
-        let contents = self.fates.keys().copied();
-        let mut must = contents.filter(|content| !self.may_vanish(*content));
-        must.find(|content| !is_kept(*content))
+        let mut contents = self.fates.keys().copied().filter(must);
+        contents.find(|content| !is_kept(*content))
     }
 
     /// The first content that was deleted for good and exists on `disk` all the same.
@@ -324,6 +399,84 @@ impl Oracle {
             }
         }
         writes == 1 && deletions == 1
+    }
+}
+
+impl Oracle {
+    /// From now on the changes of `replica` are refused by those who hold `others`. What it was about to tell is refused too.
+    pub fn refuse(&mut self, replica: u8, others: &[&Disk]) {
+        self.refused.insert(replica);
+        for (content, fate) in &mut self.fates {
+            fate.is_shared = others.iter().any(|disk| disk.holds(*content));
+            if fate.kept_by.contains(&replica) {
+                fate.excuse();
+            }
+        }
+    }
+
+    /// From now on the changes of `replica` are accepted, with all that it changed before.
+    pub fn accept(&mut self, replica: u8) {
+        self.refused.remove(&replica);
+        for fate in self.fates.values_mut() {
+            (fate.vanishes_refused, fate.is_refused) = (false, false);
+        }
+    }
+
+    /// Another replica begins as a copy of `replica`, whose changes are refused.
+    pub fn refuse_copy(&mut self, copy: u8) {
+        self.refused.insert(copy);
+    }
+
+    /// Whether `content` must not be at a replica whose changes are accepted.
+    #[must_use]
+    pub fn is_refused(&self, content: Content) -> bool {
+        self.fates.get(&content).is_some_and(|fate| fate.is_refused)
+    }
+
+    /// A user of `replica` reverted a path, where its disk holds `held`: that goes to the trash, and what was deleted there
+    /// comes back. What others have stays with them, unless `is_covered`: something else is where they have it.
+    pub fn reverted(
+        &mut self,
+        replica: u8,
+        path: &RelPath,
+        held: Option<Content>,
+        is_covered: bool,
+    ) {
+        self.touched(replica, path, Touch::Kept);
+        if let Some(content) = held {
+            let fate = self.fates.entry(content).or_default();
+            fate.may_be_in_trash |= is_covered || !fate.is_shared || fate.written_at.len() > 1;
+        }
+        for fate in self.fates.values_mut() {
+            let is_kept = fate.kept_by.contains(&replica);
+            fate.may_return |= fate.lost_by.contains(&replica);
+            if is_kept {
+                fate.excuse();
+            }
+        }
+    }
+
+    /// A person rejects at `replica` that `content` is deleted at `path`.
+    pub fn rejected(&mut self, replica: u8, path: &RelPath, content: Content) {
+        self.touched(replica, path, Touch::Kept);
+        self.fates.entry(content).or_default().may_return = true;
+    }
+
+    /// That was committed, and only a user that knows of it can delete the content now.
+    pub fn kept(&mut self, replica: u8, content: Content) {
+        let fate = self.fates.entry(content).or_default();
+        // What was made from it elsewhere may have moved on, and it stays behind.
+        if !fate.is_contested && !fate.is_replaced {
+            fate.require();
+            fate.kept_by.insert(replica);
+        }
+    }
+
+    /// Users of which replicas took `content` away.
+    pub fn lost_by(&self, content: Content) -> impl Iterator<Item = u8> {
+        let fate = self.fates.get(&content);
+        fate.into_iter()
+            .flat_map(|fate| fate.lost_by.iter().copied())
     }
 }
 

@@ -34,6 +34,7 @@ impl World {
     /// [`Failure`] if power fails meanwhile.
     pub(crate) fn scan(&mut self, replica: usize) -> Result<usize, Failure> {
         self.nodes[replica].touched_since_scan = false;
+        self.release_found(replica)?;
         let mut appeared = Appeared::new();
         self.include_paths(replica)?;
         let mut events = 0;
@@ -151,6 +152,10 @@ impl World {
         for (path, (inode, birth)) in gone.into_iter().rev() {
             self.tick(replica)?;
             let moved_to = appeared.get(&(inode, birth.seconds as u64)).cloned();
+            let is_excluded = self.nodes[replica].leaves_out(&path);
+            if moved_to.is_none() && !is_excluded && self.holds_missing(replica, &path)? {
+                continue;
+            }
             events += self.observe_absence(replica, &path, moved_to)?;
         }
         Ok(events)
@@ -195,6 +200,7 @@ impl World {
             .store()
             .record(path)?
             .is_some_and(|record| record.local.is_some())
+            && !self.holds_missing(replica, path)?
         {
             return self.observe_absence(replica, path, None);
         }

@@ -116,7 +116,8 @@ impl World {
     pub fn perform(&mut self, op: Op) -> Result<(), Failure> {
         let passed = self.random.i64(0..2);
         self.seconds += if self.clock_stands { 0 } else { passed };
-        self.surviving(|world| world.dispatch(op))
+        self.surviving(|world| world.dispatch(op))?;
+        self.check_refused()
     }
 
     /// Does something; replicas that lose power meanwhile start again.
@@ -156,8 +157,7 @@ impl World {
                 self.settle_and_apply(self.number(replica), steps, group)?;
             }
             Op::NoteApplied(replica) => {
-                let replica = self.number(replica);
-                self.nodes[replica].replica_mut().note_applied()?;
+                self.note_applied(self.number(replica))?;
             }
             Op::Round => drop(self.round()?),
             _ => self.dispatch_fault(op)?,
@@ -192,9 +192,36 @@ impl World {
                 self.nodes[replica].touched_since_scan = true;
             }
             Op::Include(replica) => self.include(self.number(replica)),
+            _ => self.dispatch_policy(op)?,
+        }
+        Ok(())
+    }
+
+    fn dispatch_policy(&mut self, op: Op) -> Result<(), Failure> {
+        match op {
+            Op::Refuse(replica) => self.refuse_or_accept(self.number(replica)),
+            Op::Revert(replica, from, meant) => {
+                self.revert(self.number(replica), self.number(from), meant)?;
+            }
+            Op::Hold(replica) => {
+                let replica = self.number(replica);
+                self.nodes[replica].is_holding = true;
+            }
+            Op::Approve(replica) => self.approve(self.number(replica)),
+            Op::Reject(replica) => self.reject(self.number(replica))?,
             _ => {}
         }
         Ok(())
+    }
+
+    /// A replica notes whether it has applied what it knows. A replica that misses what it is recorded to hold has not.
+    pub(crate) fn note_applied(&mut self, replica: usize) -> Result<bool, Failure> {
+        let holds = self.holds(replica)?;
+        let replica = self.nodes[replica].replica_mut();
+        Ok(match holds {
+            true => replica.retract_applied()?,
+            false => replica.note_applied()?,
+        })
     }
 
     /// Ends the exclusion at a replica.
@@ -299,13 +326,14 @@ impl World {
         }
     }
 
-    fn drop_links(&mut self, replica: usize) {
+    pub(crate) fn drop_links(&mut self, replica: usize) {
         self.links.retain(|link| !link.ends.contains(&replica));
     }
 
     fn restart(&mut self, replica: usize) -> Result<(), Failure> {
         self.drop_links(replica);
         let node = &mut self.nodes[replica];
+        node.held.clear();
         let before = node.disk.clone();
         node.disk.crash(&mut self.random);
         node.roll_back()?;
@@ -368,6 +396,7 @@ impl World {
             self.oracle.all_went_back(replica as u8);
         }
         self.forget_deletions(replica);
+        self.nodes[replica].held.clear();
         self.nodes[replica].replace_store(backup.store)?;
         self.scan(replica)?;
         self.forget_deletions(replica);
@@ -380,6 +409,7 @@ impl World {
         let identity = self.nodes[replica].store().identity()?;
         let store = MemoryStore::new(identity.folder, self.new_id(), &identity.name);
         self.forget_deletions(replica);
+        self.nodes[replica].held.clear();
         self.nodes[replica].replace_store(store)?;
         self.scan(replica)?;
         self.forget_deletions(replica);
@@ -411,9 +441,14 @@ impl World {
         let mut copy = Node::new(id, "copy", disk)?;
         copy.clock_offset_seconds = original.clock_offset_seconds;
         copy.excluded.clone_from(&original.excluded);
+        copy.refused_above = original.refused_above;
+        copy.is_holding = original.is_holding;
         copy.replace_store(store)?;
         self.nodes.push(copy);
         let number = self.nodes.len() - 1;
+        if self.nodes[number].is_refused() {
+            self.oracle.refuse_copy(number as u8);
+        }
         self.renew(number, Renewal::Copied)?;
         self.scan(number)?;
         Ok(())
@@ -492,7 +527,7 @@ impl World {
 /// The disks of all replicas but one.
 fn disks_but(nodes: &[Node], replica: usize) -> Vec<&Disk> {
     let others = nodes.iter().enumerate();
-    let others = others.filter(|(other, _)| *other != replica);
+    let others = others.filter(|(other, node)| *other != replica && !node.is_refused());
     others.map(|(_, node)| &node.disk).collect()
 }
 

@@ -4,9 +4,11 @@ use replicat_sim::check::run;
 use replicat_sim::op::{History, Op};
 
 mod budget;
+mod held;
 mod lost_state;
 mod moves;
 mod put_back;
+mod refused;
 mod regressions;
 mod scopes;
 

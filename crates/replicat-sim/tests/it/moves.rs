@@ -357,3 +357,36 @@ fn a_swap_of_what_is_to_be_carried_withdraws_nothing() {
         ],
     );
 }
+
+/// A user wrote a file with the name of a conflict copy. It lost against that copy and was preserved; then the copy was renamed,
+/// and it had the name again. It was taken for a second copy of what it holds.
+#[test]
+fn file_with_the_name_of_a_copy_is_no_copy() {
+    check(
+        3,
+        1588948968,
+        &[
+            User(2, BecomeFile(8, 1)),
+            Apply(2, 0, 4),
+            User(1, Replace(0, 2)),
+            Scan(2),
+            Exchange(2, 2, 0),
+            Apply(2, 0, 2),
+            Exchange(2, 0, 0),
+            User(0, Replace(8, 3)),
+            Scan(0),
+            Exchange(0, 2, 0),
+            Apply(2, 0, 2),
+            Exchange(0, 0, 3),
+            Include(1),
+            User(1, WriteCopyName(1, 4)),
+            Apply(2, 0, 2),
+            Apply(1, 0, 3),
+            Exchange(0, 0, 0),
+            Exchange(1, 2, 0),
+            User(2, RenameCopy(1, 0)),
+            User(0, Rename(0, 0)),
+            Round,
+        ],
+    );
+}
