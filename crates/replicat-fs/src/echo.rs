@@ -15,7 +15,7 @@ use rustix::fs::Statx;
 use crate::filter::STATE_DIRECTORY_NAME;
 use crate::listing::Listing;
 use crate::observe;
-use crate::root::{Root, stat_cached_at};
+use crate::root::{Root, stat_at};
 
 /// How many writes are remembered. Beyond, all are forgotten, and what is told of them is scanned.
 const WRITTEN_MAX: usize = 32_768;
@@ -140,7 +140,7 @@ impl Sieve<'_> {
             self.parent = Some((above, opened));
         }
         let (_, directory) = self.parent.as_ref()?;
-        stat_cached_at(directory.as_fd(), path.name()).ok()
+        stat_at(directory.as_fd(), path.name()).ok()
     }
 
     /// Adds what is in a directory that was made here, and what was; `None` if it cannot be listed.

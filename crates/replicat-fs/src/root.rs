@@ -263,21 +263,13 @@ fn open_beneath(directory: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result
     rustix::fs::openat2(directory, path, flags, Mode::empty(), RESOLVE)
 }
 
-/// What the name in `directory` is; links are not followed.
+/// What the name in `directory` is; links are not followed. What a filesystem remembers of another host, or of a process that
+/// serves it, is not enough: an open file tells what is so, and the two would differ.
 pub(crate) fn stat_at(
     directory: BorrowedFd<'_>,
     name: impl rustix::path::Arg,
 ) -> Result<Statx, Errno> {
     let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
-    rustix::fs::statx(directory, name, flags, STATX_WANTED)
-}
-
-/// As [`stat_at`], but content with what a network filesystem remembers: for scans, which look at every file.
-pub(crate) fn stat_cached_at(
-    directory: BorrowedFd<'_>,
-    name: impl rustix::path::Arg,
-) -> Result<Statx, Errno> {
-    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT | AtFlags::STATX_DONT_SYNC;
     rustix::fs::statx(directory, name, flags, STATX_WANTED)
 }
 

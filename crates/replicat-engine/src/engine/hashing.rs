@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use replicat_content::{Chunker, Content, ContentError, Source, Span};
 use replicat_core::path::RelPath;
-use replicat_fs::observe::{Observation, Tracking};
+use replicat_fs::observe::{Kind, Observation, Tracking};
 use replicat_fs::read::{ReadError, StableFile};
 use replicat_fs::root::Root;
 
@@ -14,6 +14,9 @@ use super::local::LocalReplica;
 
 /// Files up to this length are read with one call, in bytes.
 const SMALL_BYTES_MAX: u64 = 256 << 10;
+
+/// How often a file is read that does not stay as it was observed.
+const ATTEMPTS: usize = 3;
 
 /// Why a content could not be named.
 #[derive(Debug)]
@@ -39,6 +42,7 @@ impl From<ReadError> for HashError {
 /// Reads files one after the other, with memory that serves for all of them.
 pub(super) struct Hasher {
     root: Arc<Root>,
+    tracking: Tracking,
     /// What is read beside the content, if the scan left that.
     attributes: Option<Tracking>,
     /// Where small contents are kept.
@@ -51,6 +55,7 @@ impl Hasher {
     pub(super) fn of(local: &LocalReplica, attributes: Option<Tracking>) -> Self {
         Self {
             root: Arc::clone(&local.root),
+            tracking: local.tracking,
             attributes,
             gleaned: local.gleaned.clone(),
             chunker: Chunker::default(),
@@ -62,6 +67,7 @@ impl Hasher {
     pub(super) fn another(&self) -> Self {
         Self {
             root: Arc::clone(&self.root),
+            tracking: self.tracking,
             attributes: self.attributes,
             gleaned: self.gleaned.clone(),
             chunker: Chunker::default(),
@@ -69,8 +75,28 @@ impl Hasher {
         }
     }
 
-    /// Reads the file at `path`, which was observed, and names its content.
+    /// Reads the file at `path`, which was observed, and names its content. If it is not as it was observed, it is observed
+    /// again: it changed, or the filesystem had told what it remembered of it (FUSE, and those of other hosts).
     pub(super) fn hash(
+        &mut self,
+        path: &RelPath,
+        observed: &mut Observation,
+    ) -> Result<Content, HashError> {
+        for _ in 1..ATTEMPTS {
+            match self.hash_as_observed(path, observed) {
+                Err(HashError::Changed) => {}
+                done => return done,
+            }
+            let found = self.root.observe(path, self.tracking);
+            let found = found.map_err(|error| HashError::from(ReadError::from(error)))?;
+            *observed = found
+                .filter(|found| found.kind == Kind::File)
+                .ok_or(HashError::Changed)?;
+        }
+        self.hash_as_observed(path, observed)
+    }
+
+    fn hash_as_observed(
         &mut self,
         path: &RelPath,
         observed: &mut Observation,

@@ -55,9 +55,9 @@ impl Setbacks {
         }
     }
 
-    /// Notes that an attempt came to something.
-    pub(super) fn forget(&mut self, path: &RelPath) {
-        self.by_path.remove(path);
+    /// Notes that an attempt came to something. Returns whether one before came to nothing.
+    pub(super) fn forget(&mut self, path: &RelPath) -> bool {
+        self.by_path.remove(path).is_some()
     }
 
     /// Forgets all: nothing waits any more.

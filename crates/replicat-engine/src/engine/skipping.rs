@@ -20,6 +20,8 @@ use crate::report::{Severity, SkipReason, Skipped, SpecialKind};
 
 /// How many skipped paths of a root are listed; a tree of sockets must not fill the memory.
 const LISTED_MAX: usize = 100_000;
+/// Up to how many skipped paths each path that was brought is looked for among them.
+const UNSKIPPED_MAX: usize = 1000;
 /// How many children of a directory are looked at at once.
 const CHILDREN_PAGE_ROWS: usize = 256;
 
@@ -65,6 +67,14 @@ impl LocalReplica {
             done.map_err(|error| self.index_failed(error))?;
         }
         Ok(())
+    }
+
+    /// Something was brought to a path, or taken from it: it is not skipped any more.
+    pub(super) fn unskip(&mut self, path: &RelPath) {
+        // So many are sockets and the like, which are never brought.
+        if self.setbacks.forget(path) || self.skipped.len() <= UNSKIPPED_MAX {
+            self.skipped.retain(|skipped| skipped.path != *path);
+        }
     }
 
     /// What the index remembers as skipped.

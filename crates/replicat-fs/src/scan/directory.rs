@@ -16,7 +16,7 @@ use super::{Progress, ScanError, ScanItem, ScanReport, SkipReason, Work};
 use crate::filter::{DirectoryFilter, IGNORE_FILE_NAME, STATE_DIRECTORY_NAME};
 use crate::listing::Listing;
 use crate::observe::{self, Kind, device, is_mount_point, observe_at};
-use crate::root::stat_cached_at;
+use crate::root::stat_at;
 
 /// One thread's part in a scan.
 pub(super) struct Worker<'progress, 'scan> {
@@ -195,7 +195,7 @@ impl<'progress, 'scan> Worker<'progress, 'scan> {
         {
             return self.left_out(here, bytes, record);
         }
-        let stat = match stat_cached_at(here.descriptor, name) {
+        let stat = match stat_at(here.descriptor, name) {
             Ok(stat) => stat,
             Err(Errno::NOENT) => return self.absent(here, bytes, record),
             Err(source) => return self.unreadable(here, bytes, "look at", source),

@@ -191,12 +191,12 @@ fn explanation_names_pattern_and_place() {
 }
 
 #[test]
-fn only_the_state_directory_at_the_root_is_left_out_by_itself() {
+fn only_state_directories_are_left_out_by_themselves() {
     let scenery = Scenery::new();
     for (name, expected) in [
         (".replicat/", true),
         (".replicat/index", true),
-        ("a/.replicat/", false),
+        ("a/.replicat/", true),
         (".git/", false),
         (".DS_Store", false),
         ("a.tmp", false),

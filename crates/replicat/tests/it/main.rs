@@ -11,6 +11,7 @@ mod daily_work;
 mod detection;
 mod failure;
 mod forgetting;
+mod fuse;
 mod input;
 mod key_change;
 mod machine;

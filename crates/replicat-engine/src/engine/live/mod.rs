@@ -17,6 +17,7 @@ mod observing;
 mod owner;
 mod peer;
 mod recovery;
+mod restless;
 mod restoring;
 mod reverting;
 mod selecting;

@@ -15,7 +15,6 @@ use super::status::FolderState;
 use crate::engine::retention;
 use crate::engine::scan::{self, Scope};
 use crate::error::SyncError;
-use crate::report::SkipReason;
 
 /// How long hints are collected while the folder is busy writing: most of them are echoes of its own work.
 const BUSY_PAUSE: Duration = Duration::from_millis(150);
@@ -141,6 +140,7 @@ impl Owner {
             return Ok(());
         };
         verify(open, now, &self.to_self);
+        open.hints.add_awaited(open.restless.take_due(now), now);
         if !open.hints.is_due(now) {
             return Ok(());
         }
@@ -166,7 +166,6 @@ impl Owner {
         open.local.skipped.retain(|skipped| {
             let mut looked_at = sifted.whole.iter();
             !looked_at.any(|path| skipped.path.is_within(path))
-                && skipped.reason != SkipReason::Changing
         });
         let around = surroundings(open.threads, &self.shared.cancellation, &self.gathering);
         scan::scan(&mut open.local, Scope::Hints(&sifted), &around)?;
@@ -197,6 +196,7 @@ impl Owner {
 
     pub(super) fn take_seen(&mut self) {
         let Some(open) = &mut self.open else { return };
+        open.restless.note(&open.local.skipped, Instant::now());
         open.unsettled = true;
         open.ongoing.stir();
         open.left = crate::engine::transfer::Left::More;

@@ -20,6 +20,7 @@ use super::handle::Shared;
 use super::observing::Hints;
 use super::peer::{Connection, Parcel, PeerNumber, Trust};
 use super::recovery::Recovery;
+use super::restless::Restless;
 use super::reverting::Reverting;
 use super::settings::{FolderMode, LiveSettings};
 use super::status::{FolderState, FolderStatus, Listener};
@@ -92,6 +93,8 @@ pub(super) struct Open {
     pub(super) retry_pause: Duration,
     /// Paths that are looked at when what failed is tried again.
     pub(super) put_off: BTreeSet<RelPath>,
+    /// Paths that changed while they were read.
+    pub(super) restless: Restless,
     /// Events were learnt of that may call for further ones.
     pub(super) unsettled: bool,
     /// Steps were carried out since it was last settled with nothing left to do.
@@ -296,7 +299,9 @@ impl Owner {
         let retry = (open.retry_at).map_or(TICK, |at| at.saturating_duration_since(now));
         let judged = open.local.deletions.due();
         let judged = judged.map_or(TICK, |due| due.saturating_duration_since(now));
-        open.hints.wait(now).min(retry).min(judged).min(TICK)
+        let restless = open.restless.wait(now);
+        let hinted = open.hints.wait(now).min(restless);
+        hinted.min(retry).min(judged).min(TICK)
     }
 
     fn take_hint(&mut self, event: Option<WatchEvent>) {
@@ -454,6 +459,7 @@ fn open(
         retry_at: None,
         retry_pause: RETRY_PAUSE_MIN,
         put_off: BTreeSet::new(),
+        restless: Restless::default(),
         unsettled: true,
         stepped: false,
         merged: 0,

@@ -20,7 +20,7 @@ use crate::engine::transfer::Left;
 use crate::engine::{clock, conflicts};
 use crate::error::SyncError;
 use crate::event::{ItemChange, Observed, ObservedChange, PlanItem, Progress, Reporter, SyncEvent};
-use crate::report::{HeldDeletions, RefusedChanges};
+use crate::report::{HeldDeletions, RefusedChanges, Severity, Skipped};
 
 /// How long changes wait to be told for the name of who made them.
 const NAME_PATIENCE: Duration = Duration::from_secs(1);
@@ -217,6 +217,7 @@ impl Owner {
         status.in_sync = self.state == FolderState::Online
             && status.pending == 0
             && status.refused.count == 0
+            && !is_short(&status.skipped)
             && !open.unsettled
             && open.left == Left::Nothing
             && open.hints.is_empty()
@@ -231,6 +232,11 @@ impl Owner {
             status.in_sync_at = Some(now());
         }
     }
+}
+
+/// Whether something is missing elsewhere that should be there: it could not be read, or did not come to rest.
+fn is_short(skipped: &[Skipped]) -> bool {
+    skipped.iter().any(|row| row.severity == Severity::Error)
 }
 
 fn now() -> Timestamp {

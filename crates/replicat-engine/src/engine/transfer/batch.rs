@@ -310,7 +310,7 @@ impl Work<'_> {
         fingerprint: Option<Fingerprint>,
     ) -> Result<(), SyncError> {
         self.batch.dirty = true;
-        self.target.setbacks.forget(path);
+        self.target.unskip(path);
         self.target.note_rules(path);
         let held = fingerprint.map(|fingerprint| (fingerprint, is_recent(&fingerprint)));
         let done = self.target.replica.done(path, goal, held);
