@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::cluster::{Cluster, until};
+use crate::cluster::{Cluster, Node, until};
 use crate::machine::{Mount, has, has_program, has_root};
 use crate::world::World;
 
@@ -32,7 +32,7 @@ fn new_files_of_a_filesystem_in_user_space_are_sent_at_once() {
         cluster.arrives(0, &name, "edited elsewhere");
     }
     until("both are in sync", || {
-        let folders = cluster.nodes.iter().filter_map(|node| node.folder());
+        let folders = cluster.nodes.iter().filter_map(Node::folder);
         folders.filter(|folder| folder["in_sync"] == true).count() == 2
     });
     assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
