@@ -32,6 +32,8 @@ pub struct Status {
     pub bytes: u64,
     /// Paths that wait for content or could not be changed yet.
     pub pending: u64,
+    /// Paths that filters leave out, or that are not selected.
+    pub excluded: u64,
     /// Conflict copies that nobody has resolved.
     pub conflicts: u64,
     /// The brake that holds the root, until it is approved.

@@ -26,6 +26,7 @@ pub(crate) fn status(status: &Status) -> Object {
             "symlinks": status.symlinks,
             "bytes": status.bytes,
             "pending": status.pending,
+            "excluded": status.excluded,
             "conflicts": status.conflicts,
             "brake": status.brake.map(brake),
             "skipped": json::objects(&status.skipped, |row| json::skipped(row, None)),

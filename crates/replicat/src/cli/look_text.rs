@@ -23,6 +23,7 @@ pub(crate) fn status(status: &Status, zone: &TimeZone) -> Vec<String> {
         row("Last sync", &last_sync),
         row("Holds", &holdings(status)),
         row("Waiting", &count_text(status.pending, "path")),
+        row("Left out", &count_text(status.excluded, "path")),
         row("Conflicts", &number_text(status.conflicts)),
         row(
             "Trash",
@@ -143,6 +144,7 @@ mod tests {
             symlinks: 3,
             bytes: 1 << 31,
             pending: 0,
+            excluded: 7,
             conflicts: 2,
             brake: Some(Brake::MassDeletion {
                 gone: 600,
@@ -174,6 +176,7 @@ mod tests {
         Last sync:     2026-11-23 00:30:12
         Holds:         50,000 files, 1 directory, 3 links, 2.0 GiB
         Waiting:       0 paths
+        Left out:      7 paths
         Conflicts:     2
         Trash:         12 versions, 4.0 KiB
         Index:         1.0 MiB
@@ -187,7 +190,7 @@ mod tests {
         let object = look_json::status(&a_status());
         let line = serde_json::to_string(&object).unwrap();
         insta::assert_snapshot!(line, @r#"
-        {"type":"status","root":"office","folder":"00000000000000000000000000000007","replica":"0000000000000009","name":"office","last_sync":"2026-11-23T00:30:12Z","files":50000,"directories":1,"symlinks":3,"bytes":2147483648,"pending":0,"conflicts":2,"brake":{"kind":"mass-deletion","gone":600,"recorded":1000,"gone_bytes":3145728,"recorded_bytes":5242880},"skipped":[],"members":[{"replica":"000000000000000a","name":"laptop","up_to_date":false}],"trash_versions":12,"trash_bytes":4096,"index_bytes":1048576}
+        {"type":"status","root":"office","folder":"00000000000000000000000000000007","replica":"0000000000000009","name":"office","last_sync":"2026-11-23T00:30:12Z","files":50000,"directories":1,"symlinks":3,"bytes":2147483648,"pending":0,"excluded":7,"conflicts":2,"brake":{"kind":"mass-deletion","gone":600,"recorded":1000,"gone_bytes":3145728,"recorded_bytes":5242880},"skipped":[],"members":[{"replica":"000000000000000a","name":"laptop","up_to_date":false}],"trash_versions":12,"trash_bytes":4096,"index_bytes":1048576}
         "#);
     }
 }

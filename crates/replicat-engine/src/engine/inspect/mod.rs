@@ -69,6 +69,7 @@ pub fn status(location: &RootLocation) -> Result<Status, SyncError> {
         symlinks: 0,
         bytes: 0,
         pending: local.replica.store().pending_count().map_err(failed)?,
+        excluded: local.replica.store().excluded_count().map_err(failed)?,
         conflicts: looked.conflicts()?.len() as u64,
         brake: brake(&looked)?,
         skipped: local.kept_skipped()?,
