@@ -83,6 +83,8 @@ pub enum StayReason {
     Conflict,
     /// The directory holds something that stays.
     NotEmpty,
+    /// What is selected, or the version at the path, changed while others were asked about it.
+    Overtaken,
     /// It could not be removed.
     Failed(String),
 }
@@ -95,6 +97,9 @@ impl std::fmt::Display for StayReason {
                 "it was made or changed here while it was not selected; select it, so that it is synced"
             }
             Self::Conflict => "it has an open conflict; select it, and resolve that",
+            Self::Overtaken => {
+                "what is selected, or its version, changed while others were asked; prune again"
+            }
             Self::NotEmpty => "it holds something that stays",
             Self::Failed(reason) => reason,
         })

@@ -24,6 +24,7 @@ use super::deletions::{Deletions, Pace};
 use super::failure::Failure;
 use super::gleaned::Gleaned;
 use super::roots::GivenRoot;
+use super::selection::SelectionNumber;
 use super::setbacks::Setbacks;
 use super::{partners, random_u64, random_u128, retention};
 use crate::error::SyncError;
@@ -45,6 +46,7 @@ pub(super) struct LocalReplica {
     pub(super) root: Arc<Root>,
     pub(super) replica: Replica<Index>,
     pub(super) filter: Filter,
+    pub(super) selection_number: SelectionNumber,
     pub(super) tracking: Tracking,
     /// The root directory as it was before replicat touched it.
     pub(super) itself: Observation,
@@ -359,6 +361,7 @@ impl<'given> Opening<'given> {
             root,
             replica,
             filter: filter.clone(),
+            selection_number: SelectionNumber::next(),
             tracking: self.tracking,
             itself: self.itself,
             hands,
@@ -518,6 +521,7 @@ impl LocalReplica {
             root: Arc::new(root),
             replica,
             filter: Filter::default(),
+            selection_number: SelectionNumber::next(),
             tracking,
             itself,
             hands: None,

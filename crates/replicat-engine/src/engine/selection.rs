@@ -1,5 +1,7 @@
 //! What a replica selects, as its index remembers it (`docs/selection.md`).
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use replicat_core::path::RelPath;
 
 use super::local::LocalReplica;
@@ -11,6 +13,19 @@ const SETTING_SELECTION: &str = "selection";
 /// What the setting begins with if a command said so, or the settings of the node.
 const BY_COMMAND: u8 = b'c';
 const BY_SETTINGS: u8 = b's';
+
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
+
+/// Numbers what a replica selects, from when it was opened or the selection changed until it changes again or the replica is closed.
+/// A number is never given twice in the life of a process. While it is the same, what is not selected stays out of scope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::engine) struct SelectionNumber(u64);
+
+impl SelectionNumber {
+    pub(super) fn next() -> Self {
+        Self(NEXT_NUMBER.fetch_add(1, Ordering::Relaxed))
+    }
+}
 
 impl LocalReplica {
     /// What the index says is selected.
@@ -58,6 +73,7 @@ impl LocalReplica {
         let is_kept = selected.is_by_settings || !selected.selection.is_everything();
         self.set_setting(SETTING_SELECTION, is_kept.then_some(text.as_slice()))?;
         self.filter = self.filter.clone().within(selected.selection.clone());
+        self.selection_number = SelectionNumber::next();
         self.commit()
     }
 }

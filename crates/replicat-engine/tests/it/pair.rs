@@ -121,6 +121,7 @@ impl Connection for Way {
 
     fn keeps(&self, wants: Vec<Want>) -> Vec<bool> {
         let is_withheld = self.withheld.load(Ordering::Relaxed);
+        std::thread::sleep(Duration::from_millis(self.delay_ms.load(Ordering::Relaxed)));
         let keeps = |want| !is_withheld && self.to.keeps(want);
         wants.iter().map(keeps).collect()
     }

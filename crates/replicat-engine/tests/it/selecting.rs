@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use replicat_core::path::RelPath;
 use replicat_engine::engine::inspect::{Answer, Question};
@@ -197,6 +198,46 @@ fn replicas_that_both_prune_rely_on_no_one() {
         two.folder.prune(false).unwrap().files > 0
     });
     assert_eq!(one.read("photos/a").unwrap(), "photos/a");
+}
+
+/// What is selected changes while a prune of the second folder waits for the answer of the first.
+fn select_amid_prune(changes: impl Fn(&Live, &Live)) {
+    let world = tempdir().unwrap();
+    let (one, two, cable) = pair(&world);
+    deselect(&two, "photos");
+    cable.delay(Duration::from_millis(500));
+    let pruned = std::thread::scope(|scope| {
+        let pruning = scope.spawn(|| two.folder.prune(false).unwrap());
+        std::thread::sleep(Duration::from_millis(200));
+        changes(&one, &two);
+        pruning.join().unwrap()
+    });
+    cable.delay(Duration::ZERO);
+    assert_eq!((pruned.files, pruned.directories), (0, 0), "{pruned:?}");
+    let overtaken = |(_, reason): &(String, StayReason)| *reason == StayReason::Overtaken;
+    assert!(staying(&pruned).iter().all(overtaken), "{pruned:?}");
+    for live in [&one, &two] {
+        live.folder.select(SelectionChange::Everything).unwrap();
+    }
+    settle(&[&one, &two]);
+    for live in [&one, &two] {
+        assert_eq!(live.read("photos/a").unwrap(), "photos/a");
+        assert_eq!(live.read("photos/2024/b").unwrap(), "photos/2024/b");
+    }
+}
+
+#[test]
+fn directory_that_is_selected_again_amid_a_prune_stays() {
+    select_amid_prune(|_, two| drop(two.folder.select(SelectionChange::Everything)));
+}
+
+#[test]
+fn answer_is_void_once_others_could_rely_on_the_copy() {
+    select_amid_prune(|_, two| {
+        two.folder.select(SelectionChange::Everything).unwrap();
+        // Here another replica may prune, since this one has the directory in scope.
+        deselect(two, "photos");
+    });
 }
 
 #[test]

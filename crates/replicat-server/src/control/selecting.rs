@@ -90,6 +90,7 @@ fn staying(copy: &StayingCopy) -> Object {
         StayReason::NotElsewhere => "not-elsewhere",
         StayReason::Changed => "changed",
         StayReason::Conflict => "conflict",
+        StayReason::Overtaken => "overtaken",
         StayReason::NotEmpty => "not-empty",
         StayReason::Failed(_) => "failed",
     };

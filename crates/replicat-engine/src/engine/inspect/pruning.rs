@@ -22,6 +22,7 @@ use super::restoring::hash_of;
 use crate::engine::failure::Failure;
 use crate::engine::held::Held;
 use crate::engine::local::LocalReplica;
+use crate::engine::selection::SelectionNumber;
 use crate::engine::transfer::{Neighbour, Source};
 use crate::error::SyncError;
 use crate::selection::{Pruned, StayReason, StayingCopy};
@@ -66,6 +67,9 @@ impl Keeper {
 /// A local copy that can go, if somebody keeps what its path shows.
 pub(in crate::engine) struct Candidate {
     path: RelPath,
+    /// What was selected when it was found. Another selection, though it leaves the path out as well, may have had it in scope
+    /// in between: then others relied on this copy.
+    number: SelectionNumber,
     /// What must be there still.
     expected: Fingerprint,
     /// What the copy holds, if it is a file.
@@ -219,6 +223,7 @@ impl Pruner for Looked {
         let mut pruned = Pruned::default();
         for file in files {
             match self.fingerprint(&file.path)? {
+                _ if !self.is_as_judged(&file)? => pruned.stay(file.path, StayReason::Overtaken),
                 Some(found) if found == file.expected => going.push(file),
                 _ => pruned.stay(file.path, StayReason::Changed),
             }
@@ -242,6 +247,9 @@ impl Pruner for Looked {
             let listed = self.local.root.list(&directory.path);
             let is_empty = listed.is_ok_and(|names| names.is_empty());
             match self.fingerprint(&directory.path)? {
+                Some(_) if !self.is_as_judged(&directory)? => {
+                    pruned.stay(directory.path, StayReason::Overtaken);
+                }
                 Some(found) if is_empty => {
                     directory.expected = found;
                     going.push(directory);
@@ -299,6 +307,7 @@ impl Looked {
         }
         Ok(Candidate {
             path: path.clone(),
+            number: self.local.selection_number,
             expected: found.fingerprint,
             content,
             is_directory,
@@ -332,6 +341,18 @@ impl Looked {
             },
         };
         content.ok_or(StayReason::Changed)
+    }
+
+    /// Whether what others were asked about still holds: the path was out of scope all the time, and shows the same version.
+    fn is_as_judged(&self, candidate: &Candidate) -> Result<bool, SyncError> {
+        let record = self.local.replica.record(&candidate.path);
+        let record = record.map_err(|error| self.local.failed(error))?;
+        let shown = record.entry.shown().map(|shown| shown.winner.dot);
+        let is_single = candidate.is_directory || record.entry.versions().len() <= 1;
+        Ok(candidate.number == self.local.selection_number
+            && record.excluded.is_some()
+            && shown == Some(candidate.shown)
+            && is_single)
     }
 
     /// Removes copies: first the records say, durably, that they were removed on purpose.
