@@ -78,6 +78,20 @@ impl<S: Store> Replica<S> {
         Ok(record)
     }
 
+    /// Takes back [`Self::release_excluded`]: what the storage held at `path` was not taken away after all, and is as it was.
+    /// Does nothing if the path is in scope.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn retain_excluded(&mut self, path: &RelPath, held: Local) -> Result<(), StoreError> {
+        let mut record = self.record(path)?;
+        match &mut record.excluded {
+            Some(excluded) => excluded.held = Some(held),
+            None => return Ok(()),
+        }
+        self.write(path, record)
+    }
+
     /// Records that what the storage held at `path`, which is out of scope, was taken away on purpose: no deletion is
     /// seen when the path comes back into scope, and what it is to hold is brought again.
     ///

@@ -85,6 +85,8 @@ pub enum StayReason {
     NotEmpty,
     /// What is selected, or the version at the path, changed while others were asked about it.
     Overtaken,
+    /// It is an ignore file, and something that stays lies in its directory.
+    Patterns,
     /// It could not be removed.
     Failed(String),
 }
@@ -100,6 +102,7 @@ impl std::fmt::Display for StayReason {
             Self::Overtaken => {
                 "what is selected, or its version, changed while others were asked; prune again"
             }
+            Self::Patterns => "its patterns hold for what stays beside it",
             Self::NotEmpty => "it holds something that stays",
             Self::Failed(reason) => reason,
         })

@@ -123,7 +123,7 @@ const OBJECTS: &[(&str, &str)] = &[
     ),
     (
         "staying-copy",
-        "path: path, kind: not-elsewhere|changed|conflict|overtaken|not-empty|failed, reason: text",
+        "path: path, kind: not-elsewhere|changed|conflict|overtaken|patterns|not-empty|failed, reason: text",
     ),
     ("reverted", "dry_run: boolean, changes: [refused-change]"),
     ("paused", "folders: [text]"),

@@ -310,3 +310,37 @@ fn prune_that_was_cut_off_is_taken_up_again() {
     assert!(contents.contains(&b"other content".to_vec()));
     assert!(contents.contains(&b"photos/2024/b".to_vec()));
 }
+
+#[test]
+fn ignored_files_stay_ignored_after_a_prune() {
+    let world = tempdir().unwrap();
+    let (one, two, _cable) = pair(&world);
+    write(&one, "photos/.replicatignore", "*.tmp\n");
+    write(&one, "photos/other/c", "c");
+    settle(&[&one, &two]);
+    write(&two, "photos/2024/ignored.tmp", "private");
+    deselect(&two, "photos");
+    let pruned = two.folder.prune(false).unwrap();
+    assert_eq!(
+        staying(&pruned),
+        [
+            ("photos".to_owned(), StayReason::NotEmpty),
+            ("photos/.replicatignore".to_owned(), StayReason::Patterns),
+            ("photos/2024".to_owned(), StayReason::NotEmpty),
+        ]
+    );
+    assert!(!two.path("photos/other").exists());
+    two.folder.select(SelectionChange::Everything).unwrap();
+    write(&two, "docs/mark", "mark");
+    wait("the mark", || one.read("docs/mark").is_some());
+    wait("the photos", || two.read("photos/other/c").is_some());
+    wait_in_sync(&[&one, &two]);
+    assert!(!one.path("photos/2024/ignored.tmp").exists());
+    assert_eq!(two.read("photos/2024/ignored.tmp").unwrap(), "private");
+    fs::remove_file(two.path("photos/2024/ignored.tmp")).unwrap();
+    deselect(&two, "photos");
+    wait("all goes", || {
+        staying(&two.folder.prune(false).unwrap()).is_empty()
+    });
+    assert!(!two.path("photos").exists());
+}

@@ -91,6 +91,7 @@ fn staying(copy: &StayingCopy) -> Object {
         StayReason::Changed => "changed",
         StayReason::Conflict => "conflict",
         StayReason::Overtaken => "overtaken",
+        StayReason::Patterns => "patterns",
         StayReason::NotEmpty => "not-empty",
         StayReason::Failed(_) => "failed",
     };

@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, Node, until};
+use crate::machine::{has_program, has_root, tool};
 use crate::world::{World, command};
 
 /// Runs `replicat select`; its exit code, and what it says.
@@ -156,4 +157,29 @@ fn selection_of_a_running_node_survives_a_kill() {
         ("photos/b", "edited"),
     ]);
     cluster.finish();
+}
+
+#[test]
+fn copy_that_cannot_be_removed_is_still_known() {
+    if !has_root() || !has_program("chattr") {
+        return;
+    }
+    let world = World::new(2);
+    for name in ["photos/a", "photos/b", "docs/list"] {
+        world.write(0, name, name);
+    }
+    world.settle();
+    select(&[&"remove", &world.path(1, "photos")]);
+    let directory = world.path(1, "photos");
+    let directory = directory.to_str().unwrap();
+    tool("chattr", ["+i", directory]);
+    let (code, pruned) = select(&[&"prune", &"--holder", &world.root(0), &world.root(1)]);
+    tool("chattr", ["-i", directory]);
+    assert_eq!(code, Some(3));
+    assert_eq!(pruned["files"], 0, "{pruned}");
+    world.write(0, "photos/a", "edited");
+    world.remove(0, "photos/b");
+    assert_eq!(select(&[&"all", &world.root(1)]).0, Some(0));
+    world.settle();
+    world.assert_files(&[("docs/list", "docs/list"), ("photos/a", "edited")]);
 }

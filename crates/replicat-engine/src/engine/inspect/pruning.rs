@@ -14,6 +14,7 @@ use replicat_core::record::{Fingerprint, Local, Record};
 use replicat_core::store::Store;
 use replicat_core::version::{Dot, VersionVector};
 use replicat_fs::apply::{Action, Change, Displaced};
+use replicat_fs::filter::IGNORE_FILE_NAME;
 use replicat_fs::observe::{Kind, Observation};
 use replicat_index::Durability;
 
@@ -93,6 +94,10 @@ impl Candidate {
         })
     }
 
+    fn is_ignore_file(&self) -> bool {
+        self.path.name() == IGNORE_FILE_NAME
+    }
+
     fn bytes(&self) -> u64 {
         match self.content {
             Some(_) => self.expected.size,
@@ -118,6 +123,8 @@ pub(in crate::engine) trait Pruner {
     fn page(&mut self, after: Option<&RelPath>) -> Result<Page, SyncError>;
     /// Moves files to the trash.
     fn remove_files(&mut self, files: Vec<Candidate>) -> Result<Pruned, SyncError>;
+    /// Moves ignore files to the trash that are alone in their directories.
+    fn remove_ignore_files(&mut self, files: Vec<Candidate>) -> Result<Pruned, SyncError>;
     /// Removes directories that are empty, and do not hold each other.
     fn remove_directories(&mut self, directories: Vec<Candidate>) -> Result<Pruned, SyncError>;
 }
@@ -144,16 +151,15 @@ pub(in crate::engine) fn prune(
         for candidate in lonely {
             pruned.stay(candidate.path, StayReason::NotElsewhere);
         }
-        let (above, files): (Vec<_>, Vec<_>) = safe.into_iter().partition(|safe| safe.is_directory);
+        let (above, files): (Vec<_>, Vec<_>) = safe
+            .into_iter()
+            .partition(|safe| safe.is_directory || safe.is_ignore_file());
         for directory in above {
             let depth = directory.path.components().count();
             directories.entry(depth).or_default().push(directory);
         }
         match dry_run {
-            true => {
-                pruned.files += files.len() as u64;
-                pruned.bytes += files.iter().map(Candidate::bytes).sum::<u64>();
-            }
+            true => pruned.plan(&files),
             false => pruned.add(pruner.remove_files(files)?),
         }
         after = page.next;
@@ -161,11 +167,17 @@ pub(in crate::engine) fn prune(
             break;
         }
     }
-    for (_, directories) in directories.into_iter().rev() {
-        match dry_run {
-            true => pruned.directories += directories.len() as u64,
-            false => pruned.add(pruner.remove_directories(directories)?),
+    for (_, of_depth) in directories.into_iter().rev() {
+        // The patterns of an ignore file hold until nothing else is left beside it.
+        let (directories, ignore_files): (Vec<_>, Vec<_>) =
+            (of_depth.into_iter()).partition(|candidate| candidate.is_directory);
+        if dry_run {
+            pruned.directories += directories.len() as u64;
+            pruned.plan(&ignore_files);
+            continue;
         }
+        pruned.add(pruner.remove_directories(directories)?);
+        pruned.add(pruner.remove_ignore_files(ignore_files)?);
     }
     pruned
         .staying
@@ -188,6 +200,12 @@ fn judged(candidates: Vec<Candidate>, keepers: &[Keeper]) -> (Vec<Candidate>, Ve
 }
 
 impl Pruned {
+    /// Counts files that would be removed.
+    fn plan(&mut self, files: &[Candidate]) {
+        self.files += files.len() as u64;
+        self.bytes += files.iter().map(Candidate::bytes).sum::<u64>();
+    }
+
     fn add(&mut self, more: Self) {
         self.files += more.files;
         self.bytes += more.bytes;
@@ -237,6 +255,21 @@ impl Pruner for Looked {
                 Err(error) => pruned.stay(file.path, StayReason::Failed(error.to_string())),
             }
         }
+        Ok(pruned)
+    }
+
+    fn remove_ignore_files(&mut self, files: Vec<Candidate>) -> Result<Pruned, SyncError> {
+        let mut pruned = Pruned::default();
+        let mut alone = Vec::with_capacity(files.len());
+        for file in files {
+            let directory = file.path.parent().unwrap_or_else(RelPath::root);
+            let listed = self.local.root.list(&directory);
+            match listed.is_ok_and(|names| names.len() == 1) {
+                true => alone.push(file),
+                false => pruned.stay(file.path, StayReason::Patterns),
+            }
+        }
+        pruned.add(self.remove_files(alone)?);
         Ok(pruned)
     }
 
@@ -360,7 +393,11 @@ impl Looked {
         if going.is_empty() {
             return Ok(Vec::new());
         }
+        let mut held = Vec::with_capacity(going.len());
         for candidate in &going {
+            let record = self.local.replica.record(&candidate.path);
+            let record = record.map_err(|error| self.local.failed(error))?;
+            held.push(record.excluded.and_then(|excluded| excluded.held));
             let released = self.local.replica.release_excluded(&candidate.path);
             released.map_err(|error| self.local.failed(error))?;
         }
@@ -379,6 +416,15 @@ impl Looked {
         };
         let above = self.directories_in_scope(&going)?;
         let results = self.change_all(going.iter().map(change).collect())?;
+        for ((candidate, result), held) in going.iter().zip(&results).zip(held) {
+            let is_there = || self.fingerprint(&candidate.path);
+            if let (Err(_), Some(held)) = (result, held)
+                && is_there()?.is_some_and(|found| found.is_of_same(&held.fingerprint))
+            {
+                let retained = self.local.replica.retain_excluded(&candidate.path, held);
+                retained.map_err(|error| self.local.failed(error))?;
+            }
+        }
         self.calm(above)?;
         Ok(going.into_iter().zip(results).collect())
     }

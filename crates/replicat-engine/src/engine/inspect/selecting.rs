@@ -55,7 +55,10 @@ pub fn prune(
     // Each stays locked.
     let mut opened = Vec::with_capacity(holders.len());
     for holder in holders {
-        let holding = open::open(holder, Access::Write)?;
+        let mut holding = open::open(holder, Access::Write)?;
+        // What it deselected since its last sync is no more kept there.
+        holding.local.exclude_deselected()?;
+        holding.local.commit()?;
         let (own, other) = (&looked.local, &holding.local);
         if own.replica.identity().folder != other.replica.identity().folder {
             return Err(SyncError::HolderOfAnotherFolder {
@@ -86,6 +89,16 @@ pub(in crate::engine) fn prune_files_in(
 ) -> (LocalReplica, Result<Pruned, SyncError>) {
     let mut looked = Looked::lent(local);
     let pruned = looked.remove_files(files);
+    (looked.into_local(), pruned)
+}
+
+/// Moves ignore files to the trash that are alone in their directories.
+pub(in crate::engine) fn prune_ignore_files_in(
+    local: LocalReplica,
+    files: Vec<Candidate>,
+) -> (LocalReplica, Result<Pruned, SyncError>) {
+    let mut looked = Looked::lent(local);
+    let pruned = looked.remove_ignore_files(files);
     (looked.into_local(), pruned)
 }
 

@@ -26,6 +26,8 @@ pub(super) enum SelectionOrder {
     Keepers(Sender<Vec<Keeper>>),
     /// Moves files to the trash.
     Remove(Vec<Candidate>, Sender<Result<Pruned, SyncError>>),
+    /// Moves ignore files to the trash that are alone.
+    RemoveIgnoreFiles(Vec<Candidate>, Sender<Result<Pruned, SyncError>>),
     /// Removes empty directories.
     RemoveDirectories(Vec<Candidate>, Sender<Result<Pruned, SyncError>>),
 }
@@ -74,6 +76,10 @@ impl Pruner for Asking<'_> {
         (self.0).ask_of_selection(|reply| SelectionOrder::Remove(files, reply))
     }
 
+    fn remove_ignore_files(&mut self, files: Vec<Candidate>) -> Result<Pruned, SyncError> {
+        (self.0).ask_of_selection(|reply| SelectionOrder::RemoveIgnoreFiles(files, reply))
+    }
+
     fn remove_directories(&mut self, directories: Vec<Candidate>) -> Result<Pruned, SyncError> {
         (self.0).ask_of_selection(|reply| SelectionOrder::RemoveDirectories(directories, reply))
     }
@@ -93,6 +99,9 @@ impl Owner {
             SelectionOrder::Keepers(reply) => drop(reply.send(self.keepers_of_copies())),
             SelectionOrder::Remove(files, reply) => {
                 drop(reply.send(self.lend(|local| inspect::prune_files_in(local, files))));
+            }
+            SelectionOrder::RemoveIgnoreFiles(files, reply) => {
+                drop(reply.send(self.lend(|local| inspect::prune_ignore_files_in(local, files))));
             }
             SelectionOrder::RemoveDirectories(directories, reply) => {
                 let done = self.lend(|local| inspect::prune_directories_in(local, directories));
