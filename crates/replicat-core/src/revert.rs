@@ -207,7 +207,7 @@ impl<S: Store> Replica<S> {
             local.base = Some(Box::new(state));
         }
         if let Some(base) = record.state_mut().and_then(|held| held.base.as_mut()) {
-            // A state that knows of a version that stands again would be told as past it (section 6.4).
+            // A state that knows of a version that stands again would be announced as past it (section 6.4).
             (base.context, base.hlc) = (Context::default(), Hlc::default());
         }
         let versions = record.entry.versions().iter();

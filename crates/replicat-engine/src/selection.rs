@@ -1,4 +1,4 @@
-//! What of a folder a replica takes part in, as functions take and return it (`docs/selection.md`).
+//! What a replica selects of a folder, as functions take and return it (`docs/selection.md`).
 
 use replicat_core::path::RelPath;
 

@@ -65,7 +65,11 @@ impl LocalReplica {
             None if kept.is_by_settings => Selected::default(),
             None => return Ok(()),
         };
-        self.keep_selection(&selected)
+        // The filter is as it was kept, since the root was opened.
+        match selected == kept {
+            true => Ok(()),
+            false => self.keep_selection(&selected),
+        }
     }
 
     fn keep_selection(&mut self, selected: &Selected) -> Result<(), SyncError> {

@@ -1,4 +1,4 @@
-//! Folders that take part in some directories only, and what becomes of the local copies of the others.
+//! Folders of which a replica selects some directories, and what becomes of the local copies of the others.
 
 use std::fs;
 use std::path::Path;
@@ -66,7 +66,7 @@ fn deselected_directory_is_not_synced_and_counts_as_excluded() {
     assert_eq!(two.read("photos/a").unwrap(), "photos/a");
     let status = two.status();
     assert_eq!((status.pending, status.excluded), (0, 5));
-    // What the other changes there is not told of.
+    // What the other changes there does not travel.
     write(&two, "photos/a", "of its own");
     write(&two, "docs/mark", "again");
     wait("the mark", || one.read("docs/mark").unwrap() == "again");
@@ -168,7 +168,7 @@ fn copy_that_nobody_keeps_stays() {
     let lonely = ("photos/a".to_owned(), StayReason::NotElsewhere);
     let stays = staying(&pruned);
     assert!(stays.contains(&lonely), "{stays:?}");
-    // Why the directory stays depends on how much the peer has told by now.
+    // Why the directory stays depends on how much the peer has said yet.
     assert_eq!(
         (stays.len(), stays[0].0.as_str()),
         (2, "photos"),
@@ -201,7 +201,7 @@ fn replicas_that_both_prune_rely_on_no_one() {
 }
 
 /// What is selected changes while a prune of the second folder waits for the answer of the first.
-fn select_amid_prune(changes: impl Fn(&Live, &Live)) {
+fn select_during_prune(changes: impl Fn(&Live, &Live)) {
     let world = tempdir().unwrap();
     let (one, two, cable) = pair(&world);
     deselect(&two, "photos");
@@ -227,13 +227,13 @@ fn select_amid_prune(changes: impl Fn(&Live, &Live)) {
 }
 
 #[test]
-fn directory_that_is_selected_again_amid_a_prune_stays() {
-    select_amid_prune(|_, two| drop(two.folder.select(SelectionChange::Everything)));
+fn directory_that_is_selected_again_during_a_prune_stays() {
+    select_during_prune(|_, two| drop(two.folder.select(SelectionChange::Everything)));
 }
 
 #[test]
 fn answer_is_void_once_others_could_rely_on_the_copy() {
-    select_amid_prune(|_, two| {
+    select_during_prune(|_, two| {
         two.folder.select(SelectionChange::Everything).unwrap();
         // Here another replica may prune, since this one has the directory in scope.
         deselect(two, "photos");

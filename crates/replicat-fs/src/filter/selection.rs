@@ -1,4 +1,4 @@
-//! Which directories a replica takes part in (`docs/selection.md`).
+//! Which directories a replica selects (`docs/selection.md`).
 
 use std::collections::BTreeMap;
 
@@ -46,13 +46,9 @@ impl Selection {
     /// Whether a path is selected, by the nearest mark.
     #[must_use]
     pub fn is_selected(&self, path: &RelPath) -> bool {
-        self.nearest(path).is_none_or(|(_, mark)| mark)
-    }
-
-    /// The nearest mark, at a path or above it.
-    pub(super) fn nearest(&self, path: &RelPath) -> Option<(RelPath, bool)> {
         let mut at = std::iter::once(path.clone()).chain(path.ancestors());
-        at.find_map(|at| self.marks.get(&at).map(|mark| (at, *mark)))
+        at.find_map(|at| self.marks.get(&at).copied())
+            .unwrap_or(true)
     }
 
     /// Whether a path is in scope: it is selected, leads to what is, or has patterns that hold there.

@@ -160,6 +160,15 @@ impl Pair {
             _endpoints: [a, b],
         }
     }
+
+    /// Starts the links of both sides, each over folders of its own.
+    fn start(&self, workers: &Workers, folders: [&Arc<FakeFolders>; 2]) -> [Arc<PeerLink>; 2] {
+        std::array::from_fn(|side| {
+            let folders = Arc::clone(folders[side]) as Arc<dyn Folders>;
+            let link = self.links[side].clone();
+            PeerLink::start(link, folders, workers, &Arc::default()).unwrap()
+        })
+    }
 }
 
 async fn link_up(events: &mut Events) -> Link {
@@ -183,11 +192,7 @@ async fn a_folder_that_is_slow_to_take_messages_holds_up_no_other() {
     let pair = Pair::new().await;
     let workers = Workers::default();
     let (here, there) = (FakeFolders::new(), FakeFolders::new());
-    let start = |link: &Link, folders: &Arc<FakeFolders>| {
-        let folders = Arc::clone(folders) as Arc<dyn Folders>;
-        PeerLink::start(link.clone(), folders, &workers, &Arc::default()).unwrap()
-    };
-    let _links = [start(&pair.links[0], &here), start(&pair.links[1], &there)];
+    let _links = pair.start(&workers, [&here, &there]);
     let (slow, quick) = (&here.0[&SLOW], &here.0[&QUICK]);
     until("sessions", || {
         let mut all = here.0.values().chain(there.0.values());
@@ -226,11 +231,7 @@ async fn peer_says_what_it_keeps() {
     let pair = Pair::new().await;
     let workers = Workers::default();
     let (here, there) = (FakeFolders::new(), FakeFolders::new());
-    let start = |link: &Link, folders: &Arc<FakeFolders>| {
-        let folders = Arc::clone(folders) as Arc<dyn Folders>;
-        PeerLink::start(link.clone(), folders, &workers, &Arc::default()).unwrap()
-    };
-    let _links = [start(&pair.links[0], &here), start(&pair.links[1], &there)];
+    let _links = pair.start(&workers, [&here, &there]);
     until("a session", || here.0[&QUICK].connection().is_some()).await;
     let connection = here.0[&QUICK].connection().unwrap();
     let want = |path: &str| Want {

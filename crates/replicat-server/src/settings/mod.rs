@@ -178,7 +178,7 @@ pub struct FolderSettings {
     /// What does not take part: patterns as in rsync; one that begins with `+ ` takes part. The first match decides.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<String>,
-    /// Which paths take part, with what is below them. If it is left out, `replicat select` says so, at first everything.
+    /// Which paths are synced, with what is below them. If it is left out, `replicat select` says so, at first everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub select: Option<Vec<String>>,
     /// Where state is kept, if not in `.replicat` inside the directory.

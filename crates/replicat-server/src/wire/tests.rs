@@ -144,7 +144,7 @@ struct PlainRequest {
 }
 
 #[test]
-fn question_who_keeps_a_file_is_a_want_of_a_byte_to_an_old_node() {
+fn old_node_takes_the_question_who_keeps_a_file_for_a_want() {
     let want = Want {
         content: ContentHash([3; 32]),
         path: RelPath::new(b"a").unwrap(),

@@ -1,4 +1,4 @@
-//! `replicat select`: what a directory takes part in, and removing the local copies of the rest.
+//! `replicat select`: what of a folder is synced in a directory, and removing the local copies of the rest.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! What a root takes part in: by the command line, by one-shot syncs, and by nodes that are killed.
+//! What a root selects: by the command line, by one-shot syncs, and by nodes that are killed.
 
 use std::ffi::OsStr;
 

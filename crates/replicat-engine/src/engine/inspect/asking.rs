@@ -80,7 +80,7 @@ pub(in crate::engine) fn answer_in(
             (looked, found)
         }
         Question::Selection => {
-            let found = looked.selected().map(Answer::Selection);
+            let found = looked.local.kept_selection().map(Answer::Selection);
             (looked, found)
         }
         Question::Tree(path) => tree(looked, path),

@@ -37,9 +37,7 @@ pub(super) use placing::{Ready, obtain, place_in};
 pub(super) use pruning::{Candidate, Keeper, Page, Pruner, prune as prune_with};
 pub use restoring::restore;
 pub(super) use restoring::{RestorePlan, Target, plan_in};
-pub(super) use selecting::{
-    page_in, prune_directories_in, prune_files_in, prune_ignore_files_in, select_in,
-};
+pub(super) use selecting::{page_in, prune_in, select_in};
 pub use selecting::{prune, select, selection};
 pub(super) use settle::resolve_in;
 pub use settle::{approve, reject, resolve};

@@ -121,12 +121,8 @@ pub(in crate::engine) struct Page {
 pub(in crate::engine) trait Pruner {
     /// The copies behind a path. What it says of them is durable, and is what others are answered from now on.
     fn page(&mut self, after: Option<&RelPath>) -> Result<Page, SyncError>;
-    /// Moves files to the trash.
-    fn remove_files(&mut self, files: Vec<Candidate>) -> Result<Pruned, SyncError>;
-    /// Moves ignore files to the trash that are alone in their directories.
-    fn remove_ignore_files(&mut self, files: Vec<Candidate>) -> Result<Pruned, SyncError>;
-    /// Removes directories that are empty, and do not hold each other.
-    fn remove_directories(&mut self, directories: Vec<Candidate>) -> Result<Pruned, SyncError>;
+    /// Moves files to the trash, and removes directories that are empty. None of them holds another.
+    fn remove_copies(&mut self, copies: Vec<Candidate>) -> Result<Pruned, SyncError>;
 }
 
 /// Removes the copies that somebody keeps, or says what would be removed.
@@ -139,8 +135,8 @@ pub(in crate::engine) fn prune(
         dry_run,
         ..Pruned::default()
     };
-    // By depth: what is below goes first.
-    let mut directories: BTreeMap<usize, Vec<Candidate>> = BTreeMap::new();
+    // What can go only when others are gone, by depth: what is below goes first.
+    let mut waiting: BTreeMap<usize, Vec<Candidate>> = BTreeMap::new();
     let mut after = None;
     loop {
         let page = pruner.page(after.as_ref())?;
@@ -151,33 +147,25 @@ pub(in crate::engine) fn prune(
         for candidate in lonely {
             pruned.stay(candidate.path, StayReason::NotElsewhere);
         }
-        let (above, files): (Vec<_>, Vec<_>) = safe
+        let (holding, files): (Vec<_>, Vec<_>) = safe
             .into_iter()
             .partition(|safe| safe.is_directory || safe.is_ignore_file());
-        for directory in above {
-            let depth = directory.path.components().count();
-            directories.entry(depth).or_default().push(directory);
+        for candidate in holding {
+            let depth = candidate.path.components().count();
+            waiting.entry(depth).or_default().push(candidate);
         }
-        match dry_run {
-            true => pruned.plan(&files),
-            false => pruned.add(pruner.remove_files(files)?),
-        }
+        pruned.remove(pruner, files)?;
         after = page.next;
         if after.is_none() {
             break;
         }
     }
-    for (_, of_depth) in directories.into_iter().rev() {
+    for (_, of_depth) in waiting.into_iter().rev() {
         // The patterns of an ignore file hold until nothing else is left beside it.
         let (directories, ignore_files): (Vec<_>, Vec<_>) =
             (of_depth.into_iter()).partition(|candidate| candidate.is_directory);
-        if dry_run {
-            pruned.directories += directories.len() as u64;
-            pruned.plan(&ignore_files);
-            continue;
-        }
-        pruned.add(pruner.remove_directories(directories)?);
-        pruned.add(pruner.remove_ignore_files(ignore_files)?);
+        pruned.remove(pruner, directories)?;
+        pruned.remove(pruner, ignore_files)?;
     }
     pruned
         .staying
@@ -200,10 +188,19 @@ fn judged(candidates: Vec<Candidate>, keepers: &[Keeper]) -> (Vec<Candidate>, Ve
 }
 
 impl Pruned {
-    /// Counts files that would be removed.
-    fn plan(&mut self, files: &[Candidate]) {
-        self.files += files.len() as u64;
-        self.bytes += files.iter().map(Candidate::bytes).sum::<u64>();
+    /// Removes copies, or counts those that would be removed.
+    fn remove(&mut self, pruner: &mut dyn Pruner, copies: Vec<Candidate>) -> Result<(), SyncError> {
+        match self.dry_run {
+            true => copies.iter().for_each(|copy| self.count(copy)),
+            false => self.add(pruner.remove_copies(copies)?),
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, copy: &Candidate) {
+        self.directories += u64::from(copy.is_directory);
+        self.files += u64::from(!copy.is_directory);
+        self.bytes += copy.bytes();
     }
 
     fn add(&mut self, more: Self) {
@@ -236,65 +233,25 @@ impl Pruner for Looked {
         Ok(page)
     }
 
-    fn remove_files(&mut self, files: Vec<Candidate>) -> Result<Pruned, SyncError> {
-        let mut going = Vec::with_capacity(files.len());
+    fn remove_copies(&mut self, copies: Vec<Candidate>) -> Result<Pruned, SyncError> {
+        let mut going = Vec::with_capacity(copies.len());
         let mut pruned = Pruned::default();
-        for file in files {
-            match self.fingerprint(&file.path)? {
-                _ if !self.is_as_judged(&file)? => pruned.stay(file.path, StayReason::Overtaken),
-                Some(found) if found == file.expected => going.push(file),
-                _ => pruned.stay(file.path, StayReason::Changed),
+        for mut copy in copies {
+            let Some(found) = self.fingerprint(&copy.path)? else {
+                continue;
+            };
+            match self.obstacle(&copy, &found)? {
+                Some(reason) => pruned.stay(copy.path, reason),
+                None => {
+                    copy.expected = found;
+                    going.push(copy);
+                }
             }
         }
-        for (file, result) in self.take_away(going)? {
+        for (copy, result) in self.take_away(going)? {
             match result {
-                Ok(()) => {
-                    pruned.files += 1;
-                    pruned.bytes += file.bytes();
-                }
-                Err(error) => pruned.stay(file.path, StayReason::Failed(error.to_string())),
-            }
-        }
-        Ok(pruned)
-    }
-
-    fn remove_ignore_files(&mut self, files: Vec<Candidate>) -> Result<Pruned, SyncError> {
-        let mut pruned = Pruned::default();
-        let mut alone = Vec::with_capacity(files.len());
-        for file in files {
-            let directory = file.path.parent().unwrap_or_else(RelPath::root);
-            let listed = self.local.root.list(&directory);
-            match listed.is_ok_and(|names| names.len() == 1) {
-                true => alone.push(file),
-                false => pruned.stay(file.path, StayReason::Patterns),
-            }
-        }
-        pruned.add(self.remove_files(alone)?);
-        Ok(pruned)
-    }
-
-    fn remove_directories(&mut self, directories: Vec<Candidate>) -> Result<Pruned, SyncError> {
-        let mut going = Vec::with_capacity(directories.len());
-        let mut pruned = Pruned::default();
-        for mut directory in directories {
-            let listed = self.local.root.list(&directory.path);
-            let is_empty = listed.is_ok_and(|names| names.is_empty());
-            match self.fingerprint(&directory.path)? {
-                Some(_) if !self.is_as_judged(&directory)? => {
-                    pruned.stay(directory.path, StayReason::Overtaken);
-                }
-                Some(found) if is_empty => {
-                    directory.expected = found;
-                    going.push(directory);
-                }
-                Some(_) => pruned.stay(directory.path, StayReason::NotEmpty),
-                None => {}
-            }
-        }
-        for (directory, result) in self.take_away(going)? {
-            match result {
-                Ok(()) => pruned.directories += 1,
-                Err(error) => pruned.stay(directory.path, StayReason::Failed(error.to_string())),
+                Ok(()) => pruned.count(&copy),
+                Err(error) => pruned.stay(copy.path, StayReason::Failed(error.to_string())),
             }
         }
         Ok(pruned)
@@ -374,6 +331,32 @@ impl Looked {
             },
         };
         content.ok_or(StayReason::Changed)
+    }
+
+    /// Why a copy that somebody keeps cannot go; `None` if it can.
+    fn obstacle(
+        &self,
+        copy: &Candidate,
+        found: &Fingerprint,
+    ) -> Result<Option<StayReason>, SyncError> {
+        if !self.is_as_judged(copy)? {
+            return Ok(Some(StayReason::Overtaken));
+        }
+        // What cannot be listed is taken to hold something.
+        let holds_at_most = |directory: &RelPath, count| {
+            let listed = self.local.root.list(directory);
+            listed.is_ok_and(|names| names.len() <= count)
+        };
+        let parent = || copy.path.parent().unwrap_or_else(RelPath::root);
+        Ok(match copy.is_directory {
+            // Its time has changed with what was removed in it.
+            true => (!holds_at_most(&copy.path, 0)).then_some(StayReason::NotEmpty),
+            false if *found != copy.expected => Some(StayReason::Changed),
+            false if copy.is_ignore_file() && !holds_at_most(&parent(), 1) => {
+                Some(StayReason::Patterns)
+            }
+            false => None,
+        })
     }
 
     /// Whether what others were asked about still holds: the path was out of scope all the time, and shows the same version.

@@ -82,38 +82,12 @@ pub(in crate::engine) fn page_in(
     (looked.into_local(), page)
 }
 
-/// Moves copies of files to the trash.
-pub(in crate::engine) fn prune_files_in(
+/// Removes copies, see [`Pruner::remove_copies`].
+pub(in crate::engine) fn prune_in(
     local: LocalReplica,
-    files: Vec<Candidate>,
+    copies: Vec<Candidate>,
 ) -> (LocalReplica, Result<Pruned, SyncError>) {
     let mut looked = Looked::lent(local);
-    let pruned = looked.remove_files(files);
+    let pruned = looked.remove_copies(copies);
     (looked.into_local(), pruned)
-}
-
-/// Moves ignore files to the trash that are alone in their directories.
-pub(in crate::engine) fn prune_ignore_files_in(
-    local: LocalReplica,
-    files: Vec<Candidate>,
-) -> (LocalReplica, Result<Pruned, SyncError>) {
-    let mut looked = Looked::lent(local);
-    let pruned = looked.remove_ignore_files(files);
-    (looked.into_local(), pruned)
-}
-
-/// Removes directories that are empty, and do not hold each other.
-pub(in crate::engine) fn prune_directories_in(
-    local: LocalReplica,
-    directories: Vec<Candidate>,
-) -> (LocalReplica, Result<Pruned, SyncError>) {
-    let mut looked = Looked::lent(local);
-    let pruned = looked.remove_directories(directories);
-    (looked.into_local(), pruned)
-}
-
-impl Looked {
-    pub(super) fn selected(&self) -> Result<Selected, SyncError> {
-        self.local.kept_selection()
-    }
 }

@@ -1,4 +1,4 @@
-//! Paths that changed while they were read. Nobody may tell when they are at rest (a file that is mapped, a filesystem of another
+//! Paths that changed while they were read. Nothing may say when they are idle (a file that is mapped, a filesystem of another
 //! host), so they are looked at again by themselves, the more rarely the longer they change.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,7 +24,7 @@ struct Retry {
 }
 
 impl Restless {
-    /// Takes in what was skipped by now.
+    /// Takes in what is skipped now.
     pub(super) fn note(&mut self, skipped: &[Skipped], now: Instant) {
         let changing = skipped
             .iter()

@@ -24,12 +24,8 @@ pub(super) enum SelectionOrder {
     Page(Option<RelPath>, Sender<Result<Page, SyncError>>),
     /// The peers that may keep a copy.
     Keepers(Sender<Vec<Keeper>>),
-    /// Moves files to the trash.
+    /// Removes copies.
     Remove(Vec<Candidate>, Sender<Result<Pruned, SyncError>>),
-    /// Moves ignore files to the trash that are alone.
-    RemoveIgnoreFiles(Vec<Candidate>, Sender<Result<Pruned, SyncError>>),
-    /// Removes empty directories.
-    RemoveDirectories(Vec<Candidate>, Sender<Result<Pruned, SyncError>>),
 }
 
 impl LiveFolder {
@@ -72,16 +68,8 @@ impl Pruner for Asking<'_> {
         (self.0).ask_of_selection(|reply| SelectionOrder::Page(after, reply))
     }
 
-    fn remove_files(&mut self, files: Vec<Candidate>) -> Result<Pruned, SyncError> {
-        (self.0).ask_of_selection(|reply| SelectionOrder::Remove(files, reply))
-    }
-
-    fn remove_ignore_files(&mut self, files: Vec<Candidate>) -> Result<Pruned, SyncError> {
-        (self.0).ask_of_selection(|reply| SelectionOrder::RemoveIgnoreFiles(files, reply))
-    }
-
-    fn remove_directories(&mut self, directories: Vec<Candidate>) -> Result<Pruned, SyncError> {
-        (self.0).ask_of_selection(|reply| SelectionOrder::RemoveDirectories(directories, reply))
+    fn remove_copies(&mut self, copies: Vec<Candidate>) -> Result<Pruned, SyncError> {
+        (self.0).ask_of_selection(|reply| SelectionOrder::Remove(copies, reply))
     }
 }
 
@@ -97,15 +85,8 @@ impl Owner {
                 drop(reply.send(page));
             }
             SelectionOrder::Keepers(reply) => drop(reply.send(self.keepers_of_copies())),
-            SelectionOrder::Remove(files, reply) => {
-                drop(reply.send(self.lend(|local| inspect::prune_files_in(local, files))));
-            }
-            SelectionOrder::RemoveIgnoreFiles(files, reply) => {
-                drop(reply.send(self.lend(|local| inspect::prune_ignore_files_in(local, files))));
-            }
-            SelectionOrder::RemoveDirectories(directories, reply) => {
-                let done = self.lend(|local| inspect::prune_directories_in(local, directories));
-                drop(reply.send(done));
+            SelectionOrder::Remove(copies, reply) => {
+                drop(reply.send(self.lend(|local| inspect::prune_in(local, copies))));
             }
         }
     }

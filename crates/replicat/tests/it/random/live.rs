@@ -187,7 +187,7 @@ fn cluster(random: &mut Random) -> Cluster {
 
 fn happenings(random: &mut Random, nodes: usize) -> Vec<Happening> {
     let count = 10 + random.below(STEPS_MAX);
-    // In half of the histories, scopes come and go.
+    // In half of the histories, scopes change.
     let scopes = 14 + random.below(2) * 12;
     // Small numbers are for contents that are written more than once.
     let happening = |number| match random.below(100) {

@@ -1,4 +1,4 @@
-//! Scopes that come and go in a history: nodes select and exclude, users write ignore files, copies are pruned.
+//! Scopes that change in a history: nodes select and exclude, users write ignore files, copies are pruned.
 
 use std::fs;
 use std::time::Duration;
