@@ -52,6 +52,7 @@ pub(super) fn finish(
     }
     if ending == Ending::Complete {
         for local in replicas.iter_mut() {
+            local.drop_stale_skips()?;
             local.skip_unfinished()?;
             local.keep_skipped()?;
             local.keep_rules()?;

@@ -55,6 +55,8 @@ pub(super) struct LocalReplica {
     pub(super) durability: Durability,
     pub(super) changes: ChangeCounts,
     pub(super) skipped: Vec<Skipped>,
+    /// Those of them that could not be brought to the directory.
+    pub(super) not_brought: BTreeSet<RelPath>,
     /// Directories that could not be removed once because something was in them.
     pub(super) stubborn: BTreeSet<RelPath>,
     /// What came to nothing lately.
@@ -369,6 +371,7 @@ impl<'given> Opening<'given> {
             changes: ChangeCounts::default(),
             skipped: Vec::new(),
             stubborn: BTreeSet::new(),
+            not_brought: BTreeSet::new(),
             setbacks: Setbacks::default(),
             deletions: Deletions::new(Pace::Once, options.max_delete),
             rules_changed: BTreeSet::new(),
@@ -529,6 +532,7 @@ impl LocalReplica {
             changes: ChangeCounts::default(),
             skipped: Vec::new(),
             stubborn: BTreeSet::new(),
+            not_brought: BTreeSet::new(),
             setbacks: Setbacks::default(),
             deletions: Deletions::new(Pace::Once, options.max_delete),
             rules_changed: BTreeSet::new(),

@@ -152,7 +152,7 @@ impl LocalReplica {
         if let Some(held) = kinds.held
             && !excludes(held)?
         {
-            self.skip(path.clone(), SkipReason::IgnoredInTheWay);
+            self.skip_step(path.clone(), SkipReason::IgnoredInTheWay);
             return Ok(true);
         }
         let excluded = self.replica.exclude(path);

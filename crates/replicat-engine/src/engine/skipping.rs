@@ -1,7 +1,7 @@
 //! Why paths are skipped, as a user is told, and as the index remembers it for those who ask later.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use replicat_core::path::RelPath;
 use replicat_core::record::Record;
@@ -26,8 +26,38 @@ const UNSKIPPED_MAX: usize = 1000;
 const CHILDREN_PAGE_ROWS: usize = 256;
 
 impl LocalReplica {
-    /// Notes that a path could not be synced.
-    pub(super) fn skip(&mut self, path: RelPath, reason: SkipReason) {
+    /// Notes that a path could not be brought to the directory, until it is not pending any more.
+    pub(super) fn skip_step(&mut self, path: RelPath, reason: SkipReason) {
+        if self.skip(path.clone(), reason) {
+            self.not_brought.insert(path);
+        }
+    }
+
+    /// Forgets what could not be brought, and need not be any more: it was deleted elsewhere, or is here already.
+    pub(super) fn drop_stale_skips(&mut self) -> Result<(), SyncError> {
+        if self.not_brought.is_empty() {
+            return Ok(());
+        }
+        let mut stale = BTreeSet::new();
+        if self.pending()? == 0 {
+            stale = std::mem::take(&mut self.not_brought);
+        } else if self.not_brought.len() <= UNSKIPPED_MAX {
+            for path in &self.not_brought {
+                let record = self.replica.record(path);
+                if !record.map_err(|error| self.failed(error))?.pending {
+                    stale.insert(path.clone());
+                }
+            }
+            self.not_brought.retain(|path| !stale.contains(path));
+        }
+        if !stale.is_empty() {
+            (self.skipped).retain(|skipped| !stale.contains(&skipped.path));
+        }
+        Ok(())
+    }
+
+    /// Notes that a path could not be synced. Returns whether that is new.
+    pub(super) fn skip(&mut self, path: RelPath, reason: SkipReason) -> bool {
         let root = self.number;
         let known = self
             .skipped
@@ -35,7 +65,8 @@ impl LocalReplica {
             .rev()
             .take(64)
             .any(|skipped| skipped.path == path);
-        if !known && self.skipped.len() < LISTED_MAX {
+        let is_new = !known && self.skipped.len() < LISTED_MAX;
+        if is_new {
             self.skipped.push(Skipped {
                 root,
                 path,
@@ -44,6 +75,7 @@ impl LocalReplica {
                 severity: Severity::Error,
             });
         }
+        is_new
     }
 
     /// Has the index remember what is skipped now, and nothing else.
@@ -74,6 +106,7 @@ impl LocalReplica {
         // So many are sockets and the like, which are never brought.
         if self.setbacks.forget(path) || self.skipped.len() <= UNSKIPPED_MAX {
             self.skipped.retain(|skipped| skipped.path != *path);
+            self.not_brought.remove(path);
         }
     }
 

@@ -171,7 +171,7 @@ fn a_directory_that_is_renamed_while_more_is_under_way_has_its_time() {
 }
 
 #[test]
-fn files_that_share_for_a_while_are_parted() {
+fn files_that_share_an_inode_for_a_while_are_separated() {
     use std::os::unix::fs::MetadataExt;
     let world = tempdir().unwrap();
     let one = Live::start("one", &world.path().join("one"));
@@ -185,7 +185,9 @@ fn files_that_share_for_a_while_are_parted() {
     let large: Vec<u8> = (0..4_000_000_u32)
         .flat_map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes())
         .collect();
-    fs::write(one.path("old/file"), &large).unwrap();
+    // In one step: a write that is seen half done would replace the file at once.
+    fs::write(world.path().join("large"), &large).unwrap();
+    fs::rename(world.path().join("large"), one.path("old/file")).unwrap();
     wait("the edit is on its way", || other.status().pending > 0);
     // What is about to be replaced is given this name as well.
     fs::write(one.path("copy"), "first").unwrap();

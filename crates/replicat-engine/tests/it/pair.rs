@@ -1,5 +1,6 @@
 //! Live folders in one process, and what carries their words.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -210,24 +211,42 @@ fn carry(
 
 /// Waits until a condition holds.
 #[track_caller]
-pub(crate) fn wait(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn wait(what: &str, holds: impl FnMut() -> bool) {
+    assert!(comes(holds), "waited in vain: {what}");
+}
+
+/// Waits until something holds, and says whether it did.
+fn comes(mut holds: impl FnMut() -> bool) -> bool {
     let started = Instant::now();
     while !holds() {
-        assert!(started.elapsed() < PATIENCE, "waited in vain: {what}");
-        std::thread::yield_now();
+        if started.elapsed() > PATIENCE {
+            return false;
+        }
         std::thread::sleep(Duration::from_millis(1));
     }
+    true
 }
 
 /// Waits until all folders say that they are in sync, and their trees are equal.
 #[track_caller]
 pub(crate) fn settle(folders: &[&Live]) {
-    wait("in sync", || {
+    let in_sync = || {
         folders.iter().all(|live| live.status().in_sync)
             && folders
                 .windows(2)
                 .all(|pair| tree(&pair[0].root) == tree(&pair[1].root))
-    });
+    };
+    if !comes(in_sync) {
+        for live in folders {
+            eprintln!("{}: {:#?}", live.name, live.status());
+            for (path, content) in tree(&live.root) {
+                let links = std::fs::symlink_metadata(live.root.join(&path)).map(|at| at.nlink());
+                let bytes = content.map(|content| content.len());
+                eprintln!("  {}: {bytes:?} bytes, links {links:?}", path.display());
+            }
+        }
+        panic!("waited in vain: in sync");
+    }
 }
 
 /// What a directory holds, state left out: paths with contents, or targets.

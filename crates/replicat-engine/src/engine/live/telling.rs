@@ -181,6 +181,11 @@ impl Owner {
         {
             tracing::warn!(%error, "what is open or refused could not be counted");
         }
+        if let Some(open) = &mut self.open
+            && let Err(error) = open.local.drop_stale_skips()
+        {
+            tracing::warn!(%error, "what is skipped could not be compared with what is pending");
+        }
         let mut status = self.shared.status.lock();
         let Ok(status) = &mut status else { return };
         status.state = self.state.clone();

@@ -262,7 +262,7 @@ impl Work<'_> {
             }
             error => self
                 .target
-                .skip(step.path.clone(), skipping::of_apply(&error)),
+                .skip_step(step.path.clone(), skipping::of_apply(&error)),
         }
         Ok(())
     }

@@ -366,7 +366,7 @@ impl<'run> Work<'run> {
             Err(BuildError::Cancelled) => Ok(()),
             Err(BuildError::Missing) => {
                 self.target
-                    .skip(step.path.clone(), SkipReason::ContentMissing);
+                    .skip_step(step.path.clone(), SkipReason::ContentMissing);
                 Ok(())
             }
             Err(BuildError::Unwritable(error)) if error.is_disk_full() => {
@@ -376,7 +376,7 @@ impl<'run> Work<'run> {
             }
             Err(BuildError::Unwritable(error)) => {
                 self.target
-                    .skip(step.path.clone(), super::skipping::of_fs(&error));
+                    .skip_step(step.path.clone(), super::skipping::of_fs(&error));
                 Ok(())
             }
         }

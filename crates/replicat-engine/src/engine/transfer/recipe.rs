@@ -54,7 +54,7 @@ impl Work<'_> {
         let recipe = self.recipe(&step, content, size, source)?;
         self.taken.insert(step.path.clone());
         let Some(recipe) = recipe else {
-            self.target.skip(step.path, SkipReason::ContentMissing);
+            self.target.skip_step(step.path, SkipReason::ContentMissing);
             return Ok(());
         };
         self.building += 1;
