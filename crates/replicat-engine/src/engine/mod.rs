@@ -27,6 +27,7 @@ mod scan;
 mod scope;
 mod selection;
 mod setbacks;
+mod siblings;
 mod sighting;
 mod skipping;
 mod transfer;

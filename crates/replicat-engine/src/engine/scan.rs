@@ -3,7 +3,7 @@
 //! A scan compares the tree with the index; files that changed are hashed by several threads; one thread tells the
 //! replica, creations first, so that a deletion can say where the file went.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -27,6 +27,7 @@ use super::departures::{Departures, is_held};
 use super::failure::scan_failed;
 use super::hashing::{HashError, Hasher};
 use super::local::LocalReplica;
+use super::siblings::Siblings;
 use super::sighting::{new_link_id, present, sight};
 use super::{clock, skipping};
 use crate::error::SyncError;
@@ -113,6 +114,21 @@ pub(super) fn scan(
         phase: Phase::Scan,
     };
     around.reporter.event(&phase);
+    let (mut seen, outdated) = scan_once(local, scope, around)?;
+    if !outdated.is_empty() {
+        let outdated: Vec<RelPath> = outdated.into_iter().collect();
+        let (more, _) = scan_once(local, Scope::Paths(&outdated), around)?;
+        seen.statistics.bytes_hashed += more.statistics.bytes_hashed;
+    }
+    Ok(seen)
+}
+
+/// Scans, and returns the paths besides that are known to have changed with others.
+fn scan_once(
+    local: &mut LocalReplica,
+    scope: Scope<'_>,
+    around: &Surroundings<'_>,
+) -> Result<(Seen, BTreeSet<RelPath>), SyncError> {
     if matches!(scope, Scope::Everything) {
         local.include_paths()?;
     }
@@ -124,6 +140,7 @@ pub(super) fn scan(
         .map_err(|error| local.failed(error))?;
     let mut intake = Intake {
         is_first: records == 0,
+        is_partial: !matches!(scope, Scope::Everything),
         ..Intake::default()
     };
     let walked = if records > 0 {
@@ -136,7 +153,7 @@ pub(super) fn scan(
         // A scan that was cancelled told the truth, but not all of it: nothing is concluded from what it left out.
         Err(error) => match scan_failed(error, &local.given) {
             Some(error) => Err(error),
-            None => Ok(Seen::default()),
+            None => Ok(Default::default()),
         },
     }
 }
@@ -283,10 +300,14 @@ struct Intake {
     /// Files with a content that was not known to be at their path: any may be a renamed one.
     arrivals: Vec<(ContentHash, RelPath)>,
     links: HashMap<LinkKey, LinkId>,
+    /// Other names of files that changed, which are recorded as they were before.
+    outdated: BTreeSet<RelPath>,
     hashed_bytes: u64,
     observed: u64,
     /// Nothing was known of the root: what it holds was there before.
     is_first: bool,
+    /// Some paths are looked at, and not the whole tree.
+    is_partial: bool,
 }
 
 impl Intake {
@@ -354,7 +375,7 @@ impl Intake {
         }
         self.note_present(local, path, observation)?;
         let link = match observation.link {
-            Some(key) => Some(self.link_id(local, path, key)?),
+            Some(key) => Some(self.link_id(local, path, observation, content, key)?),
             None => None,
         };
         match present(observation, content, link) {
@@ -414,11 +435,19 @@ impl Intake {
         &mut self,
         local: &LocalReplica,
         path: &RelPath,
+        observation: &Observation,
+        content: Option<ContentHash>,
         key: LinkKey,
     ) -> Result<LinkId, SyncError> {
         if let Some(id) = self.links.get(&key) {
             return Ok(*id);
         }
+        // Where the whole tree is looked at, all names are.
+        let siblings = match self.is_partial {
+            true => local.siblings(path, content, &observation.fingerprint)?,
+            false => Siblings::default(),
+        };
+        self.outdated.extend(siblings.outdated);
         let record = local
             .replica
             .record(path)
@@ -427,7 +456,9 @@ impl Intake {
             Some(Payload::File { link, .. }) => link,
             _ => None,
         };
-        let id = known.unwrap_or_else(|| new_link_id(local.replica.identity().replica, key));
+        let id = known
+            .or(siblings.link)
+            .unwrap_or_else(|| new_link_id(local.replica.identity().replica, key));
         self.links.insert(key, id);
         Ok(id)
     }
@@ -470,7 +501,7 @@ impl Intake {
         report: &ScanReport,
         scope: Scope<'_>,
         around: &Surroundings<'_>,
-    ) -> Result<Seen, SyncError> {
+    ) -> Result<(Seen, BTreeSet<RelPath>), SyncError> {
         let mut departures = Departures::of(local, &self.missing)?;
         let mut unread = Vec::new();
         for (path, observation) in std::mem::take(&mut self.held_back) {
@@ -509,7 +540,7 @@ impl Intake {
             bytes_hashed: self.hashed_bytes,
             ..Statistics::default()
         };
-        Ok(Seen { statistics })
+        Ok((Seen { statistics }, self.outdated))
     }
 }
 

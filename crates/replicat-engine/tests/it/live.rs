@@ -439,3 +439,62 @@ fn a_path_that_leaves_the_tree_was_moved_out_and_one_that_stays_was_renamed() {
     assert_eq!(changes(&other, "leaves"), ChangeAction::Deleted);
     assert_eq!(changes(&other, "renamed"), renamed);
 }
+
+/// Waits until some paths of a folder are names of one file that holds a text, with a mode.
+#[track_caller]
+fn wait_for_names(live: &Live, names: &[&str], text: &str, mode: u32) {
+    use std::os::unix::fs::MetadataExt;
+    wait("one file under all names", || {
+        let found = names.iter().map(|name| fs::metadata(live.path(name)));
+        let Ok(found) = found.collect::<Result<Vec<_>, _>>() else {
+            return false;
+        };
+        let is_right = |file: &fs::Metadata| {
+            file.ino() == found[0].ino()
+                && file.nlink() == names.len() as u64
+                && file.mode() & 0o777 == mode
+        };
+        found.iter().all(is_right) && live.read(names[0]).as_deref() == Some(text)
+    });
+}
+
+#[test]
+fn name_that_a_file_gets_later_is_a_hard_link() {
+    let world = tempdir().unwrap();
+    let one = Live::start("one", &world.path().join("one"));
+    let other = Live::start("other", &world.path().join("other"));
+    let _cable = Cable::connect(&one, &other);
+    fs::create_dir(one.path("deep")).unwrap();
+    fs::write(one.path("file"), "text").unwrap();
+    wait("the file", || other.read("file").is_some());
+    settle(&[&one, &other]);
+    // The watch tells of the new name alone.
+    fs::hard_link(one.path("file"), one.path("deep/name")).unwrap();
+    wait_for_names(&other, &["file", "deep/name"], "text", 0o644);
+    settle(&[&one, &other]);
+    // And a third one, from the other side.
+    fs::hard_link(other.path("file"), other.path("third")).unwrap();
+    wait_for_names(&one, &["file", "deep/name", "third"], "text", 0o644);
+}
+
+#[test]
+fn change_by_one_name_of_a_file_shows_under_all() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = tempdir().unwrap();
+    let one = Live::start("one", &world.path().join("one"));
+    let other = Live::start("other", &world.path().join("other"));
+    let _cable = Cable::connect(&one, &other);
+    fs::create_dir(one.path("deep")).unwrap();
+    fs::write(one.path("file"), "text").unwrap();
+    fs::hard_link(one.path("file"), one.path("deep/name")).unwrap();
+    let names = ["file", "deep/name"];
+    wait_for_names(&other, &names, "text", 0o644);
+    settle(&[&one, &other]);
+    fs::write(one.path("deep/name"), "longer text").unwrap();
+    wait_for_names(&other, &names, "longer text", 0o644);
+    settle(&[&one, &other]);
+    fs::set_permissions(one.path("file"), fs::Permissions::from_mode(0o600)).unwrap();
+    wait_for_names(&other, &names, "longer text", 0o600);
+    settle(&[&one, &other]);
+    wait_for_names(&one, &names, "longer text", 0o600);
+}

@@ -211,6 +211,8 @@ fn play(seed: u64, tally: &mut Tally) {
     let pause_ms_max = [1, PAUSE_MS_MAX, 4 * PAUSE_MS_MAX][random.index(3)];
     for happening in happenings(&mut random, nodes) {
         tally.steps += 1;
+        // For when it fails.
+        eprintln!("seed {seed}: {happening:?}");
         match happening {
             Happening::Scope(change) => {
                 tally.scopes += 1;
