@@ -72,6 +72,36 @@ fn excluded_path_comes_back_as_it_is() {
 }
 
 #[test]
+fn excluded_file_with_a_name_in_scope_stays_as_it_was() {
+    let mut cluster = Cluster::new(World::new(2), |_, _| true, &[]);
+    cluster.start();
+    cluster.world.write(0, "d/file", "1");
+    cluster.arrives(1, "d/file", "1");
+    cluster.nodes[1].end();
+    let exclude = ["--exclude", "/d/"].map(str::to_owned);
+    cluster.nodes[1].arguments.extend(exclude);
+    cluster.start();
+    until("the directory is left out", || {
+        is_in_sync(&cluster.nodes[1], 2)
+    });
+    cluster.world.hard_link(1, "d/file", "name");
+    cluster.arrives(0, "name", "1");
+    cluster.world.write(1, "name", "2");
+    cluster.arrives(0, "name", "2");
+    cluster.nodes[1].end();
+    let without = cluster.nodes[1].arguments.len() - 2;
+    cluster.nodes[1].arguments.truncate(without);
+    cluster.start();
+    cluster.arrives(0, "d/file", "2");
+    let tree = cluster.finish();
+    let names = tree.keys().map(|path| String::from_utf8_lossy(path));
+    assert!(
+        !names.clone().any(|name| name.contains("conflict")),
+        "{names:?}"
+    );
+}
+
+#[test]
 fn ignore_file_takes_effect_at_all_nodes() {
     let mut cluster = Cluster::new(World::new(2), |_, _| true, &[]);
     cluster.start();
