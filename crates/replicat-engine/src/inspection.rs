@@ -171,6 +171,8 @@ pub enum TreeState {
     Pending,
     /// It is a conflict copy that nobody has resolved.
     ConflictCopy,
+    /// It is not synced here: a filter leaves it out, or it is not selected.
+    Excluded,
 }
 
 /// Why a path is as it is.

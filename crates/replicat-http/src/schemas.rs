@@ -66,7 +66,7 @@ const OBJECTS: &[(&str, &str)] = &[
     (
         "path",
         "path: path, kind: file|directory|symlink, size: integer, mode: text?, mtime: time?, target?: path, content: content?, \
-         state: present|pending|conflict-copy",
+         state: present|pending|conflict-copy|excluded",
     ),
     (
         "conflict",

@@ -177,7 +177,7 @@ function rowActions(route, row) {
   const last = lastName(path);
   const shown = plain(last.text, last.hex);
   return h("div.actions", {},
-    row.kind === "file" && row.state !== "pending" ? h("button.quiet", { type: "button", "aria-label": `Download ${shown}`, onclick: () => { void download(route.folder, path, last.text, row.size); redraw(); } }, "Download") : null,
+    row.kind === "file" && row.state !== "pending" && row.state !== "excluded" ? h("button.quiet", { type: "button", "aria-label": `Download ${shown}`, onclick: () => { void download(route.folder, path, last.text, row.size); redraw(); } }, "Download") : null,
     may("operate") ? button("Delete…", { key: `delete ${route.folder} ${encode(path)}`, kind: "quiet", title: `Delete ${shown}…`, question: deletion(shown), done: `${shown} is in the trash.`,
       run: async () => { await removeFile(route.folder, path, row.content); reload("page:tree"); } }) : null);
 }

@@ -3,6 +3,7 @@
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::Command;
 use super::json::Object;
@@ -47,6 +48,19 @@ pub enum ClientError {
 pub fn ask<E: From<ClientError>>(
     socket: &Path,
     command: &Command,
+    take: impl FnMut(Object) -> Result<(), E>,
+) -> Result<(), E> {
+    ask_within(None, socket, command, take)
+}
+
+/// As [`ask`], but waits no longer than `patience` for each object: a node may be stopped.
+///
+/// # Errors
+/// As those of [`ask`]; or if the node takes longer.
+pub fn ask_within<E: From<ClientError>>(
+    patience: Option<Duration>,
+    socket: &Path,
+    command: &Command,
     mut take: impl FnMut(Object) -> Result<(), E>,
 ) -> Result<(), E> {
     let broken = |problem: String| ClientError::Broken {
@@ -57,6 +71,8 @@ pub fn ask<E: From<ClientError>>(
         path: socket.to_owned(),
         source,
     })?;
+    let limited = stream.set_read_timeout(patience);
+    limited.map_err(|error| broken(error.to_string()))?;
     let mut line = serde_json::to_string(command).map_err(|error| broken(error.to_string()))?;
     line.push('\n');
     (&stream)

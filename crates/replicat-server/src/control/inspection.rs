@@ -213,6 +213,7 @@ pub fn tree(row: &TreeRow) -> Object {
         TreeState::Present => "present",
         TreeState::Pending => "pending",
         TreeState::ConflictCopy => "conflict-copy",
+        TreeState::Excluded => "excluded",
     };
     put(&mut object, "state", state);
     object

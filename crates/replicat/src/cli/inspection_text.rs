@@ -240,6 +240,7 @@ fn entry(object: &Object, zone: &TimeZone) -> String {
     let state = match text(object, "state") {
         "pending" => "  (waiting for its content)",
         "conflict-copy" => "  (conflict copy)",
+        "excluded" => "  (not synced here)",
         _ => "",
     };
     format!(

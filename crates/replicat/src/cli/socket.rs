@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use replicat::control::Command;
 use replicat::control::client::{self, ClientError};
@@ -19,6 +20,8 @@ use super::{fields, target};
 
 /// What the name of a socket ends in.
 const EXTENSION: &str = "sock";
+/// How long a node may take to say which folders it keeps, when the one that keeps a path is looked for.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The directories in which sockets are, the one of this user first.
 fn directories() -> Vec<PathBuf> {
@@ -125,24 +128,26 @@ pub(crate) fn keeper(path: &Path, wanted: Option<&Path>) -> Option<Kept> {
 fn keeping(path: &Path, wanted: Option<&Path>) -> Option<Kept> {
     let mut kept: Option<(usize, Kept)> = None;
     for socket in wanted.map(named).into_iter().chain(alive()) {
-        let asked = client::ask::<ClientError>(&socket, &Command::Folders, |folder| {
-            let Some((depth, inside)) = within(&folder, path) else {
-                return Ok(());
-            };
-            if kept.as_ref().is_none_or(|(other, _)| *other < depth) {
-                let socket = socket.clone();
-                let path = inside;
-                kept = Some((
-                    depth,
-                    Kept {
-                        socket,
-                        folder,
-                        path,
-                    },
-                ));
-            }
-            Ok(())
-        });
+        let patience = Some(PATIENCE);
+        let asked =
+            client::ask_within::<ClientError>(patience, &socket, &Command::Folders, |folder| {
+                let Some((depth, inside)) = within(&folder, path) else {
+                    return Ok(());
+                };
+                if kept.as_ref().is_none_or(|(other, _)| *other < depth) {
+                    let socket = socket.clone();
+                    let path = inside;
+                    kept = Some((
+                        depth,
+                        Kept {
+                            socket,
+                            folder,
+                            path,
+                        },
+                    ));
+                }
+                Ok(())
+            });
         // A node that does not answer keeps nothing for those who ask.
         drop(asked);
     }

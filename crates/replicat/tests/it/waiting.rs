@@ -124,3 +124,24 @@ fn sync_of_a_root_that_a_node_serves_names_the_node() {
     }
     cluster.finish();
 }
+
+#[test]
+fn stopped_node_holds_up_no_command_about_another() {
+    let mut cluster = Cluster::new(World::new(2), |_, _| true, &[]);
+    cluster.start();
+    cluster.world.write(0, "file", "text");
+    cluster.arrives(1, "file", "text");
+    cluster.nodes[0].stop();
+    // As if both ran for one user.
+    let [stopped, runs] = [0, 1].map(|node| cluster.nodes[node].socket());
+    std::os::unix::fs::symlink(stopped, runs.with_file_name("n0.sock")).unwrap();
+    let mut why = command();
+    why.arg("why").arg(cluster.world.path(1, "file"));
+    let runtime = runs.ancestors().nth(2).unwrap();
+    why.env("XDG_RUNTIME_DIR", runtime);
+    let output = why.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(told.contains("this root holds it"), "{told}");
+    cluster.finish();
+}

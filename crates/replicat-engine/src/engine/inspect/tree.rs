@@ -179,6 +179,7 @@ fn row(path: RelPath, record: &Record) -> Option<TreeRow> {
         .as_ref()
         .is_some_and(|local| local.base.is_none());
     let state = match () {
+        () if record.excluded.is_some() => TreeState::Excluded,
         () if !is_held => TreeState::Pending,
         () if shown.winner.conflict_of.is_some() => TreeState::ConflictCopy,
         () => TreeState::Present,

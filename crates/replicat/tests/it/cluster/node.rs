@@ -164,7 +164,7 @@ impl Node {
             .sum()
     }
 
-    fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.beside.join(format!("replicat/{}.sock", self.name))
     }
 

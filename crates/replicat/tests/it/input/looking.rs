@@ -243,6 +243,25 @@ fn tree_lists_by_the_index() {
     assert!(told(&["tree"], world.root(0)).contains("link -> a"));
 }
 
+#[test]
+fn tree_shows_what_is_not_synced_here() {
+    let world = World::new(2);
+    world.write(0, "a", "a");
+    world.write(0, "left out", "b");
+    let mut sync = command();
+    sync.arg("sync").args(world.roots());
+    assert_eq!(sync.output().unwrap().status.code(), Some(0));
+    sync.args(["--exclude", "/left*"]);
+    assert_eq!(sync.output().unwrap().status.code(), Some(0));
+    let listed = objects(&["tree"], world.root(1));
+    let states = listed.iter().map(|row| (&row["path"], &row["state"]));
+    let states: Vec<String> = states
+        .map(|(path, state)| format!("{path} {state}"))
+        .collect();
+    assert_eq!(states, [r#""a" "present""#, r#""left out" "excluded""#]);
+    assert!(told(&["tree"], world.root(1)).contains("left out  (not synced here)"));
+}
+
 /// The rules of a sync are on no disk but in the index.
 #[test]
 fn why_names_rules_of_the_last_sync() {
