@@ -297,7 +297,7 @@ impl fmt::Display for SkipReason {
             }
             Self::IgnoredInTheWay => f.write_str("something ignored is in the way"),
             Self::ContentMissing => f.write_str("no root or node that is there holds its content"),
-            Self::DiskFull => f.write_str("the disk is full"),
+            Self::DiskFull => f.write_str("it does not fit on the disk: make room"),
             Self::Io { action, message } => write!(f, "could not {action}: {message}"),
         }
     }

@@ -22,6 +22,7 @@ pub mod observe;
 pub mod presence;
 pub mod read;
 pub mod recover;
+pub mod room;
 pub mod root;
 pub mod scan;
 pub mod stage;

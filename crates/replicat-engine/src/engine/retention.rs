@@ -4,6 +4,8 @@
 //! the clock has gone on from there for a day; until then nothing gets older. And what comes into the trash while the clock
 //! is behind is noted with the last time that was believed.
 
+use replicat_fs::trash::TrashItem;
+
 use super::clock;
 use super::local::LocalReplica;
 use crate::error::SyncError;
@@ -12,6 +14,8 @@ use crate::error::SyncError;
 const SETTING_CLOCK: &str = "trash-clock";
 
 const DAY_SECONDS: i64 = 86_400;
+/// What came into the trash so lately stays, though a file does not fit.
+const NEW_SECONDS: i64 = 3600;
 /// So far from the last believed time the clock is believed at once.
 const LEAP_SECONDS_MAX: i64 = 8 * DAY_SECONDS;
 
@@ -101,8 +105,38 @@ pub(super) fn purge(local: &mut LocalReplica) -> Result<(), SyncError> {
     let Some(hands) = &local.hands else {
         return Ok(());
     };
-    let purged = hands.trash.purge(after.reckoned(now));
+    let purged = (hands.trash).purge(after.reckoned(now), &|item| is_needed(local, item));
     purged.map(drop).map_err(|error| local.fs_failed(error))
+}
+
+/// Drops what the trash may not keep, if it has grown beyond its size.
+pub(super) fn keep_size(local: &mut LocalReplica) -> Result<(), SyncError> {
+    let Some(hands) = &local.hands else {
+        return Ok(());
+    };
+    match hands.trash.is_over() {
+        Ok(true) => purge(local),
+        Ok(false) => Ok(()),
+        Err(error) => Err(local.fs_failed(error)),
+    }
+}
+
+/// Drops the oldest of the trash until a file of `bytes` fits on the disk. What has just come there stays.
+pub(super) fn make_room(local: &LocalReplica, bytes: u64) -> Result<(), SyncError> {
+    let Some(hands) = &local.hands else {
+        return Ok(());
+    };
+    let now = clock::now_seconds();
+    let is_new = |item: &TrashItem| now.saturating_sub(item.seconds) < NEW_SECONDS;
+    let made = (hands.trash).make_room(bytes, &|item| is_new(item) || is_needed(local, item));
+    made.map(drop).map_err(|error| local.fs_failed(error))
+}
+
+/// Whether what the trash holds is about to be placed at a path.
+fn is_needed(local: &LocalReplica, item: &TrashItem) -> bool {
+    let is_wanted = item.content.map(|content| local.is_wanted(content));
+    // What cannot be looked up stays.
+    is_wanted.is_some_and(|wanted| wanted.unwrap_or(true))
 }
 
 #[cfg(test)]

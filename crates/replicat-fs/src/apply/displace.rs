@@ -87,7 +87,7 @@ impl Applier {
             && kind != FileType::Directory
             && !self.own_changes.is_kept(found)
         {
-            return match trash.keep(slot, reserved.id, label) {
+            return match trash.keep(slot, reserved.id, label, found.stx_size) {
                 Ok(()) => {
                     if found.stx_nlink > 1
                         && let Some(after) = trash.stat(reserved.id, label)

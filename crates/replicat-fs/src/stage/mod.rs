@@ -31,6 +31,7 @@ use crate::apply::error::ApplyError;
 use crate::apply::verify::{matches_displaced, matches_expected};
 use crate::error::FsError;
 use crate::metadata::{self, Access, Target, Unapplied};
+use crate::room::Room;
 use crate::root::{Root, stat_at, stat_descriptor};
 use crate::state::{DISPLACED, PARTIAL, READY, StateDirectory, open_part};
 use crate::trash::log::{self, Displacement};
@@ -171,6 +172,15 @@ impl Staging {
     /// If the directory cannot be created.
     pub fn fork(&self) -> Result<Self, FsError> {
         Self::in_area(Arc::clone(&self.area))
+    }
+
+    /// The room on the filesystem on which it stages.
+    ///
+    /// # Errors
+    /// If the system cannot tell.
+    pub fn room(&self) -> Result<Room, FsError> {
+        let room = Room::of(&self.area.staging);
+        room.map_err(|source| (self.area).failed("measure the filesystem of", "".as_ref(), source))
     }
 
     /// Notes a time that is past, in seconds since 1970, whatever the clock says: what is displaced while the clock is

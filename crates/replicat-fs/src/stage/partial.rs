@@ -1,6 +1,6 @@
 //! A large file that is being put together, from a peer's bytes and from what the root already holds.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -14,8 +14,9 @@ use crate::apply::calls::At;
 use crate::error::FsError;
 use crate::metadata::{self, Access, Target};
 use crate::read::data_ranges;
-use crate::root::stat_descriptor;
+use crate::root::{stat_at, stat_descriptor};
 use crate::stage::{Area, Place, Staged, Staging};
+use crate::trash::log::parse_content;
 
 /// The shortest run of zeros, in bytes, that becomes a hole; it has to be made of whole blocks.
 pub const ZERO_RUN_BYTES_MIN: usize = 32 * 1024;
@@ -23,6 +24,8 @@ const BLOCK_BYTES: usize = 4096;
 const COPY_BYTES: usize = 128 * 1024;
 /// How much the kernel is asked to copy at once.
 const COPY_RANGE_BYTES_MAX: u64 = 1 << 30;
+/// The unit of the lengths on disk that the system tells, in bytes.
+const STAT_BLOCK_BYTES: u64 = 512;
 const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
 
 /// Whether a file has the name by which its content is resumed.
@@ -75,6 +78,41 @@ impl Staging {
             Err(error) if error.is_missing() => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// How many bytes are there of a content that an earlier attempt began; 0 if none did.
+    #[must_use]
+    pub fn begun_bytes(&self, content: ContentHash) -> u64 {
+        let found = stat_at(self.area.partial.as_fd(), content.to_string());
+        found.map_or(0, |found| found.stx_blocks * STAT_BLOCK_BYTES)
+    }
+
+    /// Removes what earlier attempts left of contents that `is_wanted` does not ask for. Those that are being staged stay.
+    /// Returns how many were removed.
+    ///
+    /// # Errors
+    /// If the directory cannot be read, or a file not removed; or the error of `is_wanted`.
+    pub fn drop_partials<E: From<FsError>>(
+        &self,
+        mut is_wanted: impl FnMut(ContentHash) -> Result<bool, E>,
+    ) -> Result<u64, E> {
+        let shown = OsStr::new(crate::state::PARTIAL);
+        let found = crate::trash::names(self.area.partial.as_fd());
+        let found = found.map_err(|source| self.area.failed("list", shown, source))?;
+        let mut removed = 0;
+        for name in found {
+            let Some(content) = name.to_str().and_then(parse_content) else {
+                continue;
+            };
+            if is_wanted(content)? || !self.area.claim(content) {
+                continue;
+            }
+            let unlinked = self.area.calls.unlink(At::new(&self.area.partial, &name));
+            self.area.release(content);
+            unlinked.map_err(|source| self.area.failed("remove", &name, source))?;
+            removed += 1;
+        }
+        Ok(removed)
     }
 
     fn open_partial(

@@ -5,6 +5,7 @@
 //!
 //! `trash/<yyyymmdd>/<id>-<name>` is the file itself, renamed; `trash/<yyyymmdd>/log` says where each was.
 
+mod limits;
 pub(crate) mod log;
 
 use std::collections::{BTreeMap, HashMap};
@@ -12,7 +13,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use replicat_core::entry::Metadata;
@@ -23,11 +24,13 @@ use rustix::io::Errno;
 
 use crate::apply::calls::{At, Calls};
 use crate::error::FsError;
+use crate::room::Room;
 use crate::root::{stat_at, stat_descriptor};
 use crate::stage::slot::{LABEL_BYTES_MAX, Origin, Slot};
 use crate::stage::{Area, Place, Staged, Staging};
 use crate::state::StateDirectory;
 
+use limits::Limits;
 use log::Displacement;
 pub use log::TrashId;
 
@@ -36,6 +39,8 @@ const MAX_AGE_DEFAULT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 const MAX_BYTES_DEFAULT: u64 = 10 << 30;
 /// The share of the filesystem, as its divisor, that the trash takes at most unless a size is given.
 const FILESYSTEM_SHARE: u64 = 10;
+/// The share of its size, as its divisor, that is free after it was over it: so that it is not cleared for each version.
+const SLACK_SHARE: u64 = 8;
 
 /// How long the trash keeps what. It goes by whichever limit is reached first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +87,14 @@ pub struct Purged {
     pub bytes: u64,
 }
 
+impl Purged {
+    /// Adds what another purge removed.
+    pub fn add(&mut self, other: Self) {
+        self.items += other.items;
+        self.bytes += other.bytes;
+    }
+}
+
 /// The trash of one replica.
 #[derive(Debug)]
 pub struct Trash {
@@ -91,6 +104,8 @@ pub struct Trash {
     policy: TrashPolicy,
     /// The day in use, whose directory stays open.
     today: Mutex<Option<(String, Arc<OwnedFd>)>>,
+    /// How many bytes it holds, once they were counted.
+    held_bytes: Mutex<Option<u64>>,
 }
 
 impl Trash {
@@ -114,7 +129,12 @@ impl Trash {
             shown,
             policy,
             today: Mutex::default(),
+            held_bytes: Mutex::default(),
         })
+    }
+
+    fn count(&self) -> MutexGuard<'_, Option<u64>> {
+        (self.held_bytes.lock()).unwrap_or_else(PoisonError::into_inner)
     }
 
     fn failed(&self, action: &'static str, name: impl AsRef<OsStr>, source: Errno) -> FsError {
@@ -156,14 +176,24 @@ impl Trash {
         Ok(())
     }
 
-    /// Takes in what is at a slot.
-    pub(crate) fn keep(&self, at: At<'_>, id: TrashId, label: &[u8]) -> Result<(), FsError> {
+    /// Takes in what is at a slot, which has `size` bytes.
+    pub(crate) fn keep(
+        &self,
+        at: At<'_>,
+        id: TrashId,
+        label: &[u8],
+        size: u64,
+    ) -> Result<(), FsError> {
         let day = self.day(id)?;
         let name = item_name(id, label);
         self.area
             .calls
             .rename_over(at, At::new(&*day, &name))
-            .map_err(|source| self.failed("move to the trash as", &name, source))
+            .map_err(|source| self.failed("move to the trash as", &name, source))?;
+        if let Some(held) = &mut *self.count() {
+            *held += size;
+        }
+        Ok(())
     }
 
     /// How something in the trash looks, by the id and label it was kept under.
@@ -232,6 +262,8 @@ impl Trash {
             .calls
             .rename_over(At::new(&day, &name), to)
             .map_err(failed)?;
+        // It may come back.
+        *self.count() = None;
         let kind = FileType::from_raw_mode(seen.stx_mode.into());
         let area = Arc::clone(&self.area);
         let mut staged = Staged::new(area, Place::Adopted, slot, kind, Metadata::default());
@@ -239,28 +271,81 @@ impl Trash {
         Ok(staged)
     }
 
-    /// Removes what is too old at `now_seconds` (since 1970) or beyond the size allowed, oldest first.
+    /// Whether it holds more bytes than it may. They are counted at the first call.
+    ///
+    /// # Errors
+    /// If the trash cannot be read.
+    pub fn is_over(&self) -> Result<bool, FsError> {
+        let counted = *self.count();
+        let held = match counted {
+            Some(held) => held,
+            None => {
+                let held = self.list(None)?.iter().map(|item| item.size).sum();
+                *self.count() = Some(held);
+                held
+            }
+        };
+        Ok(held > 0 && held > self.max_bytes()?)
+    }
+
+    /// Removes what is too old at `now_seconds` (since 1970) or beyond the size allowed, as `docs/room.md` says. Those for
+    /// which `stays` are left.
     ///
     /// # Errors
     /// If the trash cannot be read, or something in it not removed.
-    pub fn purge(&self, now_seconds: i64) -> Result<Purged, FsError> {
+    pub fn purge(
+        &self,
+        now_seconds: i64,
+        stays: &dyn Fn(&TrashItem) -> bool,
+    ) -> Result<Purged, FsError> {
         let items = self.list(None)?;
-        let mut total: u64 = items.iter().map(|item| item.size).sum();
-        let allowed = self.max_bytes()?;
-        let max_age = i64::try_from(self.policy.max_age.as_secs()).unwrap_or(i64::MAX);
+        let max_bytes = self.max_bytes()?;
+        let limits = Limits {
+            now_seconds,
+            max_age: self.policy.max_age,
+            max_bytes,
+            aim_bytes: max_bytes - max_bytes / SLACK_SHARE,
+        };
+        let surplus = limits::surplus(&items, limits, stays);
+        let purged = self.remove_all(surplus.into_iter().map(|at| &items[at]))?;
+        let held: u64 = items.iter().map(|item| item.size).sum();
+        *self.count() = Some(held.saturating_sub(purged.bytes));
+        self.remove_empty_days(now_seconds)?;
+        Ok(purged)
+    }
+
+    /// Removes the oldest until the filesystem has room for `bytes` beside its reserve. Those for which `stays` are left.
+    ///
+    /// # Errors
+    /// If the trash cannot be read, or something in it not removed.
+    pub fn make_room(
+        &self,
+        bytes: u64,
+        stays: &dyn Fn(&TrashItem) -> bool,
+    ) -> Result<Purged, FsError> {
         let mut purged = Purged::default();
-        for item in items {
-            let age = now_seconds.saturating_sub(item.seconds);
-            let is_old = self.policy.max_age.is_zero() || age > max_age;
-            if !is_old && total <= allowed {
+        for item in self.list(None)?.iter().filter(|item| !stays(item)) {
+            let room = Room::of(&self.directory);
+            let room =
+                room.map_err(|source| self.failed("measure the filesystem of", "", source))?;
+            if room.usable() >= bytes {
                 break;
             }
-            self.remove(&item)?;
-            total -= item.size;
+            purged.add(self.remove_all([item])?);
+        }
+        Ok(purged)
+    }
+
+    fn remove_all<'items>(
+        &self,
+        items: impl IntoIterator<Item = &'items TrashItem>,
+    ) -> Result<Purged, FsError> {
+        let mut purged = Purged::default();
+        for item in items {
+            self.remove(item)?;
             purged.items += 1;
             purged.bytes += item.size;
         }
-        self.remove_empty_days(now_seconds)?;
         Ok(purged)
     }
 
@@ -273,12 +358,8 @@ impl Trash {
         now_seconds: i64,
         is_meant: impl Fn(&TrashItem) -> bool,
     ) -> Result<Purged, FsError> {
-        let mut purged = Purged::default();
-        for item in self.list(None)?.into_iter().filter(is_meant) {
-            self.remove(&item)?;
-            purged.items += 1;
-            purged.bytes += item.size;
-        }
+        let items = self.list(None)?;
+        let purged = self.remove_all(items.iter().filter(|item| is_meant(item)))?;
         self.remove_empty_days(now_seconds)?;
         Ok(purged)
     }
@@ -297,7 +378,11 @@ impl Trash {
         let day = self.day(item.id)?;
         let name = item_name(item.id, &item.name);
         remove_tree(&self.area.calls, At::new(&*day, &name))
-            .map_err(|source| self.failed("remove from the trash", &name, source))
+            .map_err(|source| self.failed("remove from the trash", &name, source))?;
+        if let Some(held) = &mut *self.count() {
+            *held = held.saturating_sub(item.size);
+        }
+        Ok(())
     }
 
     /// Removes the days before today of which only the log is left.

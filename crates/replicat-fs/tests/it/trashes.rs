@@ -113,7 +113,9 @@ fn old_and_surplus_content_goes_oldest_first() {
     }
     let seconds = now().seconds;
     let day = Duration::from_secs(86_400);
-    let purged = trash_with(&stand, day, Some(25)).purge(seconds).unwrap();
+    let purged = trash_with(&stand, day, Some(25))
+        .purge(seconds, &|_| false)
+        .unwrap();
     assert_eq!(
         purged,
         Purged {
@@ -128,9 +130,12 @@ fn old_and_surplus_content_goes_oldest_first() {
             .collect::<Vec<_>>(),
         [Some(path("b")), Some(path("c"))]
     );
-    assert_eq!(stand.trash.purge(seconds).unwrap(), Purged::default());
+    assert_eq!(
+        stand.trash.purge(seconds, &|_| false).unwrap(),
+        Purged::default()
+    );
     let purged = trash_with(&stand, day, None)
-        .purge(seconds + 3 * 86_400)
+        .purge(seconds + 3 * 86_400, &|_| false)
         .unwrap();
     assert_eq!(purged.items, 2);
     assert_eq!(fs::read_dir(stand.state.trash_path()).unwrap().count(), 0);

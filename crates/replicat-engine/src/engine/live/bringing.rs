@@ -12,6 +12,7 @@ use super::owner::{Open, Owner, surroundings};
 use super::peer::Connection;
 use crate::engine::clock;
 use crate::engine::held::Held;
+use crate::engine::retention;
 use crate::engine::transfer::{Left, Neighbour, Source};
 use crate::error::SyncError;
 
@@ -170,6 +171,7 @@ impl Owner {
             }
         }
         if done.steps > 0 {
+            retention::keep_size(&mut open.local)?;
             open.retry_pause = RETRY_PAUSE_MIN;
         }
         // A directory that is kept for what is ignored in it is an event, too.

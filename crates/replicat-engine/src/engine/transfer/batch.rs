@@ -15,6 +15,7 @@ use super::{Work, item};
 use crate::engine::{clock, failure, skipping};
 use crate::error::SyncError;
 use crate::event::{PlanItem, SyncEvent};
+use crate::report::SkipReason;
 
 /// How many changes are made durable together.
 pub(super) const CHANGES_MAX: usize = 4096;
@@ -242,9 +243,8 @@ impl Work<'_> {
         self.target.setbacks.note(&step.path, error.to_string());
         match error {
             error if failure::is_disk_full(&error) => {
-                return Err(SyncError::DiskFull {
-                    root: self.target.given.clone(),
-                });
+                self.target
+                    .skip_step(step.path.clone(), SkipReason::DiskFull);
             }
             ApplyError::Changed(_) | ApplyError::NoParent(_) => {
                 self.done.look_again.insert(step.path.clone());

@@ -12,6 +12,7 @@ mod moves;
 mod ongoing;
 mod parting;
 mod recipe;
+mod room;
 mod staging;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -34,6 +35,7 @@ use crate::report::SkipReason;
 use batch::Batch;
 use committing::Committer;
 pub(super) use content::Neighbour;
+use room::RoomAhead;
 use staging::{BuildError, Builder, Built, Job};
 
 pub use content::Reply;
@@ -157,6 +159,7 @@ struct Work<'run> {
     patience: Patience,
     /// A step waited in this pass.
     waiting: bool,
+    room: RoomAhead,
     done: Transferred,
 }
 
@@ -203,6 +206,7 @@ impl<'run> Work<'run> {
             linked: BTreeSet::new(),
             patience: Patience::Waits,
             waiting: false,
+            room: RoomAhead::default(),
             done: Transferred::default(),
         }
     }
@@ -228,6 +232,7 @@ impl<'run> Work<'run> {
         self.part_adopted()?;
         self.look_at_linked()?;
         self.calm_directories()?;
+        self.target.drop_partials()?;
         self.flush()
     }
 
@@ -353,9 +358,11 @@ impl<'run> Work<'run> {
             step,
             staged,
             manifest,
+            needed,
             fetched,
             reused,
         } = built;
+        self.room.end(needed);
         if let (Some(manifest), Task::WriteFile { content, .. }) = (manifest, &step.task) {
             self.target.set_manifest(*content, &manifest)?;
         }
@@ -369,11 +376,7 @@ impl<'run> Work<'run> {
                     .skip_step(step.path.clone(), SkipReason::ContentMissing);
                 Ok(())
             }
-            Err(BuildError::Unwritable(error)) if error.is_disk_full() => {
-                Err(SyncError::DiskFull {
-                    root: self.target.given.clone(),
-                })
-            }
+            Err(BuildError::Unwritable(error)) if error.is_disk_full() => self.no_room(step),
             Err(BuildError::Unwritable(error)) => {
                 self.target
                     .skip_step(step.path.clone(), super::skipping::of_fs(&error));

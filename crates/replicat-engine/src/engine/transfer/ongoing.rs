@@ -14,6 +14,7 @@ use replicat_fs::stage::Staged;
 use super::batch::{Batch, CHANGES_MAX};
 use super::committing::{Committed, Committer};
 use super::content::Sources;
+use super::room::RoomAhead;
 use super::staging::{Built, Job};
 use super::{JOBS_AHEAD_MAX, PAGE_ROWS, Pass, Patience, Transferred, Work, builders};
 use crate::engine::local::LocalReplica;
@@ -70,6 +71,7 @@ struct Kept {
     linked: BTreeSet<RelPath>,
     patience: Patience,
     waiting: bool,
+    room: RoomAhead,
     /// Steps that were carried out when the walk began.
     steps_before: u64,
     done: Transferred,
@@ -228,6 +230,7 @@ impl Ongoing {
             linked: kept.linked,
             patience: kept.patience,
             waiting: kept.waiting,
+            room: kept.room,
             done: kept.done,
         };
         let mut walk = Walk {
@@ -246,6 +249,7 @@ impl Ongoing {
             linked: work.linked,
             patience: work.patience,
             waiting: work.waiting,
+            room: work.room,
             steps_before: walk.steps_before,
             done: work.done,
         };
@@ -373,6 +377,8 @@ impl Work<'_> {
         self.look_at_linked()?;
         self.calm_directories()?;
         self.flush()?;
+        self.target.drop_partials()?;
+        self.room.look_again();
         self.taken.clear();
         Ok(Left::Nothing)
     }

@@ -57,6 +57,10 @@ impl Work<'_> {
             self.target.skip_step(step.path, SkipReason::ContentMissing);
             return Ok(());
         };
+        let needed = self.bytes_of(content, size, &recipe);
+        if !self.begin_bytes(needed)? {
+            return self.no_room(step);
+        }
         self.building += 1;
         // The receivers live as long as this does.
         let _ = self.jobs.send(Job {
@@ -64,6 +68,7 @@ impl Work<'_> {
             content,
             size,
             recipe,
+            needed,
         });
         self.take_built()
     }

@@ -61,6 +61,8 @@ pub(super) struct Job {
     pub(super) content: ContentHash,
     pub(super) size: u64,
     pub(super) recipe: Recipe,
+    /// How many bytes it takes on the disk, at the most.
+    pub(super) needed: u64,
 }
 
 /// A file that was built, or was not.
@@ -69,6 +71,8 @@ pub(in crate::engine) struct Built {
     pub(super) staged: Result<Staged, BuildError>,
     /// The chunks of a file that came whole, if it has several.
     pub(super) manifest: Option<Manifest>,
+    /// How many bytes were put aside for it.
+    pub(super) needed: u64,
     /// Bytes that came from peers, and bytes that were at hand.
     pub(super) fetched: u64,
     pub(super) reused: u64,
@@ -205,6 +209,7 @@ impl Builder {
             step: job.step,
             staged,
             manifest,
+            needed: job.needed,
             fetched,
             reused,
         }
