@@ -12,6 +12,7 @@ pub mod engine;
 pub mod error;
 pub mod event;
 pub mod inspection;
+pub mod known;
 pub mod options;
 pub mod report;
 pub mod restoration;

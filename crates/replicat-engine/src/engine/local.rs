@@ -448,7 +448,7 @@ fn tracking(owner: OwnerPolicy) -> Tracking {
 }
 
 /// Where the state of `root` is kept below `base`: under the root's path, with what a name cannot hold escaped.
-pub(super) fn state_directory(base: &Path, root: &Path) -> PathBuf {
+pub(crate) fn state_directory(base: &Path, root: &Path) -> PathBuf {
     use std::os::unix::ffi::OsStrExt;
     let mut name = String::new();
     for &byte in root.as_os_str().as_bytes() {

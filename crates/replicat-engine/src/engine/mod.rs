@@ -32,6 +32,7 @@ mod sighting;
 mod skipping;
 mod transfer;
 
+pub(crate) use local::state_directory;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -11,6 +11,7 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use super::boot::Boot;
 use super::error::ServerError;
+use super::folders::log_halt;
 use super::folders::{Common, FolderTable};
 use super::hub::Hub;
 use super::managed::{self, Managed};
@@ -18,6 +19,8 @@ use super::notices::{self, Notices};
 use super::peers::{ManagerLinks, Peers};
 use super::reopening;
 use super::{Inner, ReplicatServer, bandwidth, register};
+use replicat_engine::known::KnownRoots;
+
 use crate::control::service;
 use crate::settings::{FolderName, FolderSettings, NodeSettings, Settings};
 use crate::storage::ChangeHandler;
@@ -29,6 +32,7 @@ pub struct ServerBuilder {
     settings: Settings,
     handlers: Vec<Arc<dyn ChangeHandler>>,
     identity: Option<Identity>,
+    known_roots: Option<KnownRoots>,
 }
 
 impl ServerBuilder {
@@ -92,6 +96,13 @@ impl ServerBuilder {
         self
     }
 
+    /// Remembers in a directory which roots were opened. One that is empty later is waited for: its disk may be missing.
+    #[must_use]
+    pub fn known_roots(mut self, directory: PathBuf) -> Self {
+        self.known_roots = Some(KnownRoots::new(directory));
+        self
+    }
+
     /// Starts the server. A folder that cannot be opened is halted, and the others go on; if there is only one, and no
     /// manager, that is an error. A node with a manager that is not enrolled yet is enrolled first.
     ///
@@ -123,21 +134,21 @@ impl ServerBuilder {
             role: identity.role(),
             durability: settings.durability,
             handlers: self.handlers,
+            known_roots: self.known_roots,
             hub: Arc::clone(&hub),
             notices: Arc::clone(&notices),
             changed: Arc::clone(&changed),
         };
         let folders = open_folders(common, &settings).await?;
         let workers = Workers::default();
+        let links = (managed.clone()).map(|managed| ManagerLinks { managed, links });
         let peers = Peers::new(
             identity.name().clone(),
             endpoint.clone(),
             Arc::clone(&folders) as Arc<_>,
             Arc::clone(&hub),
             workers.clone(),
-            managed
-                .clone()
-                .map(|managed| ManagerLinks { managed, links }),
+            links,
         );
         let (limit, limits) = watch::channel(settings.bandwidth()?);
         let inner = Arc::new(Inner {
@@ -241,7 +252,11 @@ async fn open_folders(
         let table = FolderTable::new(common);
         match <[_; 1]>::try_from(wanted) {
             Ok([only]) if has_manager => table.start_or_halt(only),
-            Ok([only]) => table.start(only)?,
+            Ok([only]) => match table.start(only) {
+                // Its disk may be mounted later.
+                Err(error) if error.is_root_replaced() => log_halt(&error),
+                started => started?,
+            },
             Err(several) => several
                 .into_iter()
                 .for_each(|folder| table.start_or_halt(folder)),

@@ -101,6 +101,17 @@ pub enum ServerError {
 }
 
 impl ServerError {
+    /// Whether a folder could not be opened because another directory may be in the place of its root.
+    pub(crate) fn is_root_replaced(&self) -> bool {
+        matches!(
+            self,
+            Self::Folder {
+                source: SyncError::RootReplaced { .. },
+                ..
+            }
+        )
+    }
+
     /// What to do, if there is something to say.
     #[must_use]
     pub fn hint(&self) -> Option<String> {

@@ -10,6 +10,7 @@ use replicat_core::id::FolderId;
 use replicat_core::path::RelPath;
 use replicat_engine::engine::inspect;
 use replicat_engine::event::ItemKind;
+use replicat_engine::known::KnownRoots;
 use replicat_engine::live::{
     ChangeAction, ChangeOrigin, FolderEvent, FolderMode, FolderState, Listener, PathChange,
     may_pass,
@@ -40,6 +41,7 @@ pub(crate) struct Common {
     pub(crate) role: Role,
     pub(crate) durability: Durability,
     pub(crate) handlers: Vec<Arc<dyn ChangeHandler>>,
+    pub(crate) known_roots: Option<KnownRoots>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) notices: Arc<Notices>,
     /// Is told when a folder is in another state, in which it may or may not talk with peers.
@@ -75,6 +77,8 @@ enum Running {
         reason: String,
         /// When it is tried again by itself; `None`: a person decides.
         again: Option<Retry>,
+        /// Another directory may be in the place of its root.
+        is_replaced: bool,
     },
 }
 
@@ -101,7 +105,11 @@ impl Running {
             true => format!("{}; it is tried again by itself", reason(error)),
             false => reason(error),
         };
-        Self::Failed { reason, again }
+        Self::Failed {
+            reason,
+            again,
+            is_replaced: error.is_root_replaced(),
+        }
     }
 }
 
@@ -122,10 +130,8 @@ impl FolderTable {
 
     /// As [`Self::start`], and logs what goes wrong.
     pub(crate) fn start_or_halt(&self, settings: FolderSettings) {
-        let folder = settings.name.clone();
         if let Err(error) = self.start(settings) {
-            let reason = reason(&error);
-            tracing::error!(%folder, reason, "the folder is halted, the others go on");
+            log_halt(&error);
         }
     }
 
@@ -155,6 +161,13 @@ impl FolderTable {
         let mut live = settings.live(common.cluster, &common.node, common.durability)?;
         live.former_ids = self.other_ids(&settings.name);
         live.mode = self.mode(settings);
+        let failed = |source| ServerError::Folder {
+            folder: settings.name.clone(),
+            source,
+        };
+        if let Some(known) = &common.known_roots {
+            known.check(&settings.location()).map_err(failed)?;
+        }
         let listener = FolderListener {
             node: common.node.clone(),
             folder: settings.name.clone(),
@@ -164,10 +177,10 @@ impl FolderTable {
         };
         let tracker =
             FilesystemTracker::open(live, common.handlers.clone(), Some(Arc::new(listener)));
-        let tracker = tracker.map_err(|source| ServerError::Folder {
-            folder: settings.name.clone(),
-            source,
-        })?;
+        let tracker = tracker.map_err(failed)?;
+        if let Some(known) = &common.known_roots {
+            known.note(&settings.directory);
+        }
         let replica = Arc::new(tracker.folder().clone());
         Ok(Running::Open {
             tracker: Arc::new(tracker),
@@ -239,6 +252,30 @@ impl FolderTable {
         opened
     }
 
+    /// Takes the directory of a folder that could not be opened, because it is not the one that it was, for a new root. Returns
+    /// whether there was such a doubt.
+    pub(crate) fn admit(&self, row: &FolderRow) -> Result<bool, ServerError> {
+        let running = row.running.read().unwrap_or_else(PoisonError::into_inner);
+        let in_doubt = matches!(
+            &*running,
+            Running::Failed {
+                is_replaced: true,
+                ..
+            }
+        );
+        drop(running);
+        if !in_doubt {
+            return Ok(false);
+        }
+        let approved = inspect::approve(&row.settings.location());
+        approved.map_err(|source| ServerError::Folder {
+            folder: row.settings.name.clone(),
+            source,
+        })?;
+        self.retry(row)?;
+        Ok(true)
+    }
+
     /// Stops a folder, and forgets it.
     pub(crate) fn stop(&self, name: &FolderName) {
         let id = folder_id(self.common.cluster, name);
@@ -278,6 +315,12 @@ impl FolderTable {
             Some((row, inside))
         })
     }
+}
+
+/// Notes in the log that a folder could not be opened.
+pub(super) fn log_halt(error: &ServerError) {
+    let reason = reason(error);
+    tracing::error!(reason, "a folder is halted, the others go on");
 }
 
 fn reason(error: &ServerError) -> String {

@@ -22,6 +22,8 @@ pub struct ServeOptions {
     pub reload: Option<Box<ReadSettings>>,
     /// The file that settings are read from, for the log.
     pub settings_file: Option<PathBuf>,
+    /// Where it is remembered which roots were opened on this host.
+    pub known_roots: Option<PathBuf>,
     /// Is called after a reload.
     pub reloaded: Option<Box<Reloaded>>,
     /// Where the service manager listens: what `NOTIFY_SOCKET` says.
@@ -58,7 +60,11 @@ pub async fn serve(settings: Settings, mut options: ServeOptions) -> Result<(), 
     let mut signals = Signals::new()?;
     let systemd = Systemd::new(options.notify_socket.take());
     set_global_settings(settings.clone());
-    let server = ReplicatServer::builder().settings(settings).start().await?;
+    let mut builder = ReplicatServer::builder().settings(settings);
+    if let Some(directory) = options.known_roots.take() {
+        builder = builder.known_roots(directory);
+    }
+    let server = builder.start().await?;
     if let Some(started) = options.started.take() {
         started(&server);
     }

@@ -66,6 +66,16 @@ impl ReplicatServer {
     /// # Errors
     /// If there is no such folder, its index fails, or no deletion is held and a folder is halted.
     pub fn approve(&self, folder: Option<&str>) -> Result<Vec<FolderName>, ServerError> {
+        let mut admitted = Vec::new();
+        for row in self.rows(folder)? {
+            if self.inner.folders.admit(&row)? {
+                admitted.push(row.settings.name.clone());
+            }
+        }
+        if !admitted.is_empty() {
+            self.inner.peers.offer();
+            return Ok(admitted);
+        }
         let approved = self.decide(folder, "nothing to approve", LiveFolder::approve)?;
         for name in &approved {
             self.inner.peers.approve(name);

@@ -67,6 +67,7 @@ async fn serve(mut flags: Flags, output: Output) -> Result<(), Failure> {
     let options = ServeOptions {
         notify_socket: env::var_os("NOTIFY_SOCKET").map(Into::into),
         settings_file: flags.given.config.clone(),
+        known_roots: state::of_roots(),
         reload: Some(Box::new(move || flags.settings())),
         reloaded: Some(Box::new(move |settings| {
             api::reload(certificate.as_ref(), settings);

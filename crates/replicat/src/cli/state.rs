@@ -13,6 +13,11 @@ pub(crate) fn of_node(name: &str) -> Option<PathBuf> {
     Some(place()?.join("nodes").join(name))
 }
 
+/// Of which directories were roots before.
+pub(crate) fn of_roots() -> Option<PathBuf> {
+    Some(place()?.join("roots"))
+}
+
 /// As the XDG base directory specification has it, and for root where services keep theirs.
 fn place() -> Option<PathBuf> {
     let variable = |name| env::var_os(name).filter(|value| !value.is_empty());

@@ -33,6 +33,7 @@ pub use history::history;
 pub use members::forget;
 pub(super) use members::forget_in;
 pub use open::has_state;
+pub(crate) use open::is_vacant;
 pub(super) use placing::{Ready, obtain, place_in};
 pub(super) use pruning::{Candidate, Keeper, Page, Pruner, prune as prune_with};
 pub use restoring::restore;

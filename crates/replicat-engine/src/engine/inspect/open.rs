@@ -108,7 +108,7 @@ pub fn has_state(location: &RootLocation) -> bool {
 }
 
 /// Whether a root holds nothing beside its state.
-pub(super) fn is_vacant(location: &RootLocation) -> Result<bool, SyncError> {
+pub(crate) fn is_vacant(location: &RootLocation) -> Result<bool, SyncError> {
     let Place { given, .. } = find(location)?;
     local::is_empty(&given.given, &given.canonical)
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::process::Output;
 
+use crate::cluster::{Cluster, Node, until};
 use crate::machine::{Mount, has_root, tool};
 use crate::world::{Outcome, World, command, walk};
 
@@ -327,4 +328,62 @@ fn s71_an_exclusion_on_the_command_line_deletes_nothing() {
         assert!(outcome.list("conflicts").is_empty());
         assert!(!world.exists(world.last(), "a.tmp"));
     });
+}
+
+/// Why the folder of a node is halted; empty if it is not.
+fn reason(node: &Node) -> String {
+    let folders = node.ask(r#"{"command":"folders"}"#).unwrap_or_default();
+    let halted = folders.iter().find(|folder| folder["status"] == "Halted");
+    halted.map_or_else(String::new, |folder| {
+        folder["reason"].as_str().unwrap_or_default().to_owned()
+    })
+}
+
+#[test]
+fn node_waits_for_a_disk_that_is_not_mounted_at_its_start() {
+    if !has_root() {
+        return;
+    }
+    let world = World::new(2);
+    let disk = world.beside("disk");
+    fs::create_dir(&disk).unwrap();
+    let mount = Mount::bind(&disk, world.root(1));
+    let mut cluster = Cluster::new(world, |_, _| true, &[]);
+    cluster.start();
+    cluster.world.write(0, "file", "text");
+    cluster.arrives(1, "file", "text");
+    cluster.nodes[1].end();
+    drop(mount);
+    cluster.nodes[1].start();
+    until("it waits", || {
+        reason(&cluster.nodes[1]).contains("it held a folder before")
+    });
+    cluster.world.write(0, "later", "text");
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    assert_eq!(
+        fs::read_dir(cluster.world.root(1)).unwrap().count(),
+        0,
+        "nothing is poured there"
+    );
+    let _mount = Mount::bind(&disk, cluster.world.root(1));
+    cluster.arrives(1, "later", "text");
+    cluster.finish();
+}
+
+#[test]
+fn known_root_that_was_emptied_joins_when_approved() {
+    let mut cluster = Cluster::new(World::new(2), |_, _| true, &[]);
+    cluster.start();
+    cluster.world.write(0, "file", "text");
+    cluster.arrives(1, "file", "text");
+    cluster.nodes[1].end();
+    fs::remove_dir_all(cluster.world.root(1)).unwrap();
+    fs::create_dir(cluster.world.root(1)).unwrap();
+    cluster.nodes[1].start();
+    until("it waits", || {
+        reason(&cluster.nodes[1]).contains("replicat approve")
+    });
+    cluster.nodes[1].ask(r#"{"command":"approve"}"#).unwrap();
+    cluster.arrives(1, "file", "text");
+    cluster.finish();
 }

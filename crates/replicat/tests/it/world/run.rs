@@ -18,6 +18,8 @@ pub(crate) fn command() -> Command {
             command.env_remove(name);
         }
     }
+    // What is remembered of this host is of the tests' own.
+    command.env("XDG_STATE_HOME", env!("CARGO_TARGET_TMPDIR"));
     command.stdin(Stdio::null());
     command
 }
