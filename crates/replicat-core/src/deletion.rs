@@ -3,8 +3,8 @@
 //! The engine holds back deletions that look like an accident. A person may reject them. These are the two ways back: for a
 //! file that is gone here, and for one that is to go here.
 
+use crate::draft::draft_again;
 use crate::entry::{PLACED, Version};
-use crate::observe::draft_again;
 use crate::path::RelPath;
 use crate::replica::{Draft, Now, Replica};
 use crate::store::{Store, StoreError};

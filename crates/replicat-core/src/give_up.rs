@@ -1,7 +1,7 @@
 //! Giving up what nobody has any more (`docs/algorithm.md`, section 6).
 
+use crate::draft::draft_again;
 use crate::entry::{Entry, Payload, Version};
-use crate::observe::draft_again;
 use crate::path::RelPath;
 use crate::replica::{Draft, Now, Replica};
 use crate::store::{Store, StoreError};

@@ -11,6 +11,7 @@ mod below;
 pub mod conflict;
 mod deletion;
 pub mod digest;
+mod draft;
 pub mod entry;
 mod follow;
 mod give_up;

@@ -1,6 +1,7 @@
 //! From what the own storage holds to events (`docs/algorithm.md`, section 4).
 
-use crate::entry::{Carry, Entry, Metadata, PLACED, Payload, Stamps, Version};
+use crate::draft::{base_again, carried_from, draft_again, draft_of_change};
+use crate::entry::{Entry, Metadata, PLACED, Payload, Version};
 use crate::give_up::withdrawal;
 use crate::id::ContentHash;
 use crate::path::RelPath;
@@ -109,6 +110,54 @@ impl<S: Store> Replica<S> {
         now: Now,
         path: &RelPath,
         mut record: Record,
+        mut present: Present,
+    ) -> Result<Observed, StoreError> {
+        let Present {
+            fingerprint, racy, ..
+        } = present;
+        let before = self.storage_state(path, &record)?;
+        let mut unheld = None;
+        if let (Some(local), Some(before)) = (&record.local, &before) {
+            let found = std::mem::take(&mut present.metadata);
+            (present.metadata, unheld) = local.conceal(found, &before.metadata);
+        }
+        let (payload, metadata) = (&present.payload, &present.metadata);
+        // Where what is meant to be says nothing of an aspect, it is as it was found first, and as long as the kernel
+        // has seen no change since.
+        let untouched =
+            (record.local.as_ref()).is_none_or(|known| known.fingerprint == fingerprint);
+        let agrees =
+            |held: &Metadata| metadata.agrees_with(held) && (untouched || held.covers(metadata));
+        let as_shown = record
+            .entry
+            .shown()
+            .is_some_and(|shown| payload == shown.payload() && agrees(shown.metadata()));
+        let as_before = (before.as_ref())
+            .is_some_and(|before| *payload == before.payload && agrees(&before.metadata));
+        if as_shown || as_before {
+            let base = before.clone().filter(|_| !as_shown).map(Box::new);
+            record.local = Some(Local {
+                fingerprint,
+                racy,
+                base,
+                unheld,
+            });
+            let gone = before.filter(|before| as_shown && before.payload != *payload);
+            return self.observe_as_known(now, path, record, payload, gone);
+        }
+        if let Some(local) = &mut record.local {
+            local.unheld = unheld;
+        }
+        self.observe_change(now, path, record, before, present)
+    }
+
+    /// Announces that a path holds something else than it was known or meant to hold: `before`, if anything.
+    fn observe_change(
+        &mut self,
+        now: Now,
+        path: &RelPath,
+        record: Record,
+        before: Option<Base>,
         present: Present,
     ) -> Result<Observed, StoreError> {
         let Present {
@@ -119,29 +168,6 @@ impl<S: Store> Replica<S> {
             changed,
             touched,
         } = present;
-        // Where what is meant to be says nothing of an aspect, it is as it was found first, and as long as the kernel
-        // has seen no change since.
-        let untouched =
-            (record.local.as_ref()).is_none_or(|known| known.fingerprint == fingerprint);
-        let agrees =
-            |held: &Metadata| metadata.agrees_with(held) && (untouched || held.covers(&metadata));
-        let as_shown = record
-            .entry
-            .shown()
-            .is_some_and(|shown| payload == *shown.payload() && agrees(shown.metadata()));
-        let before = self.storage_state(path, &record)?;
-        let as_before = (before.as_ref())
-            .is_some_and(|before| payload == before.payload && agrees(&before.metadata));
-        if as_shown || as_before {
-            let base = before.clone().filter(|_| !as_shown).map(Box::new);
-            record.local = Some(Local {
-                fingerprint,
-                racy,
-                base,
-            });
-            let gone = before.filter(|before| as_shown && before.payload != payload);
-            return self.observe_as_known(now, path, record, &payload, gone);
-        }
         let lost = (before.clone()).filter(|before| before.payload != payload);
         // A file that was moved here, as in a swap, was not made from what stood here.
         let elsewhere = match lost.is_some() {
@@ -453,10 +479,12 @@ impl<S: Store> Replica<S> {
             conflict_of: version.conflict_of,
         };
         record.entry.insert(version);
+        let unheld = record.local.take().and_then(|local| local.unheld);
         record.local = held.map(|(fingerprint, racy)| Local {
             fingerprint,
             racy,
             base: Some(Box::new(base)),
+            unheld,
         });
         self.write(path, record)?;
         Ok(Observed::Event(dot))
@@ -487,95 +515,4 @@ enum Elsewhere {
     ToGo,
     /// It was, where it is still to be.
     ToStay,
-}
-
-/// The base of an event that only describes what a storage in the state `held` holds: what was placed stays placed.
-fn base_again(entry: &Entry, held: &Base) -> Option<ContentHash> {
-    let placed = |version: &Version| version.base == Some(PLACED) && held.embodies(version);
-    if entry.versions().iter().any(placed) {
-        return Some(PLACED);
-    }
-    held.payload.substance()
-}
-
-/// An event that changes nothing, on top of what the storage holds.
-pub(crate) fn draft_again(held: Base) -> Draft {
-    Draft {
-        hlc: Hlc(held.hlc.0 + 1),
-        base: held.payload.substance(),
-        payload: held.payload,
-        context: held.context,
-        metadata: held.metadata,
-        stamps: held.stamps,
-        carry: None,
-        conflict_of: held.conflict_of,
-    }
-}
-
-/// The version that was to carry `content` here from an event that is among the `known`.
-fn carried_from<'entry>(
-    entry: &'entry Entry,
-    content: ContentHash,
-    known: &Context,
-) -> Option<&'entry Version> {
-    let is_known = |carry: Carry| known.covers(carry.dot());
-    let carries = |version: &&Version| {
-        version.payload.substance() == Some(content) && version.carry.is_some_and(is_known)
-    };
-    entry.versions().iter().find(carries)
-}
-
-fn draft_of_change(
-    now: Now,
-    before: Option<Base>,
-    payload: Payload,
-    metadata: Metadata,
-    changed: Hlc,
-    touched: Hlc,
-) -> Draft {
-    let Some(before) = before else {
-        let hlc = changed.min(now.hlc());
-        let stamps = Stamps::all(hlc);
-        return Draft {
-            context: Context::default(),
-            hlc,
-            payload,
-            metadata,
-            stamps,
-            base: None,
-            carry: None,
-            conflict_of: None,
-        };
-    };
-    let content_changed = payload != before.payload;
-    let when = if content_changed { changed } else { touched };
-    let hlc = when.min(now.hlc()).max(Hlc(before.hlc.0 + 1));
-    let metadata = metadata.or(&before.metadata);
-    let stamps = stamps_of_change(&before, &metadata, hlc, content_changed);
-    Draft {
-        context: before.context,
-        hlc,
-        base: before.payload.substance(),
-        payload,
-        metadata,
-        stamps,
-        carry: None,
-        conflict_of: before.conflict_of,
-    }
-}
-
-fn stamps_of_change(before: &Base, metadata: &Metadata, at: Hlc, content_changed: bool) -> Stamps {
-    let stamp = |same: bool, held: Hlc| if same { held } else { at };
-    Stamps {
-        mode: stamp(metadata.mode == before.metadata.mode, before.stamps.mode),
-        mtime: stamp(
-            metadata.mtime == before.metadata.mtime && !content_changed,
-            before.stamps.mtime,
-        ),
-        owner: stamp(metadata.owner == before.metadata.owner, before.stamps.owner),
-        xattrs: stamp(
-            metadata.xattrs == before.metadata.xattrs,
-            before.stamps.xattrs,
-        ),
-    }
 }

@@ -424,7 +424,40 @@ impl<S: Store> Replica<S> {
                 fingerprint,
                 racy,
                 base: Some(Box::new(base)),
+                unheld: None,
             });
+        self.write(path, record)
+    }
+
+    /// Has what stands at a path read again, though its fingerprint is as it was: a change might not show in it.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn doubt(&mut self, path: &RelPath) -> Result<(), StoreError> {
+        let mut record = self.record(path)?;
+        match &mut record.local {
+            Some(local) if !local.racy => local.racy = true,
+            _ => return Ok(()),
+        }
+        self.write(path, record)
+    }
+
+    /// Records what the storage has at a path instead of the aspects of the description that it could not take; `None`: it
+    /// took all. Does nothing if it holds nothing there.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn note_unheld(
+        &mut self,
+        path: &RelPath,
+        unheld: Option<Metadata>,
+    ) -> Result<(), StoreError> {
+        let mut record = self.record(path)?;
+        let unheld = unheld.map(Box::new);
+        match &mut record.local {
+            Some(local) if local.unheld != unheld => local.unheld = unheld,
+            _ => return Ok(()),
+        }
         self.write(path, record)
     }
 

@@ -1,6 +1,8 @@
 //! What a replica keeps of one path: the entry that all replicas share, and what its own storage holds.
 
-use crate::entry::{Entry, Metadata, Payload, Stamps, Timestamp};
+use std::collections::BTreeSet;
+
+use crate::entry::{Entry, Metadata, Payload, Stamps, Timestamp, Xattr};
 use crate::id::{ContentHash, LinkId};
 use crate::version::{Context, Dot, Hlc};
 
@@ -38,6 +40,68 @@ pub struct Local {
     /// What it is, where that is not what the entry shows: the work on this path is not done.
     /// `None`: the storage holds what the entry shows.
     pub base: Option<Box<Base>>,
+    /// What the storage has instead, of each aspect of the description that it could not take. `None`: it took all.
+    pub unheld: Option<Box<Metadata>>,
+}
+
+impl Local {
+    /// The description of what was found at the path, and what is still not held of it. An aspect that the storage could not
+    /// take, and that is found as it was after the attempt, is as `held` says: nobody changed it.
+    #[must_use]
+    pub fn conceal(&self, found: Metadata, held: &Metadata) -> (Metadata, Option<Box<Metadata>>) {
+        fn aspect<T: PartialEq + Clone>(
+            found: &mut Option<T>,
+            unheld: &mut Option<T>,
+            held: &Option<T>,
+        ) {
+            if unheld.is_some() && (found.is_none() || found == unheld) {
+                found.clone_from(held);
+            } else {
+                *unheld = None;
+            }
+        }
+        let Some(unheld) = &self.unheld else {
+            return (found, None);
+        };
+        let (mut found, mut unheld) = (found, unheld.clone());
+        aspect(&mut found.mode, &mut unheld.mode, &held.mode);
+        aspect(&mut found.mtime, &mut unheld.mtime, &held.mtime);
+        aspect(&mut found.owner, &mut unheld.owner, &held.owner);
+        conceal_xattrs(&mut found.xattrs, &mut unheld.xattrs, held.xattrs.as_ref());
+        let unheld = Some(unheld).filter(|unheld| **unheld != Metadata::default());
+        (found, unheld)
+    }
+}
+
+/// As [`Local::conceal`], attribute by attribute: each that is as the attempt left it is as `held` says.
+fn conceal_xattrs(
+    found: &mut Option<Vec<Xattr>>,
+    unheld: &mut Option<Vec<Xattr>>,
+    held: Option<&Vec<Xattr>>,
+) {
+    let (Some(left), Some(held)) = (&*unheld, held) else {
+        *unheld = None;
+        return;
+    };
+    let Some(seen) = &*found else {
+        *found = Some(held.clone());
+        return;
+    };
+    let value = |all: &[Xattr], name: &[u8]| {
+        let mut of_name = all.iter().filter(|xattr| xattr.name == name);
+        of_name.next().map(|xattr| xattr.value.clone())
+    };
+    let lists = [seen, left, held].into_iter().flatten();
+    let names: BTreeSet<&[u8]> = lists.map(|xattr| &*xattr.name).collect();
+    let as_meant = names.into_iter().filter_map(|name| {
+        let is_as_left = value(seen, name) == value(left, name);
+        let value = value(if is_as_left { held } else { seen }, name)?;
+        let name = name.to_vec();
+        Some(Xattr { name, value })
+    });
+    let as_meant: Vec<Xattr> = as_meant.collect();
+    *unheld = (as_meant != *seen).then(|| seen.clone());
+    *found = Some(as_meant);
 }
 
 /// A state of a path: what it holds, and which events that state knows of.
@@ -228,5 +292,88 @@ impl Record {
     pub fn is_empty(&self) -> bool {
         let holds_nothing = self.local.is_none() && self.excluded.is_none();
         self.entry.versions.is_empty() && holds_nothing
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn xattrs(all: &[(&str, &str)]) -> Option<Vec<Xattr>> {
+        let xattr = |(name, value): &(&str, &str)| Xattr {
+            name: name.as_bytes().to_vec(),
+            value: value.as_bytes().to_vec(),
+        };
+        Some(all.iter().map(xattr).collect())
+    }
+
+    fn held() -> Metadata {
+        Metadata {
+            mode: Some(0o600),
+            mtime: Some(Timestamp::default()),
+            owner: None,
+            xattrs: xattrs(&[("user.big", "b"), ("user.small", "s")]),
+        }
+    }
+
+    /// A storage that holds no modes and no large attributes.
+    fn local() -> Local {
+        let unheld = Metadata {
+            mode: Some(0o777),
+            xattrs: xattrs(&[("user.small", "s")]),
+            ..Metadata::default()
+        };
+        Local {
+            fingerprint: Fingerprint::default(),
+            racy: false,
+            base: None,
+            unheld: Some(Box::new(unheld)),
+        }
+    }
+
+    fn found(mode: u32, attributes: &[(&str, &str)]) -> Metadata {
+        Metadata {
+            mode: Some(mode),
+            xattrs: xattrs(attributes),
+            ..held()
+        }
+    }
+
+    #[test]
+    fn what_a_storage_could_not_take_is_no_change() {
+        let (seen, unheld) = local().conceal(found(0o777, &[("user.small", "s")]), &held());
+        assert_eq!((seen, unheld), (held(), local().unheld));
+    }
+
+    #[test]
+    fn change_of_one_aspect_leaves_the_others_concealed() {
+        let (seen, unheld) = local().conceal(found(0o755, &[("user.small", "s")]), &held());
+        let expected = Metadata {
+            mode: Some(0o755),
+            ..held()
+        };
+        assert_eq!(seen, expected);
+        let unheld = unheld.unwrap();
+        assert_eq!(
+            (unheld.mode, &unheld.xattrs),
+            (None, &xattrs(&[("user.small", "s")]))
+        );
+    }
+
+    #[test]
+    fn attribute_that_could_not_be_set_survives_a_change_of_another() {
+        let changed = [("user.more", "m"), ("user.small", "t")];
+        let (seen, unheld) = local().conceal(found(0o777, &changed), &held());
+        let expected = xattrs(&[("user.big", "b"), ("user.more", "m"), ("user.small", "t")]);
+        assert_eq!(seen.xattrs, expected);
+        assert_eq!(unheld.unwrap().xattrs, xattrs(&changed));
+    }
+
+    #[test]
+    fn attribute_that_a_user_sets_after_all_is_held() {
+        let set = [("user.big", "c"), ("user.small", "s")];
+        let (seen, unheld) = local().conceal(found(0o777, &set), &held());
+        assert_eq!(seen.xattrs, xattrs(&set));
+        assert_eq!(unheld.unwrap().xattrs, None);
     }
 }

@@ -237,6 +237,13 @@ pub enum SkipReason {
     IgnoredInTheWay,
     /// Its content is not there at any root that was given.
     ContentMissing,
+    /// It was synced, but its storage does not hold all of its description.
+    NotHeld {
+        /// Which aspects, as a list.
+        aspects: String,
+        /// The system refuses it for this file; else its filesystem cannot hold them.
+        is_refused: bool,
+    },
     /// The disk is full.
     DiskFull,
     /// The system refused.
@@ -256,6 +263,7 @@ impl SkipReason {
     pub fn can_never_be_synced(&self) -> bool {
         match self {
             Self::Special(_) | Self::OtherFilesystem | Self::State => true,
+            Self::NotHeld { is_refused, .. } => !is_refused,
             Self::Denied { .. }
             | Self::Changing
             | Self::Name { .. }
@@ -278,6 +286,7 @@ impl SkipReason {
             Self::State => "state",
             Self::IgnoredInTheWay => "ignored-in-the-way",
             Self::ContentMissing => "content-missing",
+            Self::NotHeld { .. } => "not-held",
             Self::DiskFull => "disk-full",
             Self::Io { .. } => "io",
         }
@@ -297,7 +306,14 @@ impl fmt::Display for SkipReason {
             }
             Self::IgnoredInTheWay => f.write_str("something ignored is in the way"),
             Self::ContentMissing => f.write_str("no root or node that is there holds its content"),
-            Self::DiskFull => f.write_str("it does not fit on the disk: make room"),
+            Self::NotHeld {
+                aspects,
+                is_refused: true,
+            } => write!(f, "its {aspects} could not be set: not permitted"),
+            Self::NotHeld { aspects, .. } => {
+                write!(f, "its filesystem does not hold its {aspects}")
+            }
+            Self::DiskFull => f.write_str("does not fit on the disk; make room"),
             Self::Io { action, message } => write!(f, "could not {action}: {message}"),
         }
     }

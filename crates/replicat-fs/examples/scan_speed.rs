@@ -62,6 +62,7 @@ fn learn(items: Vec<ScanItem>) -> Known {
                 fingerprint: observation.fingerprint,
                 racy: false,
                 base: None,
+                unheld: None,
             });
             let record = Record {
                 local,

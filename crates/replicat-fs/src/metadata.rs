@@ -8,11 +8,11 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use replicat_core::entry::{Metadata, Owner, Timestamp, Xattr};
-use rustix::fs::{CWD, FileType, Mode, OFlags, Statx};
+use rustix::fs::{CWD, FileType, Mode, OFlags, Statx, StatxAttributes};
 use rustix::io::Errno;
 
 use crate::apply::calls::{Calls, descriptor_path};
-use crate::observe::Tracking;
+use crate::observe::{Tracking, timestamp};
 use crate::xattrs;
 
 /// The attribute that holds a POSIX access ACL.
@@ -29,6 +29,24 @@ pub struct Unapplied {
     pub aspect: Aspect,
     /// The system's reason.
     pub reason: Errno,
+}
+
+impl Unapplied {
+    /// Whether this user may not set it there.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        let is_denied = matches!(self.reason, Errno::PERM | Errno::ACCESS);
+        is_denied && !rustix::process::geteuid().is_root()
+    }
+}
+
+/// What a path has instead of the metadata that was set on it, as far as that could not be held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unheld {
+    /// What was found afterwards, of each aspect that is not as it was set.
+    pub found: Metadata,
+    /// The system refused it for this file, to this user; another filesystem would not help.
+    pub is_refused: bool,
 }
 
 /// One aspect of the metadata.
@@ -104,6 +122,60 @@ pub(crate) fn apply(
         note(Aspect::Mtime, apply_mtime(calls, target, mtime))?;
     }
     Ok(unapplied)
+}
+
+/// Compares what was set with what is `found` afterwards: some filesystems take what they cannot hold without an error. `read`
+/// reads the extended attributes, if some could not be set.
+pub(crate) fn unheld(
+    wanted: &Metadata,
+    found: &Statx,
+    unapplied: &[Unapplied],
+    read: impl FnOnce() -> Option<Vec<Xattr>>,
+) -> Option<Unheld> {
+    let is_link = FileType::from_raw_mode(found.stx_mode.into()) == FileType::Symlink;
+    let mode = u32::from(found.stx_mode) & 0o7777;
+    let owner = Owner {
+        user: found.stx_uid,
+        group: found.stx_gid,
+    };
+    let mtime = timestamp(found.stx_mtime);
+    let is_of_xattrs = |one: &Unapplied| matches!(one.aspect, Aspect::Xattr(_));
+    let xattrs = match unapplied.iter().any(is_of_xattrs) {
+        // Where there are none at all, none are held.
+        true => {
+            Some(read().unwrap_or_default()).filter(|held| wanted.xattrs.as_ref() != Some(held))
+        }
+        false => None,
+    };
+    let found_instead = Metadata {
+        mode: (wanted.mode.is_some_and(|wanted| wanted != mode) && !is_link).then_some(mode),
+        mtime: wanted
+            .mtime
+            .is_some_and(|wanted| wanted != mtime)
+            .then_some(mtime),
+        owner: wanted
+            .owner
+            .is_some_and(|wanted| wanted != owner)
+            .then_some(owner),
+        xattrs,
+    };
+    if found_instead == Metadata::default() {
+        return None;
+    }
+    let is_refused = unapplied
+        .iter()
+        .any(|one| matches!(one.reason, Errno::PERM | Errno::ACCESS) && is_guarded(found));
+    Some(Unheld {
+        found: found_instead,
+        is_refused,
+    })
+}
+
+/// Whether a file may not be changed by this user, whatever its filesystem could hold.
+fn is_guarded(found: &Statx) -> bool {
+    let guards = StatxAttributes::IMMUTABLE | StatxAttributes::APPEND;
+    let user = rustix::process::geteuid();
+    found.stx_attributes.intersects(guards) || !user.is_root() && found.stx_uid != user.as_raw()
 }
 
 /// Whether an error says that this user or filesystem can never do it, rather than that something broke.

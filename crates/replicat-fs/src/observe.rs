@@ -166,7 +166,7 @@ pub fn fingerprint(stat: &Statx) -> Fingerprint {
     }
 }
 
-fn timestamp(time: StatxTimestamp) -> Timestamp {
+pub(crate) fn timestamp(time: StatxTimestamp) -> Timestamp {
     Timestamp {
         seconds: time.tv_sec,
         nanoseconds: time.tv_nsec,

@@ -244,6 +244,7 @@ fn record_of(number: u64, touched: bool) -> Record {
             fingerprint,
             racy: false,
             base: None,
+            unheld: None,
         }),
         excluded: None,
         pending: false,

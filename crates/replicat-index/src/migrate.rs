@@ -13,7 +13,13 @@ const FORMAT: &[u8] = b"format";
 type Step = fn(&WriteTransaction) -> Result<(), Fault>;
 
 /// `STEPS[n]` makes format n + 1 of format n.
-const STEPS: [Step; FORMAT_VERSION as usize] = [add_history, add_skipped, add_scope, add_versions];
+const STEPS: [Step; FORMAT_VERSION as usize] = [
+    add_history,
+    add_skipped,
+    add_scope,
+    add_versions,
+    add_unheld,
+];
 
 /// Format 0 had neither a history nor settings.
 fn add_history(transaction: &WriteTransaction) -> Result<(), Fault> {
@@ -37,6 +43,11 @@ fn add_scope(transaction: &WriteTransaction) -> Result<(), Fault> {
 
 /// Format 3 had no replaced versions in its history. Its rows read as before: the step keeps older programs away.
 fn add_versions(_: &WriteTransaction) -> Result<(), Fault> {
+    Ok(())
+}
+
+/// Format 4 did not say what of a description a storage could not take. Its rows read as before, as those of format 3 do.
+fn add_unheld(_: &WriteTransaction) -> Result<(), Fault> {
     Ok(())
 }
 

@@ -53,6 +53,7 @@ pub(super) fn finish(
     if ending == Ending::Complete {
         for local in replicas.iter_mut() {
             local.drop_stale_skips()?;
+            local.retry_unheld()?;
             local.skip_unfinished()?;
             local.keep_skipped()?;
             local.keep_rules()?;
@@ -121,7 +122,9 @@ impl LocalReplica {
         let found = self.root.observe_itself(self.tracking);
         let found = found.map_err(|error| self.fs_failed(error))?;
         let noted = self.replica.refresh(&root, found.fingerprint);
-        noted.map_err(|error| self.failed(error))
+        noted.map_err(|error| self.failed(error))?;
+        let instead = found.metadata.mtime.filter(|found| Some(*found) != wanted);
+        self.note_unheld_time(&root, instead)
     }
 
     /// What is to be done in this root, as far as it is known now.

@@ -1,6 +1,6 @@
 //! One root and everything that belongs to it: its directory, its state, its replica.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ use super::{partners, random_u64, random_u128, retention};
 use crate::error::SyncError;
 use crate::event::RootIndex;
 use crate::options::{Durability, ForeignRoot, MissingRoot, Mode, OwnerPolicy, SyncOptions};
-use crate::report::{ChangeCounts, Skipped};
+use crate::report::{ChangeCounts, SkipReason, Skipped};
 
 /// The setting under which the time of the last complete sync is kept, in seconds since 1970.
 pub(super) const SETTING_SYNCED: &str = "synced";
@@ -57,6 +57,8 @@ pub(super) struct LocalReplica {
     pub(super) skipped: Vec<Skipped>,
     /// Those of them that could not be brought to the directory.
     pub(super) not_brought: BTreeSet<RelPath>,
+    /// Paths whose description the storage does not hold in full.
+    pub(super) unheld: BTreeMap<RelPath, SkipReason>,
     /// Directories that could not be removed once because something was in them.
     pub(super) stubborn: BTreeSet<RelPath>,
     /// What came to nothing lately.
@@ -372,6 +374,7 @@ impl<'given> Opening<'given> {
             skipped: Vec::new(),
             stubborn: BTreeSet::new(),
             not_brought: BTreeSet::new(),
+            unheld: BTreeMap::new(),
             setbacks: Setbacks::default(),
             deletions: Deletions::new(Pace::Once, options.max_delete),
             rules_changed: BTreeSet::new(),
@@ -533,6 +536,7 @@ impl LocalReplica {
             skipped: Vec::new(),
             stubborn: BTreeSet::new(),
             not_brought: BTreeSet::new(),
+            unheld: BTreeMap::new(),
             setbacks: Setbacks::default(),
             deletions: Deletions::new(Pace::Once, options.max_delete),
             rules_changed: BTreeSet::new(),

@@ -31,6 +31,7 @@ mod siblings;
 mod sighting;
 mod skipping;
 mod transfer;
+mod unheld;
 
 pub(crate) use local::state_directory;
 use std::collections::BTreeSet;
@@ -82,6 +83,7 @@ pub fn sync(
     let mut replicas = local::open_all(&given, &filter, options)?;
     for local in &mut replicas {
         local.gleaned = Some(Arc::default());
+        local.recall_unheld()?;
     }
     let threads = options
         .threads

@@ -378,8 +378,16 @@ impl Intake {
             Some(key) => Some(self.link_id(local, path, observation, content, key)?),
             None => None,
         };
-        match present(observation, content, link) {
-            Some(found) => self.observe(local, path, found, around),
+        let Some(mut found) = present(observation, content, link) else {
+            return Ok(());
+        };
+        let alike = local.unheld_elsewhere(path, &found)?;
+        if let (Some(alike), Found::Present(present)) = (&alike, &mut found) {
+            present.metadata = alike.meant.clone();
+        }
+        self.observe(local, path, found, around)?;
+        match alike {
+            Some(alike) => local.note_alike(path, alike),
             None => Ok(()),
         }
     }

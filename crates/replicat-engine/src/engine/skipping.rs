@@ -126,7 +126,12 @@ impl LocalReplica {
     /// Skipped paths with what they mean for a sync, now that it is over.
     pub(super) fn graded(&self, mut skipped: Vec<Skipped>) -> Result<Vec<Skipped>, SyncError> {
         for row in &mut skipped {
-            row.severity = match row.reason.can_never_be_synced() && !self.hides(row)? {
+            let hides = match row.reason {
+                // The path is synced.
+                SkipReason::NotHeld { .. } => false,
+                _ => self.hides(row)?,
+            };
+            row.severity = match row.reason.can_never_be_synced() && !hides {
                 true => Severity::Warning,
                 false => Severity::Error,
             };
@@ -233,6 +238,7 @@ const FIFO: &str = "fifo";
 const SOCKET: &str = "socket";
 const DEVICE: &str = "device";
 const UNKNOWN: &str = "unknown";
+const REFUSED: &str = "refused";
 
 /// A reason as the index keeps it, see `docs/format.md`.
 fn row_of(reason: &SkipReason) -> SkippedRow {
@@ -246,6 +252,13 @@ fn row_of(reason: &SkipReason) -> SkippedRow {
         SkipReason::Denied { action } => vec![action],
         SkipReason::Name { problem } => vec![problem],
         SkipReason::Io { action, message } => vec![action, message],
+        SkipReason::NotHeld {
+            aspects,
+            is_refused,
+        } => match is_refused {
+            true => vec![aspects, REFUSED],
+            false => vec![aspects],
+        },
         SkipReason::Changing
         | SkipReason::State
         | SkipReason::OtherFilesystem
@@ -279,6 +292,14 @@ fn reason_of(row: SkippedRow) -> SkipReason {
         ("state", _) => SkipReason::State,
         ("ignored-in-the-way", _) => SkipReason::IgnoredInTheWay,
         ("content-missing", _) => SkipReason::ContentMissing,
+        ("not-held", [aspects]) => SkipReason::NotHeld {
+            aspects: (*aspects).to_owned(),
+            is_refused: false,
+        },
+        ("not-held", [aspects, REFUSED]) => SkipReason::NotHeld {
+            aspects: (*aspects).to_owned(),
+            is_refused: true,
+        },
         ("disk-full", _) => SkipReason::DiskFull,
         ("io", [action, message]) => SkipReason::Io {
             action: owned(action),
@@ -318,6 +339,14 @@ mod tests {
             SkipReason::IgnoredInTheWay,
             SkipReason::ContentMissing,
             SkipReason::DiskFull,
+            SkipReason::NotHeld {
+                aspects: "mode".to_owned(),
+                is_refused: false,
+            },
+            SkipReason::NotHeld {
+                aspects: "mode, mtime".to_owned(),
+                is_refused: true,
+            },
             SkipReason::Io {
                 action: "read".into(),
                 message: "bad sector".to_owned(),

@@ -5,7 +5,7 @@ use replicat_core::id::ContentHash;
 use replicat_core::path::RelPath;
 use replicat_core::record::Fingerprint;
 
-use crate::metadata::Unapplied;
+use crate::metadata::{Unapplied, Unheld};
 use crate::stage::Staged;
 use crate::trash::TrashId;
 
@@ -88,6 +88,8 @@ pub struct Applied {
     pub outcome: Outcome,
     /// What of the metadata this user or filesystem could not hold.
     pub unapplied: Vec<Unapplied>,
+    /// What the path has instead of what it could not hold.
+    pub unheld: Option<Unheld>,
     /// What was displaced, if it went to the trash.
     pub trashed: Option<TrashId>,
 }
@@ -97,8 +99,15 @@ impl Applied {
         Self {
             outcome,
             unapplied: Vec::new(),
+            unheld: None,
             trashed: None,
         }
+    }
+
+    /// What a dry run takes for the result of a change.
+    #[must_use]
+    pub fn pretended() -> Self {
+        Self::new(Outcome::Holds(Fingerprint::default()))
     }
 
     /// How to recognise what the path holds, if it holds what was put there.

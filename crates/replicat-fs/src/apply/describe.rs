@@ -12,8 +12,9 @@ use crate::apply::error::ApplyError;
 use crate::apply::install::open_name;
 use crate::apply::{Applied, Applier, Outcome, at};
 use crate::metadata::{self, Access, Target};
-use crate::observe::{Kind, fingerprint, kind};
+use crate::observe::{Kind, Tracking, fingerprint, kind};
 use crate::root::{Parent, open_file_at, stat_descriptor};
+use crate::xattrs;
 
 impl Applier {
     /// Sets metadata on the very file that was looked at, whatever comes to its path meanwhile.
@@ -36,12 +37,35 @@ impl Applier {
         }
         let target = Target::new(file.as_fd(), before, access);
         let unapplied = metadata::apply(self.calls(), &target, metadata).map_err(refused)?;
-        let after = stat_descriptor(file.as_fd()).map_err(refused)?;
+        let mut after = stat_descriptor(file.as_fd()).map_err(refused)?;
+        let set = fingerprint(&after).mtime;
+        let is_rounded = metadata.mtime.is_some_and(|wanted| wanted != set)
+            && set != fingerprint(&before).mtime
+            && {
+                // A filesystem with coarse times makes the same of it again; somebody who writes does not.
+                let wanted = Metadata {
+                    mtime: metadata.mtime,
+                    ..Metadata::default()
+                };
+                metadata::apply(self.calls(), &target, &wanted).map_err(refused)?;
+                after = stat_descriptor(file.as_fd()).map_err(refused)?;
+                fingerprint(&after).mtime == set
+            };
         if after.stx_nlink > 1 && kind(&after) != Kind::Directory {
             self.own_changes
                 .note(&fingerprint(&before), &fingerprint(&after));
         }
-        let mut applied = Applied::new(outcome(&before, &after, metadata));
+        let outcome = match is_rounded {
+            true if before.stx_size == after.stx_size => Outcome::Holds(fingerprint(&after)),
+            _ => outcome(&before, &after, metadata),
+        };
+        let mut applied = Applied::new(outcome);
+        let read = || {
+            xattrs::read(file.as_fd(), Tracking::of_process())
+                .ok()
+                .flatten()
+        };
+        applied.unheld = metadata::unheld(metadata, &after, &unapplied, read);
         applied.unapplied = unapplied;
         Ok(applied)
     }
@@ -59,7 +83,11 @@ impl Applier {
             return Err(self.changed(&RelPath::root()));
         }
         let unapplied = self.root.describe_itself(self.calls(), metadata)?;
-        let mut applied = Applied::new(Outcome::Holds(fingerprint(&look()?)));
+        let after = look()?;
+        let mut applied = Applied::new(Outcome::Holds(fingerprint(&after)));
+        let root = self.root.descriptor();
+        let read = || xattrs::read(root, Tracking::of_process()).ok().flatten();
+        applied.unheld = metadata::unheld(metadata, &after, &unapplied, read);
         applied.unapplied = unapplied;
         Ok(applied)
     }

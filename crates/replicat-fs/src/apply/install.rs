@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 
-use replicat_core::entry::Metadata;
+use replicat_core::entry::{Metadata, Xattr};
 use replicat_core::path::RelPath;
 use replicat_core::record::Fingerprint;
 use rustix::fs::{FileType, Mode, OFlags, Statx};
@@ -14,7 +14,7 @@ use crate::apply::placing::place;
 use crate::apply::verify::matches_displaced;
 use crate::apply::{Applied, Applier, Outcome, Reserved, at};
 use crate::metadata::{self, Access, Target};
-use crate::observe::{Kind, fingerprint, kind};
+use crate::observe::{Kind, Tracking, fingerprint, kind};
 use crate::root::{Parent, open_directory_at, stat_at, stat_descriptor};
 use crate::stage::slot::{Origin, Slot};
 use crate::stage::{Staged, is_empty};
@@ -42,7 +42,17 @@ impl Applier {
         let mut applied = Applied::new(self.outcome(&parent, &staged));
         applied.trashed = trashed;
         applied.unapplied = std::mem::take(&mut staged.unapplied);
+        applied.unheld = staged.seen.as_ref().and_then(|seen| {
+            let read = || self.xattrs_of(path);
+            metadata::unheld(&staged.metadata, seen, &applied.unapplied, read)
+        });
         Ok(applied)
+    }
+
+    /// The extended attributes at a path, if they can be read.
+    fn xattrs_of(&self, path: &RelPath) -> Option<Vec<Xattr>> {
+        let found = self.root.observe(path, Tracking::of_process()).ok()??;
+        found.metadata.xattrs
     }
 
     /// A directory that its owner may not write to is closed after it was placed: until then it could not be moved.

@@ -41,6 +41,7 @@ impl Memory {
             fingerprint,
             racy,
             base: None,
+            unheld: None,
         });
         let record = Record {
             local,

@@ -11,4 +11,4 @@ pub(crate) mod rows;
 pub(crate) mod v1;
 
 /// The format that this version of replicat writes. Older ones are migrated when an index is opened.
-pub const FORMAT_VERSION: u32 = 4;
+pub const FORMAT_VERSION: u32 = 5;

@@ -22,7 +22,9 @@ mod record_flag {
     pub(super) const ONE_VERSION: u8 = 1 << 4;
     /// The path is out of scope, and the local state is the one that it had before. Since format 3.
     pub(super) const EXCLUDED: u8 = 1 << 5;
-    pub(super) const ALL: u8 = (1 << 6) - 1;
+    /// The storage could not take some of the description. Since format 5.
+    pub(super) const UNHELD: u8 = 1 << 6;
+    pub(super) const ALL: u8 = (1 << 7) - 1;
 }
 
 /// Flags of a state: what a version or a base says of a path.

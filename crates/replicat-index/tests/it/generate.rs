@@ -186,11 +186,13 @@ fn local() -> impl Strategy<Value = Local> {
         fingerprint,
         any::<bool>(),
         option::of(base().prop_map(Box::new)),
+        prop_oneof![4 => Just(None), 1 => metadata().prop_map(|found| Some(Box::new(found)))],
     )
-        .prop_map(|(fingerprint, racy, base)| Local {
+        .prop_map(|(fingerprint, racy, base, unheld)| Local {
             fingerprint,
             racy,
             base,
+            unheld,
         })
 }
 

@@ -41,6 +41,7 @@ fn file(counter: u64) -> Record {
             fingerprint: replicat_core::record::Fingerprint::default(),
             racy: false,
             base: None,
+            unheld: None,
         }),
         excluded: None,
         pending: true,

@@ -147,7 +147,8 @@ impl Standing {
             let finding = count_text(pending, "path") + " to come";
             self.add(ExitCode::Incomplete, finding);
         }
-        let mut skipped = objects(object, "skipped").filter(|row| text(row, "kind") != "special");
+        let mut skipped =
+            objects(object, "skipped").filter(|row| text(row, "severity") != "warning");
         if let Some(first) = skipped.next() {
             let more = match skipped.count() {
                 0 => String::new(),
@@ -222,7 +223,9 @@ mod tests {
     fn worst_finding_decides() {
         let lines = [
             folder(r#""conflicts":0"#),
-            folder(r#""skipped":[{"path":"pipe","kind":"special","reason":"is a named pipe"}]"#),
+            folder(
+                r#""skipped":[{"path":"pipe","kind":"special","reason":"is a named pipe","severity":"warning"}]"#,
+            ),
             folder(r#""conflicts":2"#),
             folder(r#""conflicts":1,"in_sync":false"#),
             folder(r#""in_sync":false,"pending":3,"refused":1"#),

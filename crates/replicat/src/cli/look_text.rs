@@ -47,9 +47,7 @@ pub(crate) fn status(status: &Status, zone: &TimeZone) -> Vec<String> {
             &format!("{name} ({}) {standing}", member.replica),
         ));
     }
-    for skipped in &status.skipped {
-        lines.push(text::skipped(skipped, &[]));
-    }
+    lines.extend(text::all_skipped(&status.skipped, &[]));
     lines
 }
 

@@ -414,8 +414,8 @@ impl RemoteSync<'_> {
             self.output.object(&json::summary(report))?;
             return Ok(());
         }
-        for row in &report.skipped {
-            print_error_line(&text::skipped(row, &report.roots));
+        for line in text::all_skipped(&report.skipped, &report.roots) {
+            print_error_line(&line);
         }
         for line in report.brakes.iter().flat_map(text::brake) {
             print_error_line(&line);

@@ -1,8 +1,10 @@
 //! What a sync prints for people when it is over.
 
+use std::collections::BTreeMap;
+
 use jiff::tz::TimeZone;
 use replicat::report::{
-    BrakeReport, ConflictReport, Outcome, RootReport, Skipped, Statistics, SyncReport,
+    BrakeReport, ConflictReport, Outcome, RootReport, SkipReason, Skipped, Statistics, SyncReport,
     VersionReport,
 };
 use replicat_core::entry::Payload;
@@ -34,8 +36,37 @@ pub(crate) fn version(report: &VersionReport, zone: &TimeZone) -> String {
     format!("{what} by {node} of {}", time_text(report.when, zone))
 }
 
+/// What was skipped, a line each. Of the paths of which a filesystem holds not everything, one stands for those that are like it
+/// in its root.
+pub(crate) fn all_skipped(rows: &[Skipped], roots: &[RootReport]) -> Vec<String> {
+    let mut alike: BTreeMap<(usize, &str), (usize, u64)> = BTreeMap::new();
+    let mut lines = Vec::new();
+    for row in rows {
+        let limit = match &row.reason {
+            SkipReason::NotHeld {
+                aspects,
+                is_refused: false,
+            } => Some((row.root.0, aspects.as_str())),
+            _ => None,
+        };
+        if let Some(limit) = limit {
+            let (_, count) = alike.entry(limit).or_insert((lines.len(), 0));
+            *count += 1;
+            if *count > 1 {
+                continue;
+            }
+        }
+        lines.push(skipped(row, roots));
+    }
+    for (at, count) in alike.into_values().filter(|(_, count)| *count > 1) {
+        let others = count_text(count - 1, "other path");
+        lines[at].push_str(&format!(", nor that of {others}"));
+    }
+    lines
+}
+
 /// A path that was not synced.
-pub(crate) fn skipped(row: &Skipped, roots: &[RootReport]) -> String {
+fn skipped(row: &Skipped, roots: &[RootReport]) -> String {
     let path = path_text(row.path.as_bytes());
     let reason = sentence(&row.reason.to_string());
     match roots.get(row.root.0) {

@@ -90,6 +90,19 @@ impl Mount {
         Self { at: at.to_owned() }
     }
 
+    /// Makes an exFAT filesystem, and mounts it by the process that serves it. It needs a device.
+    pub(crate) fn exfat(image: &Path, at: &Path) -> Self {
+        fs::File::create(image).unwrap().set_len(32 << 20).unwrap();
+        tool("mkfs.exfat", [image]);
+        let words = ["--find", "--show"].map(OsStr::new);
+        let device = tool("losetup", words.into_iter().chain([image.as_os_str()]));
+        let device = device.trim();
+        tool("mount.exfat-fuse", [OsStr::new(device), at.as_os_str()]);
+        // It goes when the filesystem is unmounted.
+        tool("losetup", ["--detach", device]);
+        Self { at: at.to_owned() }
+    }
+
     fn new<W: AsRef<OsStr>>(words: impl IntoIterator<Item = W>, at: &Path) -> Self {
         let mut mount: Vec<_> = words
             .into_iter()

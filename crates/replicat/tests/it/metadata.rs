@@ -5,8 +5,8 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use crate::machine::{OrdinaryUser, has_root, own, tool};
-use crate::world::World;
+use crate::machine::{Mount, OrdinaryUser, has, has_program, has_root, own, tool};
+use crate::world::{Outcome, World, command};
 
 #[test]
 fn s43_mode_only() {
@@ -264,4 +264,174 @@ fn s50_owners_are_left_out_where_that_is_asked_for() {
     assert_eq!(fs::metadata(world.path(1, "file")).unwrap().uid(), 0);
     assert_eq!(fs::metadata(world.path(0, "file")).unwrap().uid(), 54_321);
     world.assert_idle(&world.run(&[0, 1], &[]));
+}
+
+/// The paths that are listed because a storage does not hold all of their description, with their severities.
+fn not_held(outcome: &Outcome) -> Vec<(String, String)> {
+    let summary = outcome.of_type("summary").next().unwrap();
+    let rows = summary["skipped"].as_array().unwrap().iter();
+    let rows = rows.filter(|row| row["kind"] == "not-held");
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    rows.map(|row| (text(&row["path"]), text(&row["severity"])))
+        .collect()
+}
+
+fn mode(world: &World, root: usize, path: &str) -> u32 {
+    fs::metadata(world.path(root, path)).unwrap().mode() & 0o7777
+}
+
+fn chmod(world: &World, root: usize, path: &str, mode: u32) {
+    let mode = fs::Permissions::from_mode(mode);
+    fs::set_permissions(world.path(root, path), mode).unwrap();
+}
+
+/// Syncs two roots to their end; the code, and what is not held.
+fn held_back(world: &World) -> (Option<i32>, Vec<(String, String)>) {
+    // Roots that are in sync need not be equal here.
+    let mut sync = command();
+    sync.args(["sync", "--json"]).args(world.roots());
+    let outcome = Outcome::of(&sync.output().unwrap());
+    (outcome.code, not_held(&outcome))
+}
+
+/// A filesystem of an image, mounted as the second root.
+fn mounted(world: &World, maker: &[&str]) -> Mount {
+    let image = world.beside("image");
+    fs::File::create(&image).unwrap().set_len(32 << 20).unwrap();
+    let words = maker[1..].iter().map(OsStr::new);
+    tool(maker[0], words.chain([image.as_os_str()]));
+    Mount::image(&image, world.root(1))
+}
+
+fn listed(paths: &[&str], severity: &str) -> Vec<(String, String)> {
+    let row = |path: &&str| ((*path).to_owned(), severity.to_owned());
+    paths.iter().map(row).collect()
+}
+
+#[test]
+fn mode_that_is_refused_does_not_flow_back() {
+    if !has_root() || !has_program("chattr") {
+        return;
+    }
+    let world = World::new(2);
+    world.write(0, "key", "secret");
+    world.settle();
+    chmod(&world, 0, "key", 0o600);
+    let key = world.path(1, "key");
+    tool("chattr", [OsStr::new("+i"), key.as_os_str()]);
+    // Twice: what could not be set is no change of the other root either.
+    for _ in 0..2 {
+        assert_eq!(held_back(&world), (Some(3), listed(&["key"], "error")));
+        assert_eq!(
+            [mode(&world, 0, "key"), mode(&world, 1, "key")],
+            [0o600, 0o644]
+        );
+    }
+    tool("chattr", [OsStr::new("-i"), key.as_os_str()]);
+    world.settle();
+    assert_eq!(
+        [mode(&world, 0, "key"), mode(&world, 1, "key")],
+        [0o600, 0o600]
+    );
+}
+
+#[test]
+fn time_that_a_filesystem_does_not_hold_stays_elsewhere() {
+    const IN_2039: i64 = 2_190_000_000;
+    if !has_root() || !has_program("mkfs.ext4") {
+        return;
+    }
+    let world = World::new(2);
+    let _mount = mounted(&world, &["mkfs.ext4", "-q", "-I", "128"]);
+    world.write(0, "file", "x");
+    world.touch(0, "file", IN_2039, 5);
+    world.write(0, "other", "x");
+    let mtime = |root| fs::metadata(world.path(root, "file")).unwrap().mtime();
+    for _ in 0..2 {
+        assert_eq!(held_back(&world), (Some(0), listed(&["file"], "warning")));
+        assert_eq!(mtime(0), IN_2039);
+    }
+    // A change of another aspect there leaves the time alone.
+    chmod(&world, 1, "file", 0o600);
+    assert_eq!(held_back(&world), (Some(0), listed(&["file"], "warning")));
+    assert_eq!((mtime(0), mode(&world, 0, "file")), (IN_2039, 0o600));
+    // A time that it can hold is a change.
+    world.touch(1, "file", 1_000_000_000, 0);
+    assert_eq!(held_back(&world), (Some(0), Vec::new()));
+    assert_eq!(mtime(0), 1_000_000_000);
+}
+
+#[test]
+fn attribute_that_is_too_large_survives_elsewhere() {
+    if !has_root() || !has_program("mkfs.ext4") || !has_program("mkfs.xfs") {
+        return;
+    }
+    let world = World::new(2);
+    let large = world.beside("large");
+    fs::File::create(&large)
+        .unwrap()
+        .set_len(400 << 20)
+        .unwrap();
+    tool("mkfs.xfs", [OsStr::new("-q"), large.as_os_str()]);
+    let _large = Mount::image(&large, world.root(0));
+    let _small = mounted(&world, &["mkfs.ext4", "-q"]);
+    world.write(0, "file", "x");
+    set_attribute(&world.path(0, "file"), "user.big", &[b'b'; 20_000]);
+    set_attribute(&world.path(0, "file"), "user.small", b"s");
+    let attributes = |root: usize| -> Vec<String> {
+        let mut names = vec![0; 1000];
+        let length = rustix::fs::listxattr(world.path(root, "file"), &mut names).unwrap();
+        let names = names[..length]
+            .split(|byte| *byte == 0)
+            .filter(|name| !name.is_empty());
+        let mut names: Vec<_> = names
+            .map(|name| String::from_utf8_lossy(name).into_owned())
+            .collect();
+        names.sort();
+        names
+    };
+    let warned = (Some(0), listed(&["file"], "warning"));
+    assert_eq!(held_back(&world), warned);
+    chmod(&world, 1, "file", 0o600);
+    assert_eq!(held_back(&world), warned);
+    set_attribute(&world.path(1, "file"), "user.more", b"m");
+    assert_eq!(held_back(&world), warned);
+    assert_eq!(mode(&world, 0, "file"), 0o600);
+    assert_eq!(attributes(0), ["user.big", "user.more", "user.small"]);
+    assert_eq!(attributes(1), ["user.more", "user.small"]);
+    rustix::fs::removexattr(world.path(0, "file"), "user.big").unwrap();
+    assert_eq!(held_back(&world), (Some(0), Vec::new()));
+}
+
+#[test]
+fn modes_survive_a_sync_with_an_exfat_stick() {
+    let has_device = Path::new("/dev/fuse").exists();
+    let tools = has_program("mkfs.exfat") && has_program("mount.exfat-fuse");
+    if !has_root() || !tools || !has("/dev/fuse", has_device) {
+        return;
+    }
+    let world = World::new(2);
+    let _stick = Mount::exfat(&world.beside("stick"), world.root(1));
+    world.write(0, "key", "secret");
+    chmod(&world, 0, "key", 0o600);
+    world.write(0, "tool", "run");
+    chmod(&world, 0, "tool", 0o755);
+    let warned = (Some(0), listed(&["", "key", "tool"], "warning"));
+    for _ in 0..2 {
+        assert_eq!(held_back(&world), warned);
+        assert_eq!(
+            [mode(&world, 0, "key"), mode(&world, 0, "tool")],
+            [0o600, 0o755]
+        );
+    }
+    world.write(1, "key", "secret, edited on the stick");
+    assert_eq!(held_back(&world), warned);
+    assert_eq!(world.read(0, "key"), "secret, edited on the stick");
+    assert_eq!(mode(&world, 0, "key"), 0o600);
+    world.rename(1, "tool", "renamed");
+    assert_eq!(
+        held_back(&world),
+        (Some(0), listed(&["", "key", "renamed"], "warning"))
+    );
+    assert_eq!(mode(&world, 0, "renamed"), 0o755);
 }

@@ -11,6 +11,7 @@ use replicat_fs::filter::{Exclusion, ExclusionReason};
 use replicat_fs::observe::{Kind, Observation};
 
 use super::open::{self, Access, Looked};
+use crate::engine::unheld::is_not_held;
 use crate::engine::{clock, conflicts, skipping};
 use crate::error::SyncError;
 use crate::inspection::{Excluded, Explanation, Holder, Presence};
@@ -69,7 +70,10 @@ pub(super) fn explain(
     let skip = explained.skipped.as_ref();
     explained
         .facts
-        .extend(skip.map(|reason| format!("it is skipped: it {reason}")));
+        .extend(skip.map(|reason| match is_not_held(reason) {
+            true => format!("it is synced, but {reason}"),
+            false => format!("it is skipped: it {reason}"),
+        }));
     if record.is_empty() {
         if explained.facts.is_empty() {
             explained.facts.push(unknown(found.is_some()).to_owned());

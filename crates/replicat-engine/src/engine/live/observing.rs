@@ -14,6 +14,7 @@ use super::owner::{Open, Owner, surroundings};
 use super::status::FolderState;
 use crate::engine::retention;
 use crate::engine::scan::{self, Scope};
+use crate::engine::unheld::is_not_held;
 use crate::error::SyncError;
 
 /// How long hints are collected while the folder is busy writing: most of them are echoes of its own work.
@@ -22,6 +23,8 @@ const BUSY_PAUSE: Duration = Duration::from_millis(150);
 const STATE_LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// How often it is noted what could not be synced.
 const NOTE_INTERVAL: Duration = Duration::from_secs(10);
+/// How often what the storage does not hold is tried again.
+const UNHELD_INTERVAL: Duration = Duration::from_secs(30);
 /// How many paths are compared one by one; if more may have changed, everything is.
 const PATHS_MAX: usize = 20_000;
 
@@ -114,6 +117,7 @@ impl Owner {
         };
         open.hints = Hints::default();
         open.local.skipped.clear();
+        open.local.list_unheld();
         // What is found at a start is a state, not a row of changes.
         let initial = open.local.replica.knowledge().iter().next().is_none();
         self.gathering.listen_to_observations(!initial);
@@ -140,6 +144,10 @@ impl Owner {
             return Ok(());
         };
         verify(open, now, &self.to_self);
+        if now >= open.retry_unheld_at && !open.local.unheld.is_empty() {
+            self.await_committed()?;
+            return self.retry_unheld(now);
+        }
         open.hints.add_awaited(open.restless.take_due(now), now);
         if !open.hints.is_due(now) {
             return Ok(());
@@ -165,7 +173,7 @@ impl Owner {
         }
         open.local.skipped.retain(|skipped| {
             let mut looked_at = sifted.whole.iter();
-            !looked_at.any(|path| skipped.path.is_within(path))
+            is_not_held(&skipped.reason) || !looked_at.any(|path| skipped.path.is_within(path))
         });
         let around = surroundings(open.threads, &self.shared.cancellation, &self.gathering);
         scan::scan(&mut open.local, Scope::Hints(&sifted), &around)?;
@@ -175,6 +183,14 @@ impl Owner {
         }
         self.take_seen();
         Ok(())
+    }
+
+    fn retry_unheld(&mut self, now: Instant) -> Result<(), SyncError> {
+        let Some(open) = &mut self.open else {
+            return Ok(());
+        };
+        open.retry_unheld_at = now + UNHELD_INTERVAL;
+        open.local.retry_unheld()
     }
 
     /// After ignore files changed, has compared what they may leave out now, or no more.

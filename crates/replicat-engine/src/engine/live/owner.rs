@@ -105,6 +105,8 @@ pub(super) struct Open {
     pub(super) unheeded: usize,
     pub(super) purge_at: Instant,
     pub(super) note_at: Instant,
+    /// When what the storage does not hold is tried again.
+    pub(super) retry_unheld_at: Instant,
     /// When it is looked next whether the state directory is whole.
     pub(super) look_at_state: Instant,
     /// What was known when it was last noted that the directory holds all of it.
@@ -439,6 +441,7 @@ fn open(
     let patience_ms = u64::try_from(settings.brake_patience.as_millis()).unwrap_or(u64::MAX);
     local.open_guard(Pace::Live { patience_ms }, settings.max_delete)?;
     local.follow_settings(settings.selection.as_ref())?;
+    local.recall_unheld()?;
     let is_refused = settings.mode == FolderMode::ReceiveOnly;
     local.replica.set_refused(is_refused);
     local.gleaned = Some(Arc::new(Gleaned::of_the_latest()));
@@ -466,6 +469,7 @@ fn open(
         unheeded: 0,
         purge_at: Instant::now(),
         note_at: Instant::now(),
+        retry_unheld_at: Instant::now(),
         look_at_state: Instant::now(),
         noted: None,
         gossip_at: None,

@@ -97,11 +97,14 @@ impl Work<'_> {
             action: Action::SetMetadata(step.metadata.clone()),
             displaced: Displaced::Discard,
         };
-        let Some(fingerprint) = self.apply_now(change)? else {
+        let applied = self.apply_whole(change)?;
+        let described = applied.and_then(|applied| Some((applied.fingerprint()?, applied)));
+        let Some((fingerprint, applied)) = described else {
             self.done.look_again.insert(step.path.clone());
             return Ok(());
         };
         self.record_done(&step.path, step.goal.clone(), Some(fingerprint))?;
+        self.target.note_unheld(&step.path, &applied)?;
         self.linked.insert(step.path.clone());
         self.disturb(&step.path);
         self.tell(step)
@@ -186,9 +189,15 @@ impl Work<'_> {
 
     /// Makes a change at once; what the path has then, `None` if it could not be made.
     pub(super) fn apply_now(&mut self, change: Change) -> Result<Option<Fingerprint>, SyncError> {
+        let applied = self.apply_whole(change)?;
+        Ok(applied.and_then(|applied| applied.fingerprint()))
+    }
+
+    /// As [`Self::apply_now`], with all that came of it.
+    pub(super) fn apply_whole(&mut self, change: Change) -> Result<Option<Applied>, SyncError> {
         self.await_committed()?;
         let Some(hands) = &self.target.hands else {
-            return Ok(Some(Fingerprint::default()));
+            return Ok(Some(Applied::pretended()));
         };
         let mut paths = vec![change.path.clone()];
         if let Action::Rename { from, .. } = &change.action {
@@ -198,7 +207,7 @@ impl Work<'_> {
         self.batch.touched.merge(Touched::by(&changes));
         self.batch.dirty = true;
         match hands.applier.commit(changes).into_iter().next() {
-            Some(Ok(applied)) => Ok(applied.fingerprint()),
+            Some(Ok(applied)) => Ok(Some(applied)),
             Some(Err(error)) if failure::is_disk_full(&error) => Err(SyncError::DiskFull {
                 root: self.target.given.clone(),
             }),
@@ -230,6 +239,9 @@ impl Work<'_> {
             .as_ref()
             .map(|_| applied.fingerprint().unwrap_or_default());
         self.record_done(&step.path, step.goal.clone(), held)?;
+        if step.goal.is_some() {
+            self.target.note_unheld(&step.path, &applied)?;
+        }
         let after = step.goal.as_ref().map(|goal| &goal.payload);
         self.target
             .note_step(&step.path, step.before.as_ref(), after)?;
@@ -359,10 +371,12 @@ impl Work<'_> {
             .target
             .root
             .describe_itself(&hands.calls, &step.metadata);
-        unset.map_err(|error| self.target.fs_failed(error))?;
+        let unset = unset.map_err(|error| self.target.fs_failed(error))?;
         let found = self.target.root.observe_itself(self.target.tracking);
         let found = found.map_err(|error| self.target.fs_failed(error))?;
         self.record_done(&step.path, step.goal.clone(), Some(found.fingerprint))?;
+        self.target
+            .note_unheld_root(&step.metadata, &found.metadata, &unset)?;
         self.tell(step)
     }
 
@@ -423,11 +437,14 @@ impl Work<'_> {
                 }),
                 displaced: Displaced::Discard,
             };
-            match self.apply_now(change)? {
-                Some(fingerprint) => {
+            let applied = self.apply_whole(change)?;
+            match applied.and_then(|applied| Some((applied.fingerprint()?, applied))) {
+                Some((fingerprint, applied)) => {
                     self.target.setbacks.forget(path);
                     let noted = self.target.replica.refresh(path, fingerprint);
                     noted.map_err(|error| self.target.failed(error))?;
+                    let unheld = applied.unheld.and_then(|unheld| unheld.found.mtime);
+                    self.target.note_unheld_time(path, unheld)?;
                 }
                 // Somebody was there at the same time, and the time that it got by that is his.
                 None => drop(self.done.look_again.insert(path.clone())),
@@ -455,7 +472,11 @@ fn change(step: &Step, action: Action) -> Change {
     }
 }
 
+/// Whether a change at this moment might not show in the fingerprint: it is too young, or its filesystem counts whole seconds.
 fn is_recent(fingerprint: &Fingerprint) -> bool {
+    if fingerprint.ctime.nanoseconds == 0 {
+        return true;
+    }
     let mtime = clock::hlc(fingerprint.mtime).0.saturating_mul(1000);
     mtime + GRANULARITY_MICROSECONDS > clock::now().0
 }

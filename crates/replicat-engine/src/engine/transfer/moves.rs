@@ -164,11 +164,13 @@ impl Work<'_> {
             action: Action::SetMetadata(step.metadata.clone()),
             displaced: Displaced::Discard,
         };
-        let described = self.apply_now(change)?;
+        let applied = self.apply_whole(change)?;
+        let described = applied.and_then(|applied| Some((applied.fingerprint()?, applied)));
         self.record_done(from, None, None)?;
         match described {
-            Some(fingerprint) => {
+            Some((fingerprint, applied)) => {
                 self.record_done(&step.path, step.goal.clone(), Some(fingerprint))?;
+                self.target.note_unheld(&step.path, &applied)?;
             }
             // Somebody changed it or put something else there.
             None => drop(self.done.look_again.insert(step.path.clone())),

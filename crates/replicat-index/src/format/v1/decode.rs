@@ -89,11 +89,22 @@ impl Decoder<'_> {
             _ => Some(Box::new(self.base()?)),
         };
         let expected = Expected::of_record(versions, base.as_deref());
+        let fingerprint = self.fingerprint(&expected)?;
+        let unheld = match flags & record_flag::UNHELD {
+            0 => None,
+            _ => Some(Box::new(self.unheld()?)),
+        };
         Ok(Local {
-            fingerprint: self.fingerprint(&expected)?,
+            fingerprint,
             racy: flags & record_flag::RACY != 0,
             base,
+            unheld,
         })
+    }
+
+    fn unheld(&mut self) -> Result<Metadata, Fault> {
+        let flags = self.flags()?;
+        self.metadata(flags, Hlc(0))
     }
 
     fn version(&mut self) -> Result<Version, Fault> {

@@ -57,6 +57,10 @@ impl Encoder<'_> {
         }
         if let Some(local) = local {
             self.fingerprint(&local.fingerprint, &Expected::of_record(versions, base));
+            if let Some(unheld) = &local.unheld {
+                self.flags(aspect_flags(unheld));
+                self.metadata(unheld, Hlc(0));
+            }
         }
     }
 
@@ -224,6 +228,10 @@ fn record_flags(record: &Record) -> u8 {
             local.is_some_and(|local| local.base.is_some()),
             record_flag::BASE,
         )
+        | flag_if(
+            local.is_some_and(|local| local.unheld.is_some()),
+            record_flag::UNHELD,
+        )
         | flag_if(record.entry.versions().len() == 1, record_flag::ONE_VERSION)
 }
 
@@ -235,13 +243,17 @@ fn state_flags(state: &State<'_>) -> u16 {
         Payload::Tombstone { moved_to } => (state_flag::TOMBSTONE, moved_to.is_some()),
     };
     kind | flag_if(reference, state_flag::REFERENCE)
-        | flag_if(state.metadata.mode.is_some(), state_flag::MODE)
-        | flag_if(state.metadata.mtime.is_some(), state_flag::MTIME)
-        | flag_if(state.metadata.owner.is_some(), state_flag::OWNER)
-        | flag_if(state.metadata.xattrs.is_some(), state_flag::XATTRS)
+        | aspect_flags(state.metadata)
         | flag_if(*state.context != Context::default(), state_flag::CONTEXT)
         | flag_if(state.stamps != Stamps::all(state.hlc), state_flag::STAMPS)
         | flag_if(state.conflict_of.is_some(), state_flag::CONFLICT_OF)
+}
+
+fn aspect_flags(metadata: &Metadata) -> u16 {
+    flag_if(metadata.mode.is_some(), state_flag::MODE)
+        | flag_if(metadata.mtime.is_some(), state_flag::MTIME)
+        | flag_if(metadata.owner.is_some(), state_flag::OWNER)
+        | flag_if(metadata.xattrs.is_some(), state_flag::XATTRS)
 }
 
 fn version_flags(version: &Version) -> u16 {
