@@ -15,6 +15,7 @@ pub mod echo;
 pub mod edit;
 pub mod error;
 pub mod filter;
+mod folding;
 pub mod identity;
 pub mod lock;
 pub mod metadata;

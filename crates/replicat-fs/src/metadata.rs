@@ -13,6 +13,7 @@ use rustix::io::Errno;
 
 use crate::apply::calls::{Calls, descriptor_path};
 use crate::observe::{Tracking, timestamp};
+use crate::root::stat_descriptor;
 use crate::xattrs;
 
 /// The attribute that holds a POSIX access ACL.
@@ -119,7 +120,7 @@ pub(crate) fn apply(
         }
     }
     if let Some(mtime) = metadata.mtime {
-        note(Aspect::Mtime, apply_mtime(calls, target, mtime))?;
+        note(Aspect::Mtime, apply_mtime(calls, target, mtime, None))?;
     }
     Ok(unapplied)
 }
@@ -224,11 +225,40 @@ fn apply_mode(calls: &Calls, target: &Target<'_>, metadata: &Metadata) -> Result
     }
 }
 
-fn apply_mtime(calls: &Calls, target: &Target<'_>, mtime: Timestamp) -> Result<(), Errno> {
+fn apply_mtime(
+    calls: &Calls,
+    target: &Target<'_>,
+    mtime: Timestamp,
+    atime: Option<Timestamp>,
+) -> Result<(), Errno> {
     match target.access {
-        Access::Open => calls.set_times_of(target.descriptor, mtime),
-        Access::NameOnly => calls.set_times(&target.path(), mtime),
+        Access::Open => calls.set_times_of(target.descriptor, mtime, atime),
+        Access::NameOnly => calls.set_times(&target.path(), mtime, atime),
     }
+}
+
+/// What `target` is after `metadata` was set on it, when it was `first`, and whether its filesystem rounds the time.
+///
+/// Some filesystems leave out a time that is set alone, without an error: it is set once more then, with that of the last
+/// access as it is. A filesystem that rounds makes the same of it again; somebody who writes does not.
+pub(crate) fn settled(
+    calls: &Calls,
+    target: &Target<'_>,
+    metadata: &Metadata,
+    first: Statx,
+) -> Result<(Statx, bool), Errno> {
+    let set = timestamp(first.stx_mtime);
+    let Some(wanted) = metadata.mtime.filter(|wanted| *wanted != set) else {
+        return Ok((first, false));
+    };
+    let atime = Some(timestamp(first.stx_atime));
+    match apply_mtime(calls, target, wanted, atime) {
+        Err(reason) if !is_limitation(reason) => return Err(reason),
+        _ => {}
+    }
+    let second = stat_descriptor(target.descriptor)?;
+    let is_rounded = timestamp(second.stx_mtime) == set;
+    Ok((second, is_rounded))
 }
 
 /// Makes the tracked attributes exactly `wanted`; says for each that had to change how it went.

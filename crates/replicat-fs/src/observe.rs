@@ -302,6 +302,9 @@ impl Root {
             Err(error) if error.is_missing() || error.is_symlink() => return Ok(None),
             Err(error) => return Err(error),
         };
+        if !self.spells(path)? {
+            return Ok(None);
+        }
         let directory = parent.directory.as_fd();
         let tracked = (tracking, AttributesOfFiles::Observed);
         let found = stat_at(directory, parent.name())

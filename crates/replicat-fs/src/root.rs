@@ -10,7 +10,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use replicat_core::path::RelPath;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, Statx, StatxFlags};
@@ -48,6 +48,8 @@ const STATX_WANTED: StatxFlags = StatxFlags::BASIC_STATS.union(StatxFlags::BTIME
 pub struct Root {
     directory: OwnedFd,
     path: PathBuf,
+    /// Whether names that differ in case are one, once that is known.
+    pub(crate) folds: Arc<OnceLock<bool>>,
 }
 
 /// The directory that holds a path, and the path's name in it.
@@ -80,6 +82,7 @@ impl Root {
         Ok(Self {
             directory,
             path: path.to_path_buf(),
+            folds: Arc::default(),
         })
     }
 
@@ -94,6 +97,7 @@ impl Root {
         Ok(Self {
             directory,
             path: self.path.clone(),
+            folds: Arc::clone(&self.folds),
         })
     }
 

@@ -8,6 +8,7 @@ use replicat_core::store::Store;
 
 use super::local::{LocalReplica, SETTING_SYNCED};
 use super::sighting::present;
+use super::unheld::is_not_held;
 use super::{clock, exchange, retention};
 use crate::error::SyncError;
 use crate::event::PlanTotals;
@@ -185,7 +186,7 @@ impl LocalReplica {
             let told = local
                 .skipped
                 .iter()
-                .any(|skipped| path.is_within(&skipped.path));
+                .any(|skipped| !is_not_held(&skipped.reason) && path.is_within(&skipped.path));
             if !excluded && !told {
                 unfinished.push(path.clone());
             }

@@ -14,6 +14,7 @@ use replicat_fs::scan::SkipReason as Unscanned;
 use replicat_index::SkippedRow;
 
 use super::local::LocalReplica;
+use super::unheld::is_not_held;
 use crate::error::SyncError;
 use crate::event::RootIndex;
 use crate::report::{Severity, SkipReason, Skipped, SpecialKind};
@@ -51,7 +52,7 @@ impl LocalReplica {
             self.not_brought.retain(|path| !stale.contains(path));
         }
         if !stale.is_empty() {
-            (self.skipped).retain(|skipped| !stale.contains(&skipped.path));
+            (self.skipped).retain(|row| is_not_held(&row.reason) || !stale.contains(&row.path));
         }
         Ok(())
     }
@@ -59,12 +60,9 @@ impl LocalReplica {
     /// Notes that a path could not be synced. Returns whether that is new.
     pub(super) fn skip(&mut self, path: RelPath, reason: SkipReason) -> bool {
         let root = self.number;
-        let known = self
-            .skipped
-            .iter()
-            .rev()
-            .take(64)
-            .any(|skipped| skipped.path == path);
+        let known = self.skipped.iter().rev().take(64).any(|skipped| {
+            skipped.path == path && is_not_held(&skipped.reason) == is_not_held(&reason)
+        });
         let is_new = !known && self.skipped.len() < LISTED_MAX;
         if is_new {
             self.skipped.push(Skipped {
@@ -81,7 +79,9 @@ impl LocalReplica {
     /// Has the index remember what is skipped now, and nothing else.
     pub(super) fn keep_skipped(&mut self) -> Result<(), SyncError> {
         let mut rows = BTreeMap::new();
-        for skipped in &self.skipped {
+        let (unheld, others): (Vec<_>, Vec<_>) =
+            (self.skipped.iter()).partition(|row| is_not_held(&row.reason));
+        for skipped in others.into_iter().chain(unheld) {
             // The first reason is what the others follow from.
             rows.entry(skipped.path.clone())
                 .or_insert_with(|| row_of(&skipped.reason));
@@ -222,6 +222,18 @@ pub(super) fn of_apply(error: &ApplyError) -> SkipReason {
             obstacle: Obstacle::OtherFilesystem,
             ..
         } => SkipReason::OtherFilesystem,
+        ApplyError::Refused {
+            obstacle: Obstacle::NameTaken,
+            ..
+        } => SkipReason::Name {
+            problem: "its filesystem takes the name for another one that is there".to_owned(),
+        },
+        ApplyError::Refused {
+            obstacle: Obstacle::BadName,
+            ..
+        } => SkipReason::Name {
+            problem: "its filesystem does not take the name".to_owned(),
+        },
         ApplyError::Refused { error, .. } => of_fs(error),
         ApplyError::NotEmpty(_) => SkipReason::IgnoredInTheWay,
         ApplyError::Reserved(_) => SkipReason::Name {

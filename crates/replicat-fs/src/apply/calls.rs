@@ -212,14 +212,26 @@ impl Calls {
         rustix::fs::chownat(file, c"", user, group, AtFlags::EMPTY_PATH)
     }
 
-    pub(crate) fn set_times(&self, path: &str, mtime: Timestamp) -> Result<(), Errno> {
+    /// Sets the time of modification; that of the last access as well, if it is given.
+    pub(crate) fn set_times(
+        &self,
+        path: &str,
+        mtime: Timestamp,
+        atime: Option<Timestamp>,
+    ) -> Result<(), Errno> {
         self.permit(Call::Describe)?;
-        rustix::fs::utimensat(CWD, path, &times(mtime), AtFlags::empty())
+        rustix::fs::utimensat(CWD, path, &times(mtime, atime), AtFlags::empty())
     }
 
-    pub(crate) fn set_times_of(&self, file: BorrowedFd<'_>, mtime: Timestamp) -> Result<(), Errno> {
+    /// As [`Self::set_times`], of an open file.
+    pub(crate) fn set_times_of(
+        &self,
+        file: BorrowedFd<'_>,
+        mtime: Timestamp,
+        atime: Option<Timestamp>,
+    ) -> Result<(), Errno> {
         self.permit(Call::Describe)?;
-        rustix::fs::futimens(file, &times(mtime))
+        rustix::fs::futimens(file, &times(mtime, atime))
     }
 
     pub(crate) fn set_xattr(
@@ -309,15 +321,17 @@ fn rename(from: At<'_>, to: At<'_>, flags: RenameFlags) -> Result<(), Errno> {
 }
 
 /// Leaves the access time as it is.
-fn times(mtime: Timestamp) -> Timestamps {
+fn times(mtime: Timestamp, atime: Option<Timestamp>) -> Timestamps {
+    let as_it_is = Timespec {
+        tv_sec: 0,
+        tv_nsec: rustix::fs::UTIME_OMIT,
+    };
+    let time = |time: Timestamp| Timespec {
+        tv_sec: time.seconds,
+        tv_nsec: time.nanoseconds.into(),
+    };
     Timestamps {
-        last_access: Timespec {
-            tv_sec: 0,
-            tv_nsec: rustix::fs::UTIME_OMIT,
-        },
-        last_modification: Timespec {
-            tv_sec: mtime.seconds,
-            tv_nsec: mtime.nanoseconds.into(),
-        },
+        last_access: atime.map_or(as_it_is, time),
+        last_modification: time(mtime),
     }
 }

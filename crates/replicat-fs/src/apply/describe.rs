@@ -37,20 +37,9 @@ impl Applier {
         }
         let target = Target::new(file.as_fd(), before, access);
         let unapplied = metadata::apply(self.calls(), &target, metadata).map_err(refused)?;
-        let mut after = stat_descriptor(file.as_fd()).map_err(refused)?;
-        let set = fingerprint(&after).mtime;
-        let is_rounded = metadata.mtime.is_some_and(|wanted| wanted != set)
-            && set != fingerprint(&before).mtime
-            && {
-                // A filesystem with coarse times makes the same of it again; somebody who writes does not.
-                let wanted = Metadata {
-                    mtime: metadata.mtime,
-                    ..Metadata::default()
-                };
-                metadata::apply(self.calls(), &target, &wanted).map_err(refused)?;
-                after = stat_descriptor(file.as_fd()).map_err(refused)?;
-                fingerprint(&after).mtime == set
-            };
+        let first = stat_descriptor(file.as_fd()).map_err(refused)?;
+        let settled = metadata::settled(self.calls(), &target, metadata, first);
+        let (after, is_rounded) = settled.map_err(refused)?;
         if after.stx_nlink > 1 && kind(&after) != Kind::Directory {
             self.own_changes
                 .note(&fingerprint(&before), &fingerprint(&after));

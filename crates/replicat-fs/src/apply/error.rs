@@ -69,6 +69,10 @@ pub enum Obstacle {
     Unsupported,
     /// Another filesystem is mounted inside the root.
     OtherFilesystem,
+    /// The filesystem takes the name for that of something else that is there.
+    NameTaken,
+    /// The filesystem does not take the name.
+    BadName,
     /// Anything else.
     Other,
 }
@@ -86,6 +90,8 @@ impl Obstacle {
             Self::QuotaExceeded => "free space or raise the quota; it is tried again",
             Self::Device => "the device reported an error: check the disk and the kernel log",
             Self::Unsupported => "this filesystem cannot hold it: rename it, or exclude it",
+            Self::NameTaken => "rename it, or what has that name in another spelling",
+            Self::BadName => "rename it, or exclude it",
             Self::OtherFilesystem => "give the mounted filesystem a folder of its own",
             Self::Other => "it is tried again",
         }

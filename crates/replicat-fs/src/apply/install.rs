@@ -9,10 +9,11 @@ use rustix::fs::{FileType, Mode, OFlags, Statx};
 use rustix::io::Errno;
 
 use crate::apply::calls::At;
-use crate::apply::error::ApplyError;
+use crate::apply::error::{ApplyError, Obstacle};
 use crate::apply::placing::place;
 use crate::apply::verify::matches_displaced;
 use crate::apply::{Applied, Applier, Outcome, Reserved, at};
+use crate::folding::is_spelled;
 use crate::metadata::{self, Access, Target};
 use crate::observe::{Kind, Tracking, fingerprint, kind};
 use crate::root::{Parent, open_directory_at, stat_at, stat_descriptor};
@@ -107,10 +108,32 @@ impl Applier {
             place(self.calls(), staged.at(), at(parent))
         }) {
             Ok(()) => Ok(()),
-            Err(Errno::EXIST) => Err(self.changed(path)),
+            Err(Errno::EXIST) => Err(self.taken(path, parent)),
+            Err(Errno::NOENT) if is_there(parent) && staged.exists() => {
+                Err(self.refused_as("create", path, Errno::NOENT, Obstacle::BadName))
+            }
             Err(Errno::NOENT) => Err(ApplyError::NoParent(self.root.shown(path))),
             Err(source) => Err(self.refused("create", path, parent, source)),
         }
+    }
+
+    /// Something is at a path where nothing should be: it came there, or it has the name in another spelling.
+    pub(super) fn taken(&self, path: &RelPath, parent: &Parent) -> ApplyError {
+        match is_spelled(parent.directory.as_fd(), &parent.name) {
+            Ok(false) => self.refused_as("create", path, Errno::EXIST, Obstacle::NameTaken),
+            _ => self.changed(path),
+        }
+    }
+
+    pub(super) fn refused_as(
+        &self,
+        action: &'static str,
+        path: &RelPath,
+        source: Errno,
+        obstacle: Obstacle,
+    ) -> ApplyError {
+        let error = self.root.error(action, path, source);
+        ApplyError::Refused { obstacle, error }
     }
 
     fn replace(
@@ -339,4 +362,9 @@ impl Applier {
 pub(super) fn open_name(at: At<'_>) -> Result<std::os::fd::OwnedFd, Errno> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     rustix::fs::openat(at.directory, at.name, flags, Mode::empty())
+}
+
+/// Whether the directory of a path was not removed.
+pub(super) fn is_there(parent: &Parent) -> bool {
+    stat_descriptor(parent.directory.as_fd()).is_ok_and(|stat| stat.stx_nlink > 0)
 }

@@ -8,7 +8,8 @@ use rustix::fs::Statx;
 use rustix::io::Errno;
 
 use crate::apply::calls::At;
-use crate::apply::error::ApplyError;
+use crate::apply::error::{ApplyError, Obstacle};
+use crate::apply::install::is_there;
 use crate::apply::placing::place;
 use crate::apply::verify::matches_displaced;
 use crate::apply::{Applied, Applier, Outcome, Reserved, at};
@@ -100,7 +101,16 @@ impl Applier {
         let give = || self.in_directory(from, source, take);
         match self.in_directory(path, parent, give) {
             Ok(()) => Ok(()),
-            Err(Errno::EXIST | Errno::NOTEMPTY) => Err(self.changed(path)),
+            Err(Errno::EXIST | Errno::NOTEMPTY) => match self.taken(path, parent) {
+                ApplyError::Refused { .. } if is_respelled(from, path) => {
+                    let renamed = self.calls().rename_over(at(source), at(parent));
+                    renamed.map_err(|source| self.refused("rename to", path, parent, source))
+                }
+                error => Err(error),
+            },
+            Err(Errno::NOENT) if is_there(parent) && stat_at_parent(source).is_ok() => {
+                Err(self.refused_as("rename to", path, Errno::NOENT, Obstacle::BadName))
+            }
             Err(Errno::NOENT) => Err(self.changed(from)),
             Err(source) => Err(self.refused("rename to", path, parent, source)),
         }
@@ -127,4 +137,14 @@ impl Applier {
         }
         Err(self.changed(from))
     }
+}
+
+fn stat_at_parent(parent: &Parent) -> Result<Statx, Errno> {
+    stat_at(parent.directory.as_fd(), parent.name())
+}
+
+/// Whether two paths of one directory differ in the case of letters only.
+fn is_respelled(from: &RelPath, to: &RelPath) -> bool {
+    let lower = |path: &RelPath| String::from_utf8_lossy(path.as_bytes()).to_lowercase();
+    from.parent() == to.parent() && lower(from) == lower(to)
 }

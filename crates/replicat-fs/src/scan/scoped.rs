@@ -1,6 +1,6 @@
 //! Scans of single paths: after a surprise, and when a watch gives a hint.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::CString;
 use std::os::fd::AsFd;
 
@@ -10,6 +10,7 @@ use rustix::fs::FileType;
 use super::directory::{Here, Worker};
 use super::{Progress, ScanError, SkipReason, Work, lock};
 use crate::filter::PathFilter;
+use crate::folding;
 use crate::observe;
 
 /// Compares `paths` themselves and the directories above them, and leaves to the stack what lies below them.
@@ -64,6 +65,8 @@ struct Descent<'progress, 'scan> {
     worker: Worker<'progress, 'scan>,
     /// The directories above paths that were compared already, and whether paths below them can be.
     seen: BTreeMap<RelPath, Reached>,
+    /// What directories hold, where names that differ in case are one.
+    spellings: BTreeMap<RelPath, HashSet<Vec<u8>>>,
 }
 
 impl<'progress, 'scan> Descent<'progress, 'scan> {
@@ -72,6 +75,7 @@ impl<'progress, 'scan> Descent<'progress, 'scan> {
             filter: progress.scan.filter.paths(progress.scan.root),
             worker: Worker::new(progress),
             seen: BTreeMap::new(),
+            spellings: BTreeMap::new(),
         }
     }
 
@@ -96,6 +100,27 @@ impl<'progress, 'scan> Descent<'progress, 'scan> {
             }
         }
         self.compare(path)
+    }
+
+    /// Whether a directory holds a name in just this spelling.
+    fn is_spelled(&mut self, here: &Here<'_>, name: &[u8]) -> bool {
+        if !self.spellings.contains_key(here.path) {
+            // What cannot be listed is told when it is looked at.
+            let Ok(names) = folding::spellings(here.descriptor) else {
+                return true;
+            };
+            self.spellings.insert(here.path.clone(), names);
+        }
+        (self.spellings.get(here.path)).is_some_and(|names| names.contains(name))
+    }
+
+    /// The path that a directory holds in another spelling of a name.
+    fn respelled(&self, directory: &RelPath, name: &[u8]) -> Option<RelPath> {
+        let lower = |name: &[u8]| String::from_utf8_lossy(name).to_lowercase();
+        let wanted = lower(name);
+        let names = self.spellings.get(directory)?;
+        let found = names.iter().find(|found| lower(found) == wanted)?;
+        directory.join(found).ok()
     }
 
     /// Compares a directory, of which only what leads further is wanted.
@@ -137,6 +162,14 @@ impl<'progress, 'scan> Descent<'progress, 'scan> {
             descriptor: parent.directory.as_fd(),
             from,
         };
+        if scan.root.folds_names() && !self.is_spelled(&here, &parent.name) {
+            self.worker.absent(&here, &parent.name, record.as_ref())?;
+            // Who wrote to a file by another spelling wrote to this one.
+            return match self.respelled(&parent_path, &parent.name) {
+                Some(meant) => self.compare(&meant),
+                None => Ok(()),
+            };
+        }
         match CString::new(parent.name) {
             Ok(name) => self
                 .worker

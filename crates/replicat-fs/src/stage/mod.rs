@@ -294,8 +294,12 @@ impl Staging {
                 metadata::apply(calls, &target, &staged.metadata)
             })
         };
-        let described =
-            unapplied.and_then(|unapplied| Ok((unapplied, stat_descriptor(file.as_fd())?)));
+        let described = unapplied.and_then(|unapplied| {
+            let first = stat_descriptor(file.as_fd())?;
+            let target = Target::new(file.as_fd(), first, access);
+            let (seen, _) = metadata::settled(calls, &target, &staged.metadata, first)?;
+            Ok((unapplied, seen))
+        });
         let (unapplied, seen) = described
             .map_err(|source| self.failed("set the metadata of", staged.name(), source))?;
         staged.unapplied = unapplied;
@@ -322,7 +326,7 @@ impl Staging {
             calls.change_mode_of(file.as_fd(), Mode::from_raw_mode(mode))?;
         }
         if let Some(mtime) = metadata.mtime {
-            calls.set_times_of(file.as_fd(), mtime)?;
+            calls.set_times_of(file.as_fd(), mtime, None)?;
         }
         Ok(Vec::new())
     }

@@ -305,7 +305,9 @@ impl StagedFile {
         };
         let target = Target::new(self.file.as_fd(), before, Access::Open);
         let unapplied = metadata::apply(&self.area.calls, &target, &wanted).map_err(&failed)?;
-        let seen = stat_descriptor(self.file.as_fd()).map_err(&failed)?;
+        let first = stat_descriptor(self.file.as_fd()).map_err(&failed)?;
+        let settled = metadata::settled(&self.area.calls, &target, &wanted, first);
+        let (seen, _) = settled.map_err(&failed)?;
         let file = self.file.try_clone().map_err(|source| {
             FsError::new("hold open", self.area.shown.join(&self.name), source)
         })?;

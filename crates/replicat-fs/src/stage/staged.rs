@@ -124,6 +124,12 @@ impl Staged {
         }
     }
 
+    /// Whether it is where it was staged.
+    pub(crate) fn exists(&self) -> bool {
+        let at = self.at();
+        stat_at(at.directory, at.name).is_ok()
+    }
+
     pub(crate) fn at(&self) -> At<'_> {
         At {
             directory: Self::directory_of(&self.area, &self.place),

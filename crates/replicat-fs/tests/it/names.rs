@@ -10,6 +10,7 @@ use replicat_fs::scan::ScanItem;
 use rustix::fs::{Mode, OFlags};
 
 use crate::scenery::{Scenery, TRACKING, path, shown};
+use crate::stand::{Ground, Stand};
 
 #[test]
 fn any_name_that_the_system_takes_is_told_as_it_is() {
@@ -139,4 +140,12 @@ fn reading_a_file_opens_no_pipe_for_ever() {
     rustix::fs::mknodat(rustix::fs::CWD, place, rustix::fs::FileType::Fifo, mode, 0).unwrap();
     // Nobody writes to it: an open that blocks would never return.
     assert!(scenery.root.open_file(&path("pipe")).is_ok());
+}
+
+#[test]
+fn usual_filesystem_keeps_spellings_apart() {
+    let ground = Ground::usual();
+    ground.write("Name", "x");
+    let stand = Stand::new(&ground);
+    assert!(!stand.root.folds_names());
 }

@@ -416,7 +416,9 @@ fn modes_survive_a_sync_with_an_exfat_stick() {
     chmod(&world, 0, "key", 0o600);
     world.write(0, "tool", "run");
     chmod(&world, 0, "tool", 0o755);
-    let warned = (Some(0), listed(&["", "key", "tool"], "warning"));
+    world.write(0, "old", "x");
+    world.touch(0, "old", 1_000_000_000, 0);
+    let warned = (Some(0), listed(&["", "key", "old", "tool"], "warning"));
     for _ in 0..2 {
         assert_eq!(held_back(&world), warned);
         assert_eq!(
@@ -431,7 +433,10 @@ fn modes_survive_a_sync_with_an_exfat_stick() {
     world.rename(1, "tool", "renamed");
     assert_eq!(
         held_back(&world),
-        (Some(0), listed(&["", "key", "renamed"], "warning"))
+        (Some(0), listed(&["", "key", "old", "renamed"], "warning"))
     );
     assert_eq!(mode(&world, 0, "renamed"), 0o755);
+    // The stick leaves out a time that is set alone.
+    let old = fs::metadata(world.path(1, "old")).unwrap();
+    assert_eq!(old.mtime(), 1_000_000_000);
 }

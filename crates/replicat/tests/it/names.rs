@@ -6,7 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 
 use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
 
-use crate::world::{World, walk};
+use crate::machine::{Mount, has, has_program, has_root};
+use crate::world::{Kind, Node, Outcome, World, command, walk};
 
 /// Files, directories and links of these names are created, edited, renamed and deleted.
 fn carry(names: &[&[u8]]) {
@@ -151,4 +152,119 @@ fn s41_a_path_longer_than_path_max() {
         assert!(world.run(&all, &[]).in_sync());
         assert_eq!(walk(world.root(world.last())).len(), 1);
     });
+}
+
+/// A world of two roots, of which the second is on an exFAT stick; `None` if that cannot be made here.
+fn with_stick() -> Option<(World, Mount)> {
+    let has_device = std::path::Path::new("/dev/fuse").exists();
+    let tools = has_program("mkfs.exfat") && has_program("mount.exfat-fuse");
+    if !has_root() || !tools || !has("/dev/fuse", has_device) {
+        return None;
+    }
+    let world = World::new(2);
+    let stick = Mount::exfat(&world.beside("stick"), world.root(1));
+    Some((world, stick))
+}
+
+/// Syncs both roots; the code, and the paths whose names cannot exist somewhere.
+fn refused_names(world: &World) -> (Option<i32>, Vec<String>) {
+    let mut sync = command();
+    sync.args(["sync", "--json"]).args(world.roots());
+    let outcome = Outcome::of(&sync.output().unwrap());
+    let summary = outcome.of_type("summary").next().unwrap();
+    let rows = summary["skipped"].as_array().unwrap().iter();
+    let rows = rows.filter(|row| row["kind"] == "name");
+    let paths = rows.map(|row| row["path"].as_str().unwrap().to_owned());
+    let mut paths: Vec<String> = paths.collect();
+    paths.sort();
+    (outcome.code, paths)
+}
+
+/// What the files of a root hold, by their paths.
+fn texts(world: &World, root: usize) -> Vec<(String, String)> {
+    let files = walk(world.root(root)).into_iter();
+    let text = |(path, node): (Vec<u8>, Node)| match node.kind {
+        Kind::File(content) => Some((
+            String::from_utf8(path).unwrap(),
+            String::from_utf8(content).unwrap(),
+        )),
+        _ => None,
+    };
+    files.filter_map(text).collect()
+}
+
+fn pairs(all: &[(&str, &str)]) -> Vec<(String, String)> {
+    let pair = |(path, text): &(&str, &str)| ((*path).to_owned(), (*text).to_owned());
+    all.iter().map(pair).collect()
+}
+
+#[test]
+fn names_that_a_stick_takes_for_one_are_kept_apart() {
+    let Some((world, _stick)) = with_stick() else {
+        return;
+    };
+    let all = [
+        ("Case", "upper"),
+        ("Dir/file", "1"),
+        ("case", "lower"),
+        ("dir/file", "2"),
+    ];
+    for (path, text) in all {
+        world.write(0, path, text);
+    }
+    for _ in 0..2 {
+        let (code, refused) = refused_names(&world);
+        assert_eq!(
+            (code, refused),
+            (Some(3), vec!["case".to_owned(), "dir".to_owned()])
+        );
+        assert_eq!(texts(&world, 0), pairs(&all));
+        assert_eq!(texts(&world, 1), pairs(&all[..2]));
+    }
+    // An edit on the stick is one of the file that is there.
+    world.write(1, "Case", "upper, edited");
+    assert_eq!(refused_names(&world).0, Some(3));
+    assert_eq!(world.read(0, "Case"), "upper, edited");
+    assert_eq!(world.read(0, "case"), "lower");
+    // When the one is gone, the other has room.
+    world.remove(0, "Case");
+    world.rename(0, "dir", "other");
+    for _ in 0..2 {
+        refused_names(&world);
+    }
+    assert_eq!(refused_names(&world), (Some(0), Vec::new()));
+    assert_eq!(
+        texts(&world, 1),
+        pairs(&[("Dir/file", "1"), ("case", "lower"), ("other/file", "2")])
+    );
+}
+
+#[test]
+fn name_that_is_spelled_anew_is_renamed_on_a_stick() {
+    let Some((world, _stick)) = with_stick() else {
+        return;
+    };
+    world.write(0, "readme", "text");
+    assert_eq!(refused_names(&world), (Some(0), Vec::new()));
+    world.rename(0, "readme", "README");
+    refused_names(&world);
+    assert_eq!(refused_names(&world), (Some(0), Vec::new()));
+    assert_eq!(texts(&world, 0), pairs(&[("README", "text")]));
+    assert_eq!(texts(&world, 1), pairs(&[("README", "text")]));
+}
+
+#[test]
+fn names_that_a_stick_does_not_take_are_listed() {
+    let Some((world, _stick)) = with_stick() else {
+        return;
+    };
+    for path in ["a:b", "q?", "usual"] {
+        world.write(0, path, path);
+    }
+    let listed = vec!["a:b".to_owned(), "q?".to_owned()];
+    for _ in 0..2 {
+        assert_eq!(refused_names(&world), (Some(3), listed.clone()));
+        assert_eq!(texts(&world, 0).len(), 3);
+        assert_eq!(texts(&world, 1), pairs(&[("usual", "usual")]));
+    }
 }
