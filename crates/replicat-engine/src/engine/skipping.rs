@@ -251,6 +251,7 @@ fn row_of(reason: &SkipReason) -> SkippedRow {
         | SkipReason::OtherFilesystem
         | SkipReason::IgnoredInTheWay
         | SkipReason::ContentMissing
+        | SkipReason::ReadOnly
         | SkipReason::DiskFull => Vec::new(),
     };
     SkippedRow {
@@ -280,6 +281,7 @@ fn reason_of(row: SkippedRow) -> SkipReason {
         ("ignored-in-the-way", _) => SkipReason::IgnoredInTheWay,
         ("content-missing", _) => SkipReason::ContentMissing,
         ("disk-full", _) => SkipReason::DiskFull,
+        ("read-only", _) => SkipReason::ReadOnly,
         ("io", [action, message]) => SkipReason::Io {
             action: owned(action),
             message: (*message).to_owned(),
@@ -318,6 +320,7 @@ mod tests {
             SkipReason::IgnoredInTheWay,
             SkipReason::ContentMissing,
             SkipReason::DiskFull,
+            SkipReason::ReadOnly,
             SkipReason::Io {
                 action: "read".into(),
                 message: "bad sector".to_owned(),

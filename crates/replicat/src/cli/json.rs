@@ -11,13 +11,14 @@ use replicat::event::{
     Aspect, Aspects, ItemChange, ItemKind, ObservedChange, Phase, PlanItem, RootIndex, SyncEvent,
 };
 use replicat::report::{
-    BrakeReport, ConflictReport, HeldDirectory, Outcome, RootReport, Skipped, Statistics,
-    SyncReport,
+    BrakeReport, ConflictReport, HeldDirectory, Outcome, RootFailure, RootReport, Skipped,
+    Statistics, SyncReport,
 };
 use replicat_core::entry::Timestamp;
 use replicat_core::path::RelPath;
 use serde_json::{Map, Value, json};
 
+use super::terminal::sentence;
 use super::{itemize, terminal};
 
 /// A JSON object.
@@ -133,6 +134,13 @@ pub(crate) fn event<P: AsRef<Path>>(event: &SyncEvent, roots: &[P]) -> Object {
                 json!({"files_done": progress.files_done, "files_total": progress.files_total,
                     "bytes_done": progress.bytes_done, "bytes_total": progress.bytes_total}),
             );
+            object
+        }
+        SyncEvent::RootFailed { root, failure } => {
+            let mut object = object("error");
+            put_index(&mut object, *root);
+            put_all(&mut object, root_failure(failure));
+            put(&mut object, "exit_code", ExitCode::Incomplete as u8);
             object
         }
         SyncEvent::Warning {
@@ -261,9 +269,15 @@ fn root(report: &RootReport) -> Object {
         json!({"name": report.name, "folder": report.folder.map(|id| id.to_string()),
             "replica": report.replica.map(|id| id.to_string()), "created": changes.created,
             "updated": changes.updated, "metadata": changes.metadata,
-            "deleted": changes.deleted, "moved": changes.moved}),
+            "deleted": changes.deleted, "moved": changes.moved,
+            "failure": report.failure.as_ref().map(root_failure)}),
     );
     object
+}
+
+fn root_failure(failure: &RootFailure) -> Value {
+    let hint = failure.hint.as_ref().map(|hint| sentence(hint));
+    json!({"kind": failure.kind, "message": sentence(&failure.message), "hint": hint})
 }
 
 /// A conflict, in a list of such.

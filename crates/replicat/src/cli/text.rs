@@ -2,7 +2,7 @@
 
 use jiff::tz::TimeZone;
 use replicat::report::{
-    BrakeReport, ConflictReport, Outcome, RootReport, Skipped, Statistics, SyncReport,
+    BrakeReport, ConflictReport, Outcome, RootFailure, RootReport, Skipped, Statistics, SyncReport,
     VersionReport,
 };
 use replicat_core::entry::Payload;
@@ -45,6 +45,14 @@ pub(crate) fn skipped(row: &Skipped, roots: &[RootReport]) -> String {
         }
         None => format!("skipped: {path} {reason}"),
     }
+}
+
+/// Why a root failed, and what to do.
+pub(crate) fn root_failure(failure: &RootFailure) -> Vec<String> {
+    let mut lines = vec![format!("failed: {}", sentence(&failure.message))];
+    let hint = failure.hint.as_ref();
+    lines.extend(hint.map(|hint| format!("  hint: {}", sentence(hint))));
+    lines
 }
 
 /// A brake that holds deletions of a root, what it holds, and what to do.
@@ -116,6 +124,11 @@ fn changes(report: &SyncReport) -> Vec<String> {
     if !report.skipped.is_empty() {
         let skipped = number_text(report.skipped.len() as u64);
         parts.push(format!("{skipped} skipped"));
+    }
+    let failed = report.roots.iter().filter(|root| root.failure.is_some());
+    match failed.count() as u64 {
+        0 => {}
+        failed => parts.push(format!("{} failed", count_text(failed, "root"))),
     }
     parts
 }
@@ -189,6 +202,7 @@ mod tests {
                 created: 2,
                 ..ChangeCounts::default()
             },
+            failure: None,
         }
     }
 
