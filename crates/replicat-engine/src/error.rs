@@ -506,9 +506,9 @@ fn give_state(state: &Path, foreign: &ForeignState) -> String {
     let path = quoted(state);
     match foreign.is_root_own {
         true => format!("give it to {user} again: `sudo chown -R {chown} {path}`"),
-        false => format!(
-            "run replicat as {owner}, or give it to {user}: `sudo chown -R {chown} {path}`"
-        ),
+        false => {
+            format!("run replicat as {owner}, or give it to {user}: `sudo chown -R {chown} {path}`")
+        }
     }
 }
 

@@ -129,7 +129,9 @@ impl StateDirectory {
     /// Gives the state to the owner of `root`, if that has become another user since.
     pub fn follow_owner(&self, root: &Root) {
         let directory = open_directory(&self.path);
-        let owner = directory.ok().map(|state| StateOwner::of(root, state.as_fd()));
+        let owner = directory
+            .ok()
+            .map(|state| StateOwner::of(root, state.as_fd()));
         if let Some(Ok(owner)) = owner
             && self.owner.follow(&owner)
         {

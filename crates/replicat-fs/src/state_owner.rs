@@ -19,9 +19,7 @@ use crate::state::{DISPLACED, INDEX_FILE, PARTIAL, READY, STAGING, TRASH_DIRECTO
 use crate::trash::log::LOG;
 
 /// Opens a name for its owner alone: nothing is read, and no link is followed.
-const NAME: OFlags = OFlags::PATH
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC);
+const NAME: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 const SUPERUSER: u32 = 0;
 
 /// The user and the group of what is created in a state directory. Clones share them.
@@ -80,12 +78,14 @@ impl StateOwner {
             return;
         }
         let owner = self.owner();
-        let healed = visit(state, workspace, &mut |found, stat, _| {
-            match stat.st_uid == owner.user {
+        let healed = visit(
+            state,
+            workspace,
+            &mut |found, stat, _| match stat.st_uid == owner.user {
                 true => Ok(()),
                 false => change_owner(found, owner),
-            }
-        });
+            },
+        );
         if let Err(error) = healed {
             tracing::debug!(%error, state = %state.display(), "state keeps its owner");
         }
@@ -129,11 +129,7 @@ fn visit(state: &Path, workspace: &Path, visitor: &mut Visitor<'_>) -> Result<()
     Ok(())
 }
 
-fn visit_staging(
-    work: &OwnedFd,
-    shown: &Path,
-    visitor: &mut Visitor<'_>,
-) -> Result<(), Errno> {
+fn visit_staging(work: &OwnedFd, shown: &Path, visitor: &mut Visitor<'_>) -> Result<(), Errno> {
     let shown = shown.join(STAGING);
     let staging = open_visited(work.as_fd(), STAGING, &shown, visitor)?;
     for part in [READY, DISPLACED, PARTIAL] {

@@ -239,8 +239,17 @@ impl<'given> Opening<'given> {
 
     fn copy_state(&mut self) -> Result<(), SyncError> {
         let path = self.state_path().join(replicat_fs::state::INDEX_FILE);
-        if !path.exists() {
-            return Ok(());
+        match path.try_exists() {
+            Ok(true) => {}
+            Ok(false) => return Ok(()),
+            Err(source) => {
+                let action = "look at";
+                return Err(self.explained(SyncError::Io {
+                    action,
+                    path,
+                    source,
+                }));
+            }
         }
         let nobody = identity(FolderId(0), ReplicaId(0), String::new());
         let index = Index::scratch(Some(&path), &nobody, &std::env::temp_dir())

@@ -175,7 +175,9 @@ fn canonical(root: &Path) -> Result<PathBuf, SyncError> {
 /// Where a directory would be that does not exist.
 fn canonical_missing(root: &Path) -> Result<PathBuf, SyncError> {
     let whole = absolute(root)?;
-    let above = whole.parent().and_then(|above| fs::canonicalize(above).ok());
+    let above = whole
+        .parent()
+        .and_then(|above| fs::canonicalize(above).ok());
     Ok(match (above, whole.file_name()) {
         (Some(above), Some(name)) => above.join(name),
         _ => whole,

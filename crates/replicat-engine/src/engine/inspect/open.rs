@@ -153,7 +153,11 @@ fn look(
         confirmed: 0,
         published: Vec::new(),
     };
-    let index = Index::scratch(Some(&state.join(INDEX_FILE)), &nobody, &std::env::temp_dir());
+    let index = Index::scratch(
+        Some(&state.join(INDEX_FILE)),
+        &nobody,
+        &std::env::temp_dir(),
+    );
     let index = index.map_err(|error| {
         failure::of_foreign_state(Failure::from(error).at(&given.given), given, state)
     })?;
