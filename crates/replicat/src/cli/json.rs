@@ -8,7 +8,8 @@ use std::path::Path;
 use replicat::control::inspection::conflict;
 use replicat::error::ExitCode;
 use replicat::event::{
-    Aspect, Aspects, ItemChange, ItemKind, ObservedChange, Phase, PlanItem, RootIndex, SyncEvent,
+    Aspect, Aspects, ItemChange, ItemKind, ObservedChange, Phase, PlanItem, PlanTotals, RootIndex,
+    SyncEvent,
 };
 use replicat::report::{
     BrakeReport, ConflictReport, HeldDirectory, Outcome, RootFailure, RootReport, Skipped,
@@ -112,15 +113,7 @@ pub(crate) fn event<P: AsRef<Path>>(event: &SyncEvent, roots: &[P]) -> Object {
             put(&mut object, "change", observed_word(&seen.change));
             object
         }
-        SyncEvent::Planned(totals) => {
-            let mut object = object("plan");
-            put_all(
-                &mut object,
-                json!({"files": totals.files, "bytes": totals.bytes,
-                    "deletes": totals.deletes, "moves": totals.moves}),
-            );
-            object
-        }
+        SyncEvent::Planned(totals) => plan(totals),
         SyncEvent::Item(item) => {
             let mut object = object("item");
             put_index(&mut object, item.root);
@@ -156,6 +149,16 @@ pub(crate) fn event<P: AsRef<Path>>(event: &SyncEvent, roots: &[P]) -> Object {
             object
         }
     }
+}
+
+fn plan(totals: &PlanTotals) -> Object {
+    let mut object = object("plan");
+    put_all(
+        &mut object,
+        json!({"files": totals.files, "bytes": totals.bytes,
+            "deletes": totals.deletes, "moves": totals.moves}),
+    );
+    object
 }
 
 fn observed_word(change: &ObservedChange) -> &'static str {

@@ -138,8 +138,13 @@ fn send_only_node_keeps_a_read_only_root() {
     disk.set_read_only(true);
     let state = cluster.world.beside("state");
     let node = &mut cluster.nodes[0];
-    node.set("--state-dir", state.to_str().unwrap());
-    node.set("--mode", "send-only");
+    let words = [
+        "--mode",
+        "send-only",
+        "--state-dir",
+        state.to_str().unwrap(),
+    ];
+    node.arguments.extend(words.map(str::to_owned));
     cluster.start();
     cluster.arrives(1, "file", "x");
     until("the node is in sync", || {
