@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn user_is_named_as_the_list_of_users_does() {
-        let users = "root:x:0:0:root:/root:/bin/sh\nada:x:1000:1000::/home/ada:/bin/sh\n";
+        let users = "root:x:0:0:root:/:/bin/sh\nada:x:1000:1000::/:/bin/sh\n";
         assert_eq!(named(users, 1000).as_deref(), Some("ada"));
         assert_eq!(named(users, 0).as_deref(), Some("root"));
         assert_eq!(named(users, 100), None);
