@@ -7,6 +7,7 @@ use replicat_core::id::FolderId;
 use replicat_core::path::RelPath;
 use replicat_core::store::StoreError;
 pub use replicat_fs::lock::LockHolder;
+pub use replicat_fs::state_owner::ForeignState;
 use thiserror::Error;
 
 use crate::inspection::Revision;
@@ -82,6 +83,16 @@ pub enum SyncError {
         root: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// The state of a root belongs to another user, and cannot be used.
+    #[error("the state of {root} belongs to {}: {}", foreign.owner, foreign.path.display())]
+    StateNotOwned {
+        /// The root.
+        root: PathBuf,
+        /// The state directory.
+        state: PathBuf,
+        /// What belongs to whom.
+        foreign: Box<ForeignState>,
     },
     /// The roots belong to different folders.
     #[error("{root} and {other} belong to different folders ({folder} and {other_folder})")]
@@ -339,6 +350,7 @@ impl SyncError {
             Self::RootTwice { .. } => "root-twice",
             Self::StateNested { .. } => "state-nested",
             Self::RootNotWritable { .. } => "root-not-writable",
+            Self::StateNotOwned { .. } => "state-not-owned",
             Self::DifferentFolders { .. } => "different-folders",
             Self::OtherFolder { .. } => "other-folder",
             Self::RootReplaced { .. } => "root-replaced",
@@ -403,6 +415,7 @@ impl SyncError {
             | Self::OtherFolder { .. }
             | Self::RootReplaced { .. } => ExitCode::Braked,
             Self::RootNotWritable { .. }
+            | Self::StateNotOwned { .. }
             | Self::Locked { .. }
             | Self::IndexDamaged { .. }
             | Self::IndexNewer { .. }
@@ -429,8 +442,11 @@ impl SyncError {
             Self::RootTwice { .. } => "name each directory once".into(),
             Self::StateNested { .. } => "name a directory outside of all roots".into(),
             Self::RootNotWritable { .. } => {
-                "make it writable, or run as a user who may write there".into()
+                "make it writable, run as a user who may write there, or keep its state elsewhere with --state-dir: \
+                 then it is only read"
+                    .into()
             }
+            Self::StateNotOwned { state, foreign, .. } => give_state(state, foreign),
             Self::OtherFolder { .. } => OTHER_FOLDER_HINT.into(),
             Self::DifferentFolders { .. } => JOIN_HINT.into(),
             Self::RootReplaced { root, .. } => format!(
@@ -479,6 +495,31 @@ impl SyncError {
             }
             _ => return None,
         })
+    }
+}
+
+/// How state gets back to the user who needs it.
+fn give_state(state: &Path, foreign: &ForeignState) -> String {
+    let ForeignState {
+        owner, user, chown, ..
+    } = foreign;
+    let path = quoted(state);
+    match foreign.is_root_own {
+        true => format!("give it to {user} again: `sudo chown -R {chown} {path}`"),
+        false => {
+            format!("run replicat as {owner}, or give it to {user}: `sudo chown -R {chown} {path}`")
+        }
+    }
+}
+
+/// An absolute path as a shell takes it, in quotes if it needs any.
+fn quoted(path: &Path) -> String {
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let text = whole.display().to_string();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:,%".contains(c);
+    match text.chars().all(is_plain) {
+        true => text,
+        false => format!("'{}'", text.replace('\'', r"'\''")),
     }
 }
 

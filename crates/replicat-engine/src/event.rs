@@ -2,6 +2,8 @@
 
 use replicat_core::path::RelPath;
 
+use crate::report::RootFailure;
+
 /// Is told what happens during a sync, from any of its threads. Events of one root come in order.
 pub trait Reporter: Sync {
     /// Something happened. Must not block for long: the sync waits.
@@ -50,6 +52,13 @@ pub enum SyncEvent {
     Item(PlanItem),
     /// The transfer went on.
     Progress(Progress),
+    /// A root failed. The others are synced without it, unless fewer than two are left.
+    RootFailed {
+        /// The root.
+        root: RootIndex,
+        /// Why.
+        failure: RootFailure,
+    },
     /// Something deserves attention, though the sync goes on.
     Warning {
         /// The root concerned; `None` if all.

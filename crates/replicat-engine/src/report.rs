@@ -47,9 +47,13 @@ impl SyncReport {
     /// What the process is to tell its caller.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
+        let has_failed = |root: &RootReport| root.failure.is_some();
         if !self.brakes.is_empty() {
             ExitCode::Braked
-        } else if self.skipped.iter().any(Skipped::is_error) || self.outcome == Outcome::Cancelled {
+        } else if self.skipped.iter().any(Skipped::is_error)
+            || self.roots.iter().any(has_failed)
+            || self.outcome == Outcome::Cancelled
+        {
             ExitCode::Incomplete
         } else if self.outcome == Outcome::Planned {
             ExitCode::InSync
@@ -76,6 +80,19 @@ pub struct RootReport {
     pub name: String,
     /// What was changed in it.
     pub changes: ChangeCounts,
+    /// Why the other roots were synced without it, if they were.
+    pub failure: Option<RootFailure>,
+}
+
+/// Why a root could not be synced with the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RootFailure {
+    /// A stable word for programs: that of [`SyncError::kind`](crate::SyncError::kind).
+    pub kind: &'static str,
+    /// What happened, for people. It names the root.
+    pub message: String,
+    /// What to do, if there is something to say.
+    pub hint: Option<String>,
 }
 
 /// How many paths were changed.
@@ -246,6 +263,8 @@ pub enum SkipReason {
     },
     /// The disk is full.
     DiskFull,
+    /// The root is only read: nothing can be written to it.
+    ReadOnly,
     /// The system refused.
     Io {
         /// What was being done, as a verb phrase.
@@ -270,6 +289,7 @@ impl SkipReason {
             | Self::IgnoredInTheWay
             | Self::ContentMissing
             | Self::DiskFull
+            | Self::ReadOnly
             | Self::Io { .. } => false,
         }
     }
@@ -288,6 +308,7 @@ impl SkipReason {
             Self::ContentMissing => "content-missing",
             Self::NotHeld { .. } => "not-held",
             Self::DiskFull => "disk-full",
+            Self::ReadOnly => "read-only",
             Self::Io { .. } => "io",
         }
     }
@@ -314,6 +335,7 @@ impl fmt::Display for SkipReason {
                 write!(f, "its filesystem does not hold its {aspects}")
             }
             Self::DiskFull => f.write_str("does not fit on the disk; make room"),
+            Self::ReadOnly => f.write_str("is not changed there: the root is read-only"),
             Self::Io { action, message } => write!(f, "could not {action}: {message}"),
         }
     }

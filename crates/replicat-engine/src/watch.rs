@@ -20,6 +20,8 @@ use crate::options::{Cancellation, FilterRule};
 const RESCAN_INTERVAL: Duration = Duration::from_secs(300);
 /// So often they are scanned if the system does not watch them whole.
 const PARTIAL_RESCAN_INTERVAL: Duration = Duration::from_secs(10);
+/// Fewer roots cannot be synced.
+const ROOTS_MIN: usize = 2;
 /// So soon a cancellation is noticed.
 const CANCELLATION_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -56,15 +58,23 @@ impl Watch {
     /// Begins to watch. A change from now on ends a later [`wait`](Self::wait), so that a sync
     /// started after this misses nothing.
     ///
+    /// A root that cannot be opened is looked at now and then, if two others can be watched.
+    ///
     /// # Errors
-    /// [`SyncError::Io`] if a root cannot be opened or the system gives no means to watch at all.
+    /// [`SyncError::Io`] if roots cannot be opened or the system gives no means to watch at all.
     pub fn new(roots: &[PathBuf], rules: &[FilterRule]) -> Result<Self, SyncError> {
         let filter = Filter::new(rules.to_vec());
-        let watchers = roots.iter().map(|root| watcher(root, &filter));
-        Ok(Self {
-            watchers: watchers.collect::<Result<_, _>>()?,
-            sight: Sight::Whole,
-        })
+        let begun = roots.iter().map(|root| watcher(root, &filter));
+        let (watchers, failed): (Vec<_>, Vec<_>) = begun.partition(Result::is_ok);
+        let sight = match failed.is_empty() {
+            true => Sight::Whole,
+            false => Sight::Partial,
+        };
+        let watchers: Vec<Watcher> = watchers.into_iter().flatten().collect();
+        match failed.into_iter().find_map(Result::err) {
+            Some(error) if watchers.len() < ROOTS_MIN => Err(error),
+            _ => Ok(Self { watchers, sight }),
+        }
     }
 
     /// Waits until something changed and has come to rest, until it is time to look anyway, or until

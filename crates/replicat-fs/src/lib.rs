@@ -28,6 +28,7 @@ pub mod root;
 pub mod scan;
 pub mod stage;
 pub mod state;
+pub mod state_owner;
 pub mod trash;
 pub mod watch;
 pub mod xattrs;

@@ -27,7 +27,7 @@ pub struct Landmark {
 /// What is found where a root was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
-    /// The same directory with the same state, which may be read and written.
+    /// The same directory with the same state, which may be read and written. A source need only be readable.
     Usable,
     /// The same, but it may not be read or written.
     Denied,
@@ -63,7 +63,7 @@ impl Landmark {
         }
         let all = Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK;
         let is_allowed = |path: &Path| rustix::fs::access(path, all).is_ok();
-        if !is_allowed(&self.root) {
+        if !is_allowed(&self.root) && !self.is_only_read() {
             return Presence::Denied;
         }
         if !self.state.is_dir() {
@@ -77,6 +77,14 @@ impl Landmark {
             Some(Comparison::Same) => Presence::Usable,
             _ => Presence::Other,
         }
+    }
+
+    /// Whether the root can be read, its filesystem cannot be written, and its state is elsewhere: so it is a source.
+    fn is_only_read(&self) -> bool {
+        let reading = Access::READ_OK | Access::EXEC_OK;
+        let may_read = rustix::fs::access(&self.root, reading).is_ok();
+        let is_read_only = || Root::open(&self.root).is_ok_and(|root| root.is_mounted_read_only());
+        may_read && !self.state.starts_with(&self.root) && is_read_only()
     }
 
     fn identify(&self) -> Option<Comparison> {

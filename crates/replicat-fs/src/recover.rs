@@ -226,8 +226,10 @@ impl<'a> Work<'a> {
         }
         let directory = open_directory(&self.state.trash, OsStr::new(&day))
             .map_err(self.failed("open the trash of", &day))?;
+        self.state.owner.give(directory.as_fd());
         if let Some(record) = self.records.get(&slot.id) {
-            log::append(self.calls, directory.as_fd(), std::slice::from_ref(record))
+            let records = std::slice::from_ref(record);
+            log::append(self.calls, directory.as_fd(), &self.state.owner, records)
                 .map_err(self.failed("write the log of", &day))?;
         }
         let item = item_name(slot.id, &slot.label);

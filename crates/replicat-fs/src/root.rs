@@ -113,6 +113,18 @@ impl Root {
         self.directory.as_fd()
     }
 
+    /// Whether the filesystem of the root is mounted so that nobody can write to it.
+    #[must_use]
+    pub fn is_mounted_read_only(&self) -> bool {
+        let may_write = rustix::fs::accessat(
+            self.descriptor(),
+            ".",
+            rustix::fs::Access::WRITE_OK,
+            AtFlags::empty(),
+        );
+        may_write == Err(Errno::ROFS)
+    }
+
     /// `path` with the root's own path in front; for messages only.
     #[must_use]
     pub fn shown(&self, path: &RelPath) -> PathBuf {

@@ -18,12 +18,13 @@ use crate::identity::RootIdentity;
 use crate::lock::{Lock, LockError, LockHolder, lock};
 use crate::metadata::{ACCESS_ACL, DEFAULT_ACL};
 use crate::root::Root;
+use crate::state_owner::StateOwner;
 
 /// The name of the state directory in a root. It is never replicated.
 pub const STATE_DIRECTORY: &str = ".replicat";
 /// The name of the index in the state directory.
 pub const INDEX_FILE: &str = "index.redb";
-const STAGING: &str = "staging";
+pub(crate) const STAGING: &str = "staging";
 /// The directory of the trash in a state directory.
 pub const TRASH_DIRECTORY: &str = "trash";
 const TRASH: &str = TRASH_DIRECTORY;
@@ -56,6 +57,8 @@ pub struct StateDirectory {
     workspace: PathBuf,
     pub(crate) staging: OwnedFd,
     pub(crate) trash: OwnedFd,
+    pub(crate) owner: StateOwner,
+    is_root_writable: bool,
     _locks: Vec<Lock>,
 }
 
@@ -77,10 +80,16 @@ impl StateDirectory {
             (Some(elsewhere), _) => elsewhere.to_path_buf(),
             (None, inside) => inside.clone().unwrap_or_default(),
         };
+        create_ancestors(&path)?;
         create_private(&path)?;
         let workspace = match &inside {
             Some(inside) if !shares_filesystem(root, &path)? => inside.clone(),
             _ => path.clone(),
+        };
+        let is_root_writable = match inside {
+            Some(_) => true,
+            // Its directories may allow what the root does not. They are reached from the same filesystem alone.
+            None => !root.is_mounted_read_only() && shares_filesystem(root, &path)?,
         };
         let mut held: Vec<&PathBuf> = inside.iter().chain([&path]).collect();
         held.dedup();
@@ -89,9 +98,16 @@ impl StateDirectory {
             locks.push(lock(state).map_err(|error| locked(error, root))?);
         }
         create_workspace(&workspace)?;
+        let owner = StateOwner::of(root, open_directory(&path)?.as_fd())
+            .map_err(|source| FsError::new("look at", &path, source))?;
+        for state in inside.iter().chain([&path]) {
+            owner.heal(state, &workspace);
+        }
         Ok(Self {
             staging: open_directory(&workspace.join(STAGING))?,
             trash: open_directory(&workspace.join(TRASH))?,
+            owner,
+            is_root_writable,
             path,
             workspace,
             _locks: locks,
@@ -102,6 +118,25 @@ impl StateDirectory {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether the root could be written when it was opened. A root that cannot be is only read.
+    #[must_use]
+    pub fn is_root_writable(&self) -> bool {
+        self.is_root_writable
+    }
+
+    /// Gives the state to the owner of `root`, if that has become another user since.
+    pub fn follow_owner(&self, root: &Root) {
+        let directory = open_directory(&self.path);
+        let owner = directory
+            .ok()
+            .map(|state| StateOwner::of(root, state.as_fd()));
+        if let Some(Ok(owner)) = owner
+            && self.owner.follow(&owner)
+        {
+            self.owner.heal(&self.path, &self.workspace);
+        }
     }
 
     /// What `root` with this state is recognised by.
@@ -167,6 +202,23 @@ fn inside_root(root: &Root) -> Result<PathBuf, FsError> {
     let path = root.path().join(STATE_DIRECTORY);
     make_private(&path)?;
     Ok(path)
+}
+
+/// Creates the directories above a state directory. Anybody may pass through those that the superuser creates: the state may
+/// be another user's.
+fn create_ancestors(path: &Path) -> Result<(), FsError> {
+    let Some(above) = path.parent() else {
+        return Ok(());
+    };
+    let mode = match rustix::process::geteuid().is_root() {
+        true => 0o755,
+        false => 0o700,
+    };
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(above)
+        .map_err(|source| FsError::new("create the state directory", above, source))
 }
 
 fn create_private(path: &Path) -> Result<(), FsError> {

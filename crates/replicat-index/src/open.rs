@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::{MetadataExt, chown};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -45,11 +46,13 @@ impl Index {
         }
         let database = builder().create(&unfinished)?;
         let index = Self::initialise(database, path, identity)?;
-        fs::rename(&unfinished, path)?;
         let directory = path
             .parent()
             .filter(|parent| !parent.as_os_str().is_empty());
-        File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?;
+        let directory = directory.unwrap_or(Path::new("."));
+        give_to_owner_of(directory, &unfinished)?;
+        fs::rename(&unfinished, path)?;
+        File::open(directory)?.sync_all()?;
         Ok(index)
     }
 
@@ -147,6 +150,15 @@ impl Index {
         let summary = Summary::load(&committed)?;
         Ok(Self::of_commit(database, committed, summary, path))
     }
+}
+
+/// Gives a file to the user whom its directory belongs to. Without the right to do so, it stays this user's.
+fn give_to_owner_of(directory: &Path, file: &Path) -> Result<(), Fault> {
+    let (wanted, found) = (fs::metadata(directory)?, fs::metadata(file)?);
+    if wanted.uid() != found.uid() {
+        let _ = chown(file, Some(wanted.uid()), Some(wanted.gid()));
+    }
+    Ok(())
 }
 
 fn builder() -> redb::Builder {

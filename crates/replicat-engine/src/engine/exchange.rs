@@ -17,6 +17,7 @@ use replicat_index::{Durability, Index};
 
 use super::clock;
 use super::failure::Failure;
+use super::failures::FailedAt;
 use super::local::LocalReplica;
 use crate::error::SyncError;
 
@@ -34,7 +35,7 @@ const SILENCE_MAX: Duration = Duration::from_secs(600);
 const RENEWALS_MAX: usize = 8;
 
 /// Lets all replicas exchange what they know until they hold the same versions; says whether they do.
-pub(super) fn converge(replicas: &mut [LocalReplica]) -> Result<bool, SyncError> {
+pub(super) fn converge(replicas: &mut [LocalReplica]) -> Result<bool, FailedAt> {
     for _ in 0..ROUNDS_MAX {
         gather_and_scatter(replicas)?;
         let mut made = 0;
@@ -42,7 +43,7 @@ pub(super) fn converge(replicas: &mut [LocalReplica]) -> Result<bool, SyncError>
             made += local
                 .replica
                 .settle(clock::now())
-                .map_err(|error| local.failed(error))?;
+                .map_err(|error| local.failed_at(local.failed(error)))?;
         }
         if made == 0 {
             return are_equal(replicas);
@@ -52,7 +53,7 @@ pub(super) fn converge(replicas: &mut [LocalReplica]) -> Result<bool, SyncError>
 }
 
 /// The first replica talks with each other one in turn, then once more so that all learn what the later ones said.
-fn gather_and_scatter(replicas: &mut [LocalReplica]) -> Result<(), SyncError> {
+fn gather_and_scatter(replicas: &mut [LocalReplica]) -> Result<(), FailedAt> {
     let count = replicas.len();
     for other in (1..count).chain(1..count.saturating_sub(1)) {
         let (hub, others) = replicas.split_at_mut(1);
@@ -61,21 +62,21 @@ fn gather_and_scatter(replicas: &mut [LocalReplica]) -> Result<(), SyncError> {
     Ok(())
 }
 
-fn are_equal(replicas: &[LocalReplica]) -> Result<bool, SyncError> {
+fn are_equal(replicas: &[LocalReplica]) -> Result<bool, FailedAt> {
     let mut sums = Vec::with_capacity(replicas.len());
     for local in replicas {
         let digest = local
             .replica
             .store()
             .digest()
-            .map_err(|error| local.failed(error))?;
+            .map_err(|error| local.failed_at(local.failed(error)))?;
         sums.push((digest, local.replica.knowledge().clone()));
     }
     Ok(sums.windows(2).all(|pair| pair[0] == pair[1]))
 }
 
 /// One session, begun anew where a replica first needs a new identity.
-fn talk(one: &mut LocalReplica, other: &mut LocalReplica) -> Result<(), SyncError> {
+fn talk(one: &mut LocalReplica, other: &mut LocalReplica) -> Result<(), FailedAt> {
     for _ in 0..RENEWALS_MAX {
         match try_talk(one, other) {
             Ok(Outcome::Equal) => return Ok(()),
@@ -90,22 +91,20 @@ fn talk(one: &mut LocalReplica, other: &mut LocalReplica) -> Result<(), SyncErro
     Ok(())
 }
 
-fn renew(local: &mut LocalReplica, reason: Renewal) -> Result<(), SyncError> {
-    let id = ReplicaId(super::random_u64()?);
-    local
-        .replica
-        .renew(clock::now(), id, reason)
-        .map_err(|error| local.failed(error))
+fn renew(local: &mut LocalReplica, reason: Renewal) -> Result<(), FailedAt> {
+    let id = super::random_u64().map_err(|error| local.failed_at(error))?;
+    let renewed = local.replica.renew(clock::now(), ReplicaId(id), reason);
+    renewed.map_err(|error| local.failed_at(local.failed(error)))
 }
 
-fn session_failed(local: &LocalReplica, error: SessionError) -> SyncError {
-    match error {
+fn session_failed(local: &LocalReplica, error: SessionError) -> FailedAt {
+    local.failed_at(match error {
         SessionError::Store(error) => local.failed(error),
         error => SyncError::Inconsistent {
             root: local.given.clone(),
             detail: error.to_string(),
         },
-    }
+    })
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

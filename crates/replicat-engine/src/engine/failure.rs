@@ -1,13 +1,16 @@
 //! From the errors of the parts to what a user is told.
 
+use std::io;
 use std::path::Path;
 
 use replicat_core::store::StoreError;
 use replicat_fs::apply::error::ApplyError;
 use replicat_fs::error::FsError;
 use replicat_fs::scan::ScanError;
+use replicat_fs::state_owner::foreign_state;
 use replicat_index::IndexError;
 
+use super::roots::GivenRoot;
 use crate::error::SyncError;
 
 /// What went wrong, before it is known in which root.
@@ -99,6 +102,30 @@ fn index_failed(error: IndexError, root: &Path) -> SyncError {
                 source: Box::new(error),
             },
         },
+    }
+}
+
+/// An error of the state in `state`. If it belongs to another user, that is why, and is said.
+pub(super) fn of_foreign_state(error: SyncError, given: &GivenRoot, state: &Path) -> SyncError {
+    let is_denied = |source: &io::Error| source.kind() == io::ErrorKind::PermissionDenied;
+    let denied = match &error {
+        SyncError::RootNotWritable { source, .. } | SyncError::Io { source, .. } => {
+            is_denied(source)
+        }
+        SyncError::Index { source, .. } => match IndexError::of_store(source) {
+            Some(IndexError::Io { source, .. }) => is_denied(source),
+            _ => false,
+        },
+        _ => false,
+    };
+    let found = denied.then(|| foreign_state(&given.canonical, state));
+    match found.flatten() {
+        Some(foreign) => SyncError::StateNotOwned {
+            root: given.given.clone(),
+            state: state.to_owned(),
+            foreign: Box::new(foreign),
+        },
+        None => error,
     }
 }
 

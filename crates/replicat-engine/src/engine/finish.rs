@@ -1,17 +1,20 @@
 //! The end of a run: the roots themselves, what is left undone, and what the next run has to know.
 
+use std::collections::BTreeMap;
+
 use replicat_core::entry::Metadata;
 use replicat_core::path::RelPath;
 use replicat_core::plan::Planned;
 use replicat_core::resolve::Shown;
 use replicat_core::store::Store;
 
-use super::local::{LocalReplica, SETTING_SYNCED};
+use super::failures::Failures;
+use super::local::{LocalReplica, SETTING_SYNCED, name_of};
 use super::sighting::present;
 use super::unheld::is_not_held;
-use super::{clock, exchange, retention};
+use super::{clock, retention};
 use crate::error::SyncError;
-use crate::event::PlanTotals;
+use crate::event::{PlanTotals, RootIndex};
 use crate::report::{ChangeCounts, RootReport, SkipReason};
 
 /// How many pending paths are looked at at once.
@@ -26,44 +29,61 @@ pub(super) enum Ending {
     CutShort,
 }
 
-/// Ends a run that may have changed files.
-pub(super) fn finish(
-    replicas: &mut [LocalReplica],
-    equal: bool,
-    ending: Ending,
-) -> Result<(), SyncError> {
-    let mut news = false;
-    for local in replicas.iter_mut() {
-        local.calm_itself()?;
-        retention::purge(local)?;
-        // A storage that misses what it is recorded to hold has not applied it.
-        if local.deletions.holds() {
-            continue;
-        }
-        let noted = local.replica.note_applied();
-        news |= noted.map_err(|error| local.failed(error))?;
-        if equal && local.pending()? == 0 {
-            let now = clock::now_seconds().to_string();
-            local.set_setting(SETTING_SYNCED, Some(now.as_bytes()))?;
-        }
+/// The reports of all roots in the order given, those that failed among them.
+pub(super) fn all_roots(
+    mut reports: BTreeMap<RootIndex, RootReport>,
+    failures: Failures<'_>,
+) -> Vec<RootReport> {
+    for (number, root, failure) in failures.into_each() {
+        let report = reports.entry(number).or_insert_with(|| RootReport {
+            name: name_of(&root),
+            root,
+            folder: None,
+            replica: None,
+            changes: ChangeCounts::default(),
+            failure: None,
+        });
+        report.failure = Some(failure);
     }
-    if news {
-        // All learn from each other's greetings how far the others have come.
-        exchange::converge(replicas)?;
-    }
-    if ending == Ending::Complete {
-        for local in replicas.iter_mut() {
-            local.drop_stale_skips()?;
-            local.retry_unheld()?;
-            local.skip_unfinished()?;
-            local.keep_skipped()?;
-            local.keep_rules()?;
-        }
-    }
-    replicas.iter_mut().try_for_each(LocalReplica::commit)
+    reports.into_values().collect()
 }
 
 impl LocalReplica {
+    /// Notes what the run has come to. Returns whether the others should know.
+    pub(super) fn note_end(&mut self, equal: bool) -> Result<bool, SyncError> {
+        self.calm_itself()?;
+        retention::purge(self)?;
+        // A storage that misses what it is recorded to hold has not applied it.
+        if self.deletions.holds() {
+            return Ok(false);
+        }
+        let news = self.replica.note_applied();
+        let news = news.map_err(|error| self.failed(error))?;
+        if equal && self.pending()? == 0 {
+            let now = clock::now_seconds().to_string();
+            self.set_setting(SETTING_SYNCED, Some(now.as_bytes()))?;
+        }
+        Ok(news)
+    }
+
+    /// Keeps what the next run has to know.
+    pub(super) fn keep_end(&mut self, ending: Ending) -> Result<(), SyncError> {
+        if ending == Ending::Complete {
+            self.drop_stale_skips()?;
+            self.retry_unheld()?;
+            self.skip_unfinished()?;
+            self.keep_skipped()?;
+            self.keep_rules()?;
+        }
+        self.commit()
+    }
+
+    /// Lists what cannot be done because the root is only read.
+    pub(super) fn skip_read_only(&mut self) -> Result<(), SyncError> {
+        (self.skipped).retain(|skipped| skipped.reason != SkipReason::ReadOnly);
+        self.skip_pending(&SkipReason::ReadOnly)
+    }
+
     /// How many paths have work to do.
     pub(super) fn pending(&self) -> Result<u64, SyncError> {
         let count = self.replica.store().pending_count();
@@ -96,7 +116,7 @@ impl LocalReplica {
 
     /// Gives the root directory its own time again, which changes in it have disturbed.
     pub(super) fn calm_itself(&mut self) -> Result<(), SyncError> {
-        let Some(hands) = &self.hands else {
+        let Some(hands) = self.hands.as_ref().filter(|_| !self.is_read_only) else {
             return Ok(());
         };
         let root = RelPath::root();
@@ -161,6 +181,10 @@ impl LocalReplica {
 
     /// Lists what is still to be done and in scope, if no reason was given yet.
     fn skip_unfinished(&mut self) -> Result<(), SyncError> {
+        self.skip_pending(&SkipReason::Changing)
+    }
+
+    fn skip_pending(&mut self, reason: &SkipReason) -> Result<(), SyncError> {
         let mut unfinished = Vec::new();
         let filter = self.filter.clone();
         let root = std::sync::Arc::clone(&self.root);
@@ -193,7 +217,7 @@ impl LocalReplica {
             Ok(())
         })?;
         for path in unfinished {
-            self.skip(path, SkipReason::Changing);
+            self.skip(path, reason.clone());
         }
         Ok(())
     }
@@ -223,6 +247,7 @@ impl LocalReplica {
             replica: is_real.then_some(identity.replica),
             name: identity.name.clone(),
             changes: self.changes,
+            failure: None,
         }
     }
 }

@@ -21,15 +21,15 @@ use replicat_fs::trash::Trash;
 use replicat_index::{Durability as Commit, Index, IndexError};
 
 use super::deletions::{Deletions, Pace};
-use super::failure::Failure;
+use super::failure::{self, Failure};
 use super::gleaned::Gleaned;
 use super::roots::GivenRoot;
 use super::selection::SelectionNumber;
 use super::setbacks::Setbacks;
-use super::{partners, random_u64, random_u128, retention};
+use super::{random_u64, retention};
 use crate::error::SyncError;
 use crate::event::RootIndex;
-use crate::options::{Durability, ForeignRoot, MissingRoot, Mode, OwnerPolicy, SyncOptions};
+use crate::options::{Durability, ForeignRoot, Mode, OwnerPolicy, SyncOptions};
 use crate::report::{ChangeCounts, SkipReason, Skipped};
 
 /// The setting under which the time of the last complete sync is kept, in seconds since 1970.
@@ -50,6 +50,8 @@ pub(super) struct LocalReplica {
     pub(super) tracking: Tracking,
     /// The root directory as it was before replicat touched it.
     pub(super) itself: Observation,
+    /// Nothing can be written to it: it is a source for the others.
+    pub(super) is_read_only: bool,
     /// What it takes to change files; `None` in a dry run.
     pub(super) hands: Option<Hands>,
     pub(super) durability: Durability,
@@ -85,48 +87,13 @@ pub(super) struct Hands {
     pub(super) calls: Calls,
 }
 
-/// Opens all roots as replicas of one folder.
-pub(super) fn open_all(
-    roots: &[GivenRoot],
-    filter: &Filter,
-    options: &SyncOptions,
-) -> Result<Vec<LocalReplica>, SyncError> {
-    let mut opening = Vec::with_capacity(roots.len());
-    for (number, given) in roots.iter().enumerate() {
-        opening.push(Opening::begin(RootIndex(number), given, options)?);
-    }
-    // Roots with state come first: they know which directories must hold something.
-    for root in opening.iter_mut().filter(|root| !root.vacant) {
-        root.open_index(options)?;
-    }
-    if options.missing_root == MissingRoot::Refuse {
-        opening
-            .iter()
-            .filter(|root| root.vacant)
-            .try_for_each(|root| root.may_be_new(&opening))?;
-    }
-    for root in opening.iter_mut().filter(|root| root.vacant) {
-        root.open_index(options)?;
-    }
-    let folder = one_folder(&opening, options)?;
-    let folder = folder
-        .map_or_else(random_u128, |folder| Ok(folder.0))
-        .map(FolderId)?;
-    let names = names(roots);
-    opening
-        .into_iter()
-        .zip(names)
-        .map(|(opening, name)| opening.finish(folder, name, filter, options))
-        .collect()
-}
-
 /// Opens one root, as the replica that it is.
 pub(super) fn open_one(
     given: &GivenRoot,
     filter: &Filter,
     options: &SyncOptions,
 ) -> Result<LocalReplica, SyncError> {
-    let mut opening = Opening::begin(RootIndex(0), given, options)?;
+    let mut opening = Opening::begin(given, options)?;
     opening.open_index(options)?;
     let folder = opening.folder()?.unwrap_or(FolderId(0));
     opening.finish(folder, name_of(&given.canonical), filter, options)
@@ -141,7 +108,7 @@ pub(super) fn open_live(
     filter: &Filter,
     options: &SyncOptions,
 ) -> Result<LocalReplica, SyncError> {
-    let mut opening = Opening::begin(RootIndex(0), given, options)?;
+    let mut opening = Opening::begin(given, options)?;
     opening.open_index(options)?;
     let held = opening.folder()?;
     let held = held.filter(|held| *held != folder && !former_ids.contains(held));
@@ -159,52 +126,15 @@ pub(super) fn open_live(
 pub(super) fn lock(given: &GivenRoot, outside: Option<&Path>) -> Result<StateDirectory, SyncError> {
     let root = Root::open(&given.canonical);
     let root = root.map_err(|error| Failure::from(error).at(&given.given))?;
-    StateDirectory::open(&root, outside).map_err(|error| state_failed(error, &given.given))
+    let inside = given.canonical.join(STATE_DIRECTORY);
+    StateDirectory::open(&root, outside).map_err(|error| {
+        let state = outside.unwrap_or(&inside);
+        failure::of_foreign_state(state_failed(error, &given.given), given, state)
+    })
 }
 
-/// The folder that the roots belong to; `None` if all are new.
-fn one_folder(
-    opening: &[Opening<'_>],
-    options: &SyncOptions,
-) -> Result<Option<FolderId>, SyncError> {
-    let mut first: Option<(&Opening<'_>, FolderId)> = None;
-    for other in opening {
-        let Some(folder) = other.folder()? else {
-            continue;
-        };
-        match first {
-            None => first = Some((other, folder)),
-            Some((one, held)) if held != folder && options.foreign_root == ForeignRoot::Refuse => {
-                return Err(SyncError::DifferentFolders {
-                    root: one.given.given.clone(),
-                    folder: held,
-                    other: other.given.given.clone(),
-                    other_folder: folder,
-                });
-            }
-            Some(_) => {}
-        }
-    }
-    Ok(first.map(|(_, folder)| folder))
-}
-
-/// Names for new replicas, from their directories; made different where those are the same.
-fn names(roots: &[GivenRoot]) -> Vec<String> {
-    let mut names: Vec<String> = Vec::with_capacity(roots.len());
-    for root in roots {
-        let plain = name_of(&root.canonical);
-        let mut name = plain.clone();
-        let mut number = 2;
-        while names.contains(&name) {
-            name = format!("{plain}-{number}");
-            number += 1;
-        }
-        names.push(name);
-    }
-    names
-}
-
-fn name_of(directory: &Path) -> String {
+/// The name that a new replica takes from its directory.
+pub(super) fn name_of(directory: &Path) -> String {
     let name = directory
         .file_name()
         .map(|name| name.to_string_lossy().into_owned());
@@ -221,23 +151,25 @@ fn name_of(directory: &Path) -> String {
 }
 
 /// A root of which it is not yet known which folder it belongs to.
-struct Opening<'given> {
-    number: RootIndex,
-    given: &'given GivenRoot,
+pub(super) struct Opening<'given> {
+    pub(super) given: &'given GivenRoot,
     root: Root,
     itself: Observation,
     state: Option<StateDirectory>,
     /// Where the state is, if not inside the root.
     outside: Option<PathBuf>,
-    index: Option<Index>,
+    pub(super) index: Option<Index>,
     tracking: Tracking,
+    /// There is state.
+    pub(super) has_state: bool,
     /// It holds nothing, and has no state.
-    vacant: bool,
+    pub(super) vacant: bool,
+    /// Nothing can be written to it: it is a source.
+    is_read_only: bool,
 }
 
 impl<'given> Opening<'given> {
-    fn begin(
-        number: RootIndex,
+    pub(super) fn begin(
         given: &'given GivenRoot,
         options: &SyncOptions,
     ) -> Result<Self, SyncError> {
@@ -259,10 +191,11 @@ impl<'given> Opening<'given> {
         let state = outside
             .clone()
             .unwrap_or_else(|| given.canonical.join(STATE_DIRECTORY));
-        let vacant = !state.exists() && is_empty(&given.given, directory)?;
+        let has_state = state.exists();
+        let vacant = !has_state && is_empty(&given.given, directory)?;
+        let is_read_only = outside.is_some() && root.is_mounted_read_only();
         let (state, index) = (None, None);
         Ok(Self {
-            number,
             given,
             root,
             itself,
@@ -270,65 +203,64 @@ impl<'given> Opening<'given> {
             outside,
             index,
             tracking,
+            has_state,
             vacant,
+            is_read_only,
         })
     }
 
-    fn open_index(&mut self, options: &SyncOptions) -> Result<(), SyncError> {
+    pub(super) fn open_index(&mut self, options: &SyncOptions) -> Result<(), SyncError> {
         match options.mode {
             Mode::Apply => self.open_state(),
             Mode::DryRun => self.copy_state(),
         }
     }
 
-    /// Whether this root, which is vacant, may be taken for a new one: not if another was synced with it.
-    fn may_be_new(&self, others: &[Self]) -> Result<(), SyncError> {
-        for other in others {
-            let Some(index) = &other.index else { continue };
-            let remembered = partners::remembers(index, &self.given.canonical);
-            if remembered.map_err(|error| other.failed(error))? {
-                let other = other.given.given.display();
-                let evidence =
-                    format!("it was synced with {other}, and is empty without any state");
-                return Err(SyncError::RootReplaced {
-                    root: self.given.given.clone(),
-                    evidence,
-                });
-            }
-        }
-        Ok(())
-    }
-
     fn open_state(&mut self) -> Result<(), SyncError> {
         let state = StateDirectory::open(&self.root, self.outside.as_deref())
-            .map_err(|error| state_failed(error, &self.given.given))?;
+            .map_err(|error| self.explained(state_failed(error, &self.given.given)))?;
+        self.is_read_only = !state.is_root_writable();
         self.index = match Index::open(&state.index_path()) {
             Ok(index) => Some(index),
             Err(IndexError::Missing { .. }) => None,
-            Err(error) => return Err(Failure::from(error).at(&self.given.given)),
+            Err(error) => return Err(self.explained(self.failed(error))),
         };
         self.state = Some(state);
         Ok(())
     }
 
+    fn state_path(&self) -> PathBuf {
+        let inside = || self.given.canonical.join(STATE_DIRECTORY);
+        self.outside.clone().unwrap_or_else(inside)
+    }
+
+    /// An error of the state, with the user whom the state belongs to if that is why.
+    fn explained(&self, error: SyncError) -> SyncError {
+        failure::of_foreign_state(error, self.given, &self.state_path())
+    }
+
     fn copy_state(&mut self) -> Result<(), SyncError> {
-        let inside = self.given.canonical.join(STATE_DIRECTORY);
-        let path = self
-            .outside
-            .as_deref()
-            .unwrap_or(&inside)
-            .join(replicat_fs::state::INDEX_FILE);
-        if !path.exists() {
-            return Ok(());
+        let path = self.state_path().join(replicat_fs::state::INDEX_FILE);
+        match path.try_exists() {
+            Ok(true) => {}
+            Ok(false) => return Ok(()),
+            Err(source) => {
+                let action = "look at";
+                return Err(self.explained(SyncError::Io {
+                    action,
+                    path,
+                    source,
+                }));
+            }
         }
         let nobody = identity(FolderId(0), ReplicaId(0), String::new());
         let index = Index::scratch(Some(&path), &nobody, &std::env::temp_dir())
-            .map_err(|error| Failure::from(error).at(&self.given.given))?;
+            .map_err(|error| self.explained(self.failed(error)))?;
         self.index = Some(index);
         Ok(())
     }
 
-    fn folder(&self) -> Result<Option<FolderId>, SyncError> {
+    pub(super) fn folder(&self) -> Result<Option<FolderId>, SyncError> {
         let Some(index) = &self.index else {
             return Ok(None);
         };
@@ -336,11 +268,11 @@ impl<'given> Opening<'given> {
         Ok(Some(identity.folder))
     }
 
-    fn failed(&self, error: impl Into<Failure>) -> SyncError {
+    pub(super) fn failed(&self, error: impl Into<Failure>) -> SyncError {
         error.into().at(&self.given.given)
     }
 
-    fn finish(
+    pub(super) fn finish(
         mut self,
         folder: FolderId,
         name: String,
@@ -352,15 +284,17 @@ impl<'given> Opening<'given> {
             None => self.create(folder, name)?,
         };
         let replica = Replica::open(index).map_err(|error| self.failed(error))?;
+        let state_path = self.state_path();
         let root = Arc::new(self.root);
-        let hands = match self.state {
-            None => None,
-            Some(state) => {
-                Some(hands(&root, state, options).map_err(|error| error.at(&self.given.given))?)
-            }
+        let open_hands = |state| {
+            let opened = hands(&root, state, options);
+            opened.map_err(|error| {
+                failure::of_foreign_state(error.at(&self.given.given), self.given, &state_path)
+            })
         };
+        let hands = self.state.map(open_hands).transpose()?;
         let mut local = LocalReplica {
-            number: self.number,
+            number: self.given.number,
             given: self.given.given.clone(),
             root,
             replica,
@@ -368,6 +302,7 @@ impl<'given> Opening<'given> {
             selection_number: SelectionNumber::next(),
             tracking: self.tracking,
             itself: self.itself,
+            is_read_only: self.is_read_only,
             hands,
             durability: options.durability,
             changes: ChangeCounts::default(),
@@ -530,6 +465,7 @@ impl LocalReplica {
             selection_number: SelectionNumber::next(),
             tracking,
             itself,
+            is_read_only: false,
             hands: None,
             durability: options.durability,
             changes: ChangeCounts::default(),

@@ -9,6 +9,7 @@ mod deletions;
 mod departures;
 mod exchange;
 mod failure;
+mod failures;
 mod finish;
 mod gleaned;
 mod hashing;
@@ -18,6 +19,7 @@ pub mod inspect;
 pub mod live;
 mod local;
 mod manifests;
+mod open_all;
 mod partners;
 mod refused;
 mod retention;
@@ -43,10 +45,11 @@ use replicat_core::path::RelPath;
 use replicat_fs::filter::Filter;
 
 use crate::error::SyncError;
-use crate::event::{Phase, PlanTotals, Progress, Reporter, RootIndex, SyncEvent};
+use crate::event::{Phase, PlanTotals, Progress, Reporter, SyncEvent};
 use crate::options::{Mode, Strictness, SyncOptions};
 use crate::report::{BrakeReport, Outcome, Severity, Skipped, Statistics, SyncReport};
 use deletions::{Decision, Verdict};
+use failures::{FailedAt, Failures};
 use finish::Ending;
 use local::LocalReplica;
 use scan::{Scope, Seen, Surroundings};
@@ -68,19 +71,21 @@ pub fn sync(
     reporter: &dyn Reporter,
 ) -> Result<SyncReport, SyncError> {
     let started = Instant::now();
-    let given = roots::check(roots, options.missing_root, options.mode == Mode::Apply)?;
-    roots::check_state(&given, options.state_dir.as_deref())?;
-    for (number, root) in given.iter().enumerate() {
+    let mut failures = Failures::new(roots, reporter);
+    let may_write = options.mode == Mode::Apply;
+    let checked = roots::check(roots, options.missing_root, may_write, &mut failures)?;
+    roots::check_state(&checked.present, options.state_dir.as_deref())?;
+    for root in &checked.present {
         if let Some(message) = roots::enclosing(&root.canonical) {
             reporter.event(&SyncEvent::Warning {
-                root: Some(RootIndex(number)),
+                root: Some(root.number),
                 path: None,
                 message,
             });
         }
     }
     let filter = Filter::new(options.rules.clone());
-    let mut replicas = local::open_all(&given, &filter, options)?;
+    let mut replicas = open_all::open_all(&checked, &filter, options, &mut failures)?;
     for local in &mut replicas {
         local.gleaned = Some(Arc::default());
         local.recall_unheld()?;
@@ -95,6 +100,8 @@ pub fn sync(
     };
     let mut run = Run {
         replicas,
+        failures,
+        dropped: Vec::new(),
         options,
         around,
         statistics: Statistics::default(),
@@ -127,6 +134,9 @@ fn no_randomness(error: &getrandom::Error) -> SyncError {
 /// A sync under way.
 struct Run<'run> {
     replicas: Vec<LocalReplica>,
+    failures: Failures<'run>,
+    /// Replicas whose roots failed. What they hold can still be read.
+    dropped: Vec<LocalReplica>,
     options: &'run SyncOptions,
     around: Surroundings<'run>,
     statistics: Statistics,
@@ -150,7 +160,8 @@ impl Run<'_> {
             return Ok(false);
         }
         if self.options.mode == Mode::Apply {
-            partners::remember(&mut self.replicas)?;
+            let partners = partners::all(&self.replicas);
+            self.each(|local| local.remember_partners(&partners))?;
         }
         let mut equal = false;
         for round in 0..ROUNDS_MAX {
@@ -162,12 +173,10 @@ impl Run<'_> {
                     Phase::Verify
                 },
             });
-            equal = exchange::converge(&mut self.replicas)?;
-            for local in &mut self.replicas {
-                local.exclude_pending()?;
-            }
+            equal = self.converge()?;
+            self.each(LocalReplica::exclude_pending)?;
             if self.judge_deletions()? {
-                equal = exchange::converge(&mut self.replicas)?;
+                equal = self.converge()?;
             }
             self.count_plan()?;
             if self.is_stopped() || !self.transfer_all()? {
@@ -176,17 +185,58 @@ impl Run<'_> {
         }
         self.report_brakes()?;
         if self.options.mode == Mode::Apply {
-            for local in &mut self.replicas {
-                local.conclude_verdict()?;
-                local.keep_window()?;
-            }
-            let ending = match self.is_stopped() {
-                true => Ending::CutShort,
-                false => Ending::Complete,
-            };
-            finish::finish(&mut self.replicas, equal, ending)?;
+            self.finish(equal)?;
         }
         Ok(equal)
+    }
+
+    /// Ends a run that may have changed files.
+    fn finish(&mut self, equal: bool) -> Result<(), SyncError> {
+        let ending = match self.is_stopped() {
+            true => Ending::CutShort,
+            false => Ending::Complete,
+        };
+        let mut news = false;
+        self.each(|local| {
+            local.conclude_verdict()?;
+            local.keep_window()?;
+            news |= local.note_end(equal)?;
+            Ok(())
+        })?;
+        if news {
+            // All learn from each other's greetings how far the others have come.
+            self.converge()?;
+        }
+        self.each(|local| local.keep_end(ending))
+    }
+
+    /// Does something at each root. Those where it fails are dropped.
+    fn each(
+        &mut self,
+        work: impl FnMut(&mut LocalReplica) -> Result<(), SyncError>,
+    ) -> Result<(), SyncError> {
+        let failed = self.failures.each(&mut self.replicas, work)?;
+        self.dropped.extend(failed);
+        Ok(())
+    }
+
+    /// Goes on without a root that failed.
+    fn drop_root(&mut self, failed: FailedAt) -> Result<(), SyncError> {
+        let FailedAt { root, error } = failed;
+        self.failures.note(root, error)?;
+        if let Some(at) = (self.replicas.iter()).position(|local| local.number == root) {
+            self.dropped.push(self.replicas.remove(at));
+        }
+        Ok(())
+    }
+
+    fn converge(&mut self) -> Result<bool, SyncError> {
+        loop {
+            match exchange::converge(&mut self.replicas) {
+                Ok(equal) => return Ok(equal),
+                Err(failed) => self.drop_root(failed)?,
+            }
+        }
     }
 
     fn is_stopped(&self) -> bool {
@@ -218,9 +268,14 @@ impl Run<'_> {
 
     fn scan_all(&mut self) -> Result<(), SyncError> {
         let around = &self.around;
-        let scanned: Vec<Result<Seen, SyncError>> = std::thread::scope(|threads| {
+        let scanned: Vec<Result<Seen, FailedAt>> = std::thread::scope(|threads| {
             let running: Vec<_> = (self.replicas.iter_mut())
-                .map(|local| threads.spawn(move || scan_root(local, around)))
+                .map(|local| {
+                    threads.spawn(move || {
+                        let seen = scan_root(local, around);
+                        seen.map_err(|error| local.failed_at(error))
+                    })
+                })
                 .collect();
             let join = |thread: std::thread::ScopedJoinHandle<'_, _>| match thread.join() {
                 Ok(seen) => seen,
@@ -229,7 +284,10 @@ impl Run<'_> {
             running.into_iter().map(join).collect()
         });
         for seen in scanned {
-            self.note_scan(&seen?);
+            match seen {
+                Ok(seen) => self.note_scan(&seen),
+                Err(failed) => self.drop_root(failed)?,
+            }
         }
         Ok(())
     }
@@ -248,57 +306,64 @@ impl Run<'_> {
 
     /// Looks again at roots that lose files, until they lose no more or most is gone.
     fn await_bursts(&mut self) -> Result<(), SyncError> {
-        for local in &mut self.replicas {
+        let around = self.around;
+        self.each(|local| {
             for _ in 0..BURST_LOOKS_MAX {
                 // While another root was waited for, the time may have come: what passes is observed by a scan.
                 let is_held = local.deletions.guard.held_files() > 0;
                 match local.judge_deletions()? {
                     Decision::Pass if is_held => {}
-                    Decision::Hold(_) if local.deletions.wait(&self.options.cancellation) => {}
+                    Decision::Hold(_) if local.deletions.wait(around.cancellation) => {}
                     _ => break,
                 }
-                scan::scan(local, Scope::Everything, &self.around)?;
+                scan::scan(local, Scope::Everything, &around)?;
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Judges what was deleted elsewhere, for each root. Returns whether that made events.
     fn judge_deletions(&mut self) -> Result<bool, SyncError> {
+        let cancellation = &self.options.cancellation;
         let mut news = false;
-        for local in &mut self.replicas {
+        self.each(|local| {
             if local.deletions.guard.verdict() == Some(Verdict::Rejected) {
                 news |= local.reject_departing()? > 0;
             }
-            local.await_decision(&self.options.cancellation)?;
-        }
+            local.await_decision(cancellation)?;
+            Ok(())
+        })?;
         Ok(news)
     }
 
     /// Notes which roots hold deletions until a person decides.
     fn report_brakes(&mut self) -> Result<(), SyncError> {
-        for local in &mut self.replicas {
+        let mut brakes = Vec::new();
+        self.each(|local| {
             local.judge_deletions()?;
             if let Some(brake) = local.brake()? {
-                self.brakes.push(BrakeReport {
+                brakes.push(BrakeReport {
                     root: local.given.clone(),
                     brake,
                     held: local.held_deletions()?,
                 });
             }
-        }
+            Ok(())
+        })?;
+        self.brakes = brakes;
         Ok(())
     }
 
     /// Counts what is to be done.
     fn count_plan(&mut self) -> Result<(), SyncError> {
         let mut totals = PlanTotals::default();
-        for local in &self.replicas {
+        self.each(|local| {
             let planned = local.totals()?;
             totals.files += planned.files;
             totals.bytes += planned.bytes;
             totals.deletes += planned.deletes;
-        }
+            Ok(())
+        })?;
         self.progress.files_total = self.progress.files_done + totals.files + totals.deletes;
         self.progress.bytes_total = self.progress.bytes_done + totals.bytes;
         self.around.reporter.event(&SyncEvent::Planned(totals));
@@ -312,47 +377,75 @@ impl Run<'_> {
             phase: Phase::Transfer,
         };
         self.around.reporter.event(&phase);
-        let (mut look_again, mut steps) = (false, 0);
-        for at in 0..self.replicas.len() {
-            let (before, rest) = self.replicas.split_at_mut(at);
-            let Some((target, after)) = rest.split_first_mut() else {
-                break;
-            };
-            let others: Vec<&LocalReplica> = before.iter().chain(after.iter()).collect();
-            let done = transfer::transfer(target, &others, &self.around, &mut self.progress)?;
-            steps += done.steps;
-            self.statistics.bytes_copied += done.fetched;
-            self.statistics.bytes_reused += done.reused;
-            self.copies.extend(done.copies);
-            if !done.look_again.is_empty() && !self.options.cancellation.is_cancelled() {
-                look_again = true;
-                let paths: Vec<RelPath> = done.look_again.into_iter().collect();
-                scan::scan(target, Scope::Paths(&paths), &self.around)?;
+        let (mut look_again, mut steps, mut at) = (false, 0, 0);
+        while at < self.replicas.len() {
+            match self.transfer_to(at) {
+                Ok(done) => {
+                    look_again |= done.look_again;
+                    steps += done.steps;
+                    at += 1;
+                }
+                Err(failed) => {
+                    self.drop_root(failed)?;
+                    look_again = true;
+                }
             }
-            look_again |= follow_rules(target, &self.around)?;
         }
         let mut pending = 0;
-        for local in &self.replicas {
+        self.each(|local| {
             pending += local.pending()?;
-        }
+            Ok(())
+        })?;
         // What is left may have waited for a content that another root got meanwhile.
         Ok(look_again || steps > 0 && pending > 0)
+    }
+
+    /// Brings one root to what its replica shows.
+    fn transfer_to(&mut self, at: usize) -> Result<TransferredTo, FailedAt> {
+        let mut result = TransferredTo::default();
+        let (before, rest) = self.replicas.split_at_mut(at);
+        let Some((target, after)) = rest.split_first_mut() else {
+            return Ok(result);
+        };
+        let others = before.iter().chain(after.iter()).chain(&self.dropped);
+        let others: Vec<&LocalReplica> = others.collect();
+        let done = transfer::transfer(target, &others, &self.around, &mut self.progress);
+        let done = done.map_err(|error| target.failed_at(error))?;
+        result.steps = done.steps;
+        self.statistics.bytes_copied += done.fetched;
+        self.statistics.bytes_reused += done.reused;
+        self.copies.extend(done.copies);
+        if !done.look_again.is_empty() && !self.options.cancellation.is_cancelled() {
+            result.look_again = true;
+            let paths: Vec<RelPath> = done.look_again.into_iter().collect();
+            let seen = scan::scan(target, Scope::Paths(&paths), &self.around);
+            seen.map_err(|error| target.failed_at(error))?;
+        }
+        let followed = follow_rules(target, &self.around);
+        result.look_again |= followed.map_err(|error| target.failed_at(error))?;
+        Ok(result)
     }
 
     fn report(mut self, equal: bool) -> Result<SyncReport, SyncError> {
         let mut skipped = Vec::new();
         let cancelled = self.options.cancellation.is_cancelled();
-        for local in &mut self.replicas {
+        self.each(|local| {
             let own = std::mem::take(&mut local.skipped);
             skipped.extend(local.graded(own)?);
-        }
+            Ok(())
+        })?;
         if self.options.strictness == Strictness::Strict {
             for row in &mut skipped {
                 row.severity = Severity::Error;
             }
         }
         let conflicts = conflicts::of_copies(&self.replicas[0], &self.copies)?;
-        let roots: Vec<_> = self.replicas.iter().map(LocalReplica::report).collect();
+        let is_held = |local: &LocalReplica| !local.deletions.guard.held().is_empty();
+        let is_held = self.replicas.iter().any(is_held) || !self.brakes.is_empty();
+        let failed = skipped.iter().any(Skipped::is_error) || !self.failures.is_empty();
+        let opened = self.replicas.iter().chain(&self.dropped);
+        let opened = opened.map(|local| (local.number, local.report()));
+        let roots = finish::all_roots(opened.collect(), self.failures);
         for root in &roots {
             self.statistics.changes.add(root.changes);
         }
@@ -363,9 +456,6 @@ impl Run<'_> {
             Mode::DryRun => Outcome::Planned,
         };
         let undone = outcome == Outcome::Planned && changed || outcome == Outcome::Cancelled;
-        let is_held = |local: &LocalReplica| !local.deletions.guard.held().is_empty();
-        let is_held = self.replicas.iter().any(is_held) || !self.brakes.is_empty();
-        let failed = skipped.iter().any(Skipped::is_error);
         let in_sync = equal && !undone && !failed && !is_held;
         Ok(SyncReport {
             outcome,
@@ -377,6 +467,14 @@ impl Run<'_> {
             statistics: self.statistics,
         })
     }
+}
+
+/// What a transfer to one root did.
+#[derive(Default)]
+struct TransferredTo {
+    steps: u64,
+    /// It changed something that others should know.
+    look_again: bool,
 }
 
 /// Compares the directories whose ignore files a transfer brought. Returns whether there were any.

@@ -25,18 +25,26 @@ pub(super) fn remembers(index: &Index, directory: &Path) -> Result<bool, IndexEr
     Ok(index.setting(&setting(directory))?.is_some())
 }
 
-/// Notes in each root which directories it is synced with.
-pub(super) fn remember(replicas: &mut [LocalReplica]) -> Result<(), SyncError> {
-    let roots: Vec<(String, ReplicaId)> = (replicas.iter())
+/// A root, as the others remember it: the setting, and the replica.
+pub(super) type Partner = (String, ReplicaId);
+
+/// The roots of a run.
+pub(super) fn all(replicas: &[LocalReplica]) -> Vec<Partner> {
+    (replicas.iter())
         .map(|local| (setting(local.root.path()), local.replica.identity().replica))
-        .collect();
-    for (at, local) in replicas.iter_mut().enumerate() {
-        for (other, (name, replica)) in roots.iter().enumerate() {
+        .collect()
+}
+
+impl LocalReplica {
+    /// Notes which directories the root is synced with.
+    pub(super) fn remember_partners(&mut self, partners: &[Partner]) -> Result<(), SyncError> {
+        let own = setting(self.root.path());
+        for (name, replica) in partners.iter().filter(|(name, _)| *name != own) {
             let value = replica.to_string().into_bytes();
-            if other != at && local.setting(name)?.as_ref() != Some(&value) {
-                local.set_setting(name, Some(&value))?;
+            if self.setting(name)?.as_ref() != Some(&value) {
+                self.set_setting(name, Some(&value))?;
             }
         }
+        Ok(())
     }
-    Ok(())
 }

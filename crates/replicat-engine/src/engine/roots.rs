@@ -6,12 +6,16 @@ use std::path::{Path, PathBuf};
 
 use replicat_fs::state::{INDEX_FILE, STATE_DIRECTORY};
 
+use super::failures::Failures;
 use crate::error::SyncError;
+use crate::event::RootIndex;
 use crate::options::MissingRoot;
 
 /// A root that was given, and where it really is.
 #[derive(Clone, Debug)]
 pub(super) struct GivenRoot {
+    /// Its place in the list of roots.
+    pub(super) number: RootIndex,
     /// As it was given.
     pub(super) given: PathBuf,
     /// Without symlinks. Of a root that a dry run would create: as it was given.
@@ -26,46 +30,82 @@ pub(super) fn check_one(root: &Path, missing: MissingRoot) -> Result<GivenRoot, 
         fs::create_dir_all(root).map_err(|source| not_writable(root, source))?;
     }
     Ok(GivenRoot {
+        number: RootIndex(0),
         given: root.to_owned(),
         canonical: canonical(root)?,
         missing: false,
     })
 }
 
-/// Checks the roots, and creates those that are missing if that is wanted.
+/// The roots of a run, as far as they can be looked at.
+pub(super) struct Checked {
+    pub(super) present: Vec<GivenRoot>,
+    /// Those that do not exist, and are not to be created.
+    pub(super) missing: Vec<GivenRoot>,
+}
+
+/// Checks the roots, and creates those that are missing if that is wanted. Those that cannot be looked at are noted as failed.
 pub(super) fn check(
     roots: &[PathBuf],
     missing: MissingRoot,
     may_write: bool,
-) -> Result<Vec<GivenRoot>, SyncError> {
+    failures: &mut Failures<'_>,
+) -> Result<Checked, SyncError> {
     if roots.len() < 2 {
         return Err(SyncError::TooFewRoots(roots.len()));
     }
     // All are looked at before the first is created, so that a mistake creates nothing.
-    let exist: Vec<bool> = roots
-        .iter()
-        .map(|root| exists(root, missing))
-        .collect::<Result<_, _>>()?;
-    let mut checked: Vec<GivenRoot> = Vec::with_capacity(roots.len());
-    for (given, exists) in roots.iter().zip(exist) {
-        if !exists && may_write {
-            fs::create_dir_all(given).map_err(|source| not_writable(given, source))?;
+    let mut found = Vec::with_capacity(roots.len());
+    for (number, given) in roots.iter().enumerate() {
+        let number = RootIndex(number);
+        match exists(given, missing) {
+            Ok(exists) => found.push((number, given, exists)),
+            Err(error @ SyncError::Io { .. }) => failures.note(number, error)?,
+            Err(SyncError::RootMissing { .. }) => found.push((number, given, false)),
+            Err(error) => return Err(error),
         }
-        let missing = !exists && !may_write;
-        let canonical = if missing {
-            absolute(given)?
-        } else {
-            canonical(given)?
-        };
-        let root = GivenRoot {
-            given: given.clone(),
-            canonical,
-            missing,
-        };
-        checked.iter().try_for_each(|other| apart(other, &root))?;
-        checked.push(root);
+    }
+    let mut checked = Checked {
+        present: Vec::with_capacity(roots.len()),
+        missing: Vec::new(),
+    };
+    for (number, given, exists) in found {
+        let is_wanted = exists || missing == MissingRoot::Create;
+        let is_created = is_wanted && !exists && may_write;
+        match locate(number, given, exists, is_created) {
+            Ok(root) if is_wanted => {
+                let mut others = checked.present.iter();
+                others.try_for_each(|other| apart(other, &root))?;
+                checked.present.push(root);
+            }
+            Ok(root) => checked.missing.push(root),
+            Err(error) => failures.note(number, error)?,
+        }
     }
     Ok(checked)
+}
+
+/// Finds out where a root really is, and creates it if that is wanted.
+fn locate(
+    number: RootIndex,
+    given: &Path,
+    exists: bool,
+    is_created: bool,
+) -> Result<GivenRoot, SyncError> {
+    if is_created {
+        fs::create_dir_all(given).map_err(|source| not_writable(given, source))?;
+    }
+    let missing = !exists && !is_created;
+    let canonical = match missing {
+        true => canonical_missing(given)?,
+        false => canonical(given)?,
+    };
+    Ok(GivenRoot {
+        number,
+        given: given.to_owned(),
+        canonical,
+        missing,
+    })
 }
 
 /// Refuses to keep state inside a root, where it would be synced.
@@ -129,6 +169,18 @@ fn canonical(root: &Path) -> Result<PathBuf, SyncError> {
         action: "resolve",
         path: root.to_owned(),
         source,
+    })
+}
+
+/// Where a directory would be that does not exist.
+fn canonical_missing(root: &Path) -> Result<PathBuf, SyncError> {
+    let whole = absolute(root)?;
+    let above = whole
+        .parent()
+        .and_then(|above| fs::canonicalize(above).ok());
+    Ok(match (above, whole.file_name()) {
+        (Some(above), Some(name)) => above.join(name),
+        _ => whole,
     })
 }
 

@@ -55,6 +55,7 @@ pub(super) enum Scope<'paths> {
 }
 
 /// What surrounds a scan.
+#[derive(Clone, Copy)]
 pub(super) struct Surroundings<'run> {
     pub(super) threads: NonZeroUsize,
     pub(super) cancellation: &'run Cancellation,

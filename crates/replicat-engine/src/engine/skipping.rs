@@ -276,6 +276,7 @@ fn row_of(reason: &SkipReason) -> SkippedRow {
         | SkipReason::OtherFilesystem
         | SkipReason::IgnoredInTheWay
         | SkipReason::ContentMissing
+        | SkipReason::ReadOnly
         | SkipReason::DiskFull => Vec::new(),
     };
     SkippedRow {
@@ -313,6 +314,7 @@ fn reason_of(row: SkippedRow) -> SkipReason {
             is_refused: true,
         },
         ("disk-full", _) => SkipReason::DiskFull,
+        ("read-only", _) => SkipReason::ReadOnly,
         ("io", [action, message]) => SkipReason::Io {
             action: owned(action),
             message: (*message).to_owned(),
@@ -359,6 +361,7 @@ mod tests {
                 aspects: "mode, mtime".to_owned(),
                 is_refused: true,
             },
+            SkipReason::ReadOnly,
             SkipReason::Io {
                 action: "read".into(),
                 message: "bad sector".to_owned(),

@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use replicat_core::entry::Metadata;
+use replicat_core::entry::{Metadata, Owner};
 use replicat_core::id::ContentHash;
 use replicat_core::path::RelPath;
 use replicat_core::record::Fingerprint;
@@ -34,6 +34,7 @@ use crate::metadata::{self, Access, Target, Unapplied};
 use crate::room::Room;
 use crate::root::{Root, stat_at, stat_descriptor};
 use crate::state::{DISPLACED, PARTIAL, READY, StateDirectory, open_part};
+use crate::state_owner::StateOwner;
 use crate::trash::log::{self, Displacement};
 
 pub use partial::{StagedFile, ZERO_RUN_BYTES_MIN};
@@ -64,6 +65,7 @@ pub(crate) struct Area {
     claimed: Mutex<HashSet<ContentHash>>,
     log: Mutex<LogState>,
     process: Process,
+    pub(crate) owner: StateOwner,
 }
 
 /// The log of the displaced, which is thrown away now and then while nothing depends on it.
@@ -101,6 +103,13 @@ impl Process {
             user: rustix::process::geteuid().as_raw(),
             group: rustix::process::getegid().as_raw(),
             umask: umask(),
+        }
+    }
+
+    fn owner(self) -> Owner {
+        Owner {
+            user: self.user,
+            group: self.group,
         }
     }
 }
@@ -161,6 +170,7 @@ impl Staging {
             claimed: Mutex::default(),
             log: Mutex::default(),
             process: Process::current(),
+            owner: state.owner.clone(),
             shown,
         });
         Self::in_area(area)
@@ -200,6 +210,7 @@ impl Staging {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let ready = rustix::fs::openat(&area.ready, &name, flags, Mode::empty())
             .map_err(|source| area.failed("open the directory", &name, source))?;
+        area.owner.give(ready.as_fd());
         Ok(Self {
             area,
             ready: Arc::new(ready),
@@ -402,7 +413,8 @@ impl Area {
             state.bytes = 0;
         }
         if !displacements.is_empty() {
-            let written = log::append(&self.calls, self.displaced.as_fd(), displacements);
+            let displaced = self.displaced.as_fd();
+            let written = log::append(&self.calls, displaced, &self.owner, displacements);
             state.bytes += written.map_err(failed)?;
         }
         state.uses += 1;

@@ -124,13 +124,16 @@ impl Staging {
     ) -> Result<StagedFile, FsError> {
         let at = At::new(&self.area.partial, &name);
         match self.area.calls.open_partial(at, flags, PRIVATE) {
-            Ok(file) => Ok(StagedFile {
-                area: Arc::clone(&self.area),
-                file,
-                name,
-                content,
-                claim,
-            }),
+            Ok(file) => {
+                self.area.owner.give(file.as_fd());
+                Ok(StagedFile {
+                    area: Arc::clone(&self.area),
+                    file,
+                    name,
+                    content,
+                    claim,
+                })
+            }
             Err(source) => {
                 if claim == Claim::Held {
                     self.area.release(content);
@@ -299,8 +302,11 @@ impl StagedFile {
         let failed = self.failed("set the metadata of");
         let before = stat_descriptor(self.file.as_fd()).map_err(&failed)?;
         let mode = metadata.mode.unwrap_or(0o666 & !self.area.process.umask);
+        // It was given to the owner of the state while it was incomplete.
+        let process = self.area.owner.to_set().map(|_| self.area.process.owner());
         let wanted = Metadata {
             mode: Some(mode),
+            owner: metadata.owner.or(process),
             ..metadata.clone()
         };
         let target = Target::new(self.file.as_fd(), before, Access::Open);

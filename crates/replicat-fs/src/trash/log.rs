@@ -15,6 +15,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::apply::calls::{At, Calls};
+use crate::state_owner::StateOwner;
 
 /// The name of a log in the directory that it describes.
 pub(crate) const LOG: &str = "log";
@@ -78,9 +79,11 @@ impl Displacement {
 pub(crate) fn append(
     calls: &Calls,
     directory: BorrowedFd<'_>,
+    owner: &StateOwner,
     displacements: &[Displacement],
 ) -> Result<usize, Errno> {
     let log = calls.create_log(At::new(&directory, OsStr::new(LOG)))?;
+    owner.give(log.as_fd());
     // A line that a crash cut short must not swallow the next one: each write starts a line.
     let mut text = String::from("\n");
     for displacement in displacements {

@@ -156,6 +156,7 @@ impl Trash {
         }
         let directory = open_directory(self.directory.as_fd(), OsStr::new(&name))
             .map_err(|source| self.failed("open the directory", &name, source))?;
+        self.area.owner.give(directory.as_fd());
         let directory = Arc::new(directory);
         *today = Some((name, Arc::clone(&directory)));
         Ok(directory)
@@ -170,7 +171,8 @@ impl Trash {
         }
         for (name, of_day) in by_day {
             let directory = self.day(of_day[0].id)?;
-            log::append(&self.area.calls, directory.as_fd(), &of_day)
+            let Area { calls, owner, .. } = &*self.area;
+            log::append(calls, directory.as_fd(), owner, &of_day)
                 .map_err(|source| self.failed("write the log of", &name, source))?;
         }
         Ok(())
@@ -522,6 +524,10 @@ pub(crate) fn remove_tree(calls: &Calls, at: At<'_>) -> Result<(), Errno> {
     let found = rustix::fs::statat(at.directory, at.name, AtFlags::SYMLINK_NOFOLLOW)?;
     if FileType::from_raw_mode(found.st_mode) != FileType::Directory {
         return calls.unlink(at);
+    }
+    // An empty one may be another user's, whom nobody else may look into.
+    if calls.remove_directory(at).is_ok() {
+        return Ok(());
     }
     let directory = open_directory(at.directory, at.name)?;
     for name in names(directory.as_fd())? {

@@ -8,16 +8,18 @@ use std::path::Path;
 use replicat::control::inspection::conflict;
 use replicat::error::ExitCode;
 use replicat::event::{
-    Aspect, Aspects, ItemChange, ItemKind, ObservedChange, Phase, PlanItem, RootIndex, SyncEvent,
+    Aspect, Aspects, ItemChange, ItemKind, ObservedChange, Phase, PlanItem, PlanTotals, RootIndex,
+    SyncEvent,
 };
 use replicat::report::{
-    BrakeReport, ConflictReport, HeldDirectory, Outcome, RootReport, Skipped, Statistics,
-    SyncReport,
+    BrakeReport, ConflictReport, HeldDirectory, Outcome, RootFailure, RootReport, Skipped,
+    Statistics, SyncReport,
 };
 use replicat_core::entry::Timestamp;
 use replicat_core::path::RelPath;
 use serde_json::{Map, Value, json};
 
+use super::terminal::sentence;
 use super::{itemize, terminal};
 
 /// A JSON object.
@@ -111,15 +113,7 @@ pub(crate) fn event<P: AsRef<Path>>(event: &SyncEvent, roots: &[P]) -> Object {
             put(&mut object, "change", observed_word(&seen.change));
             object
         }
-        SyncEvent::Planned(totals) => {
-            let mut object = object("plan");
-            put_all(
-                &mut object,
-                json!({"files": totals.files, "bytes": totals.bytes,
-                    "deletes": totals.deletes, "moves": totals.moves}),
-            );
-            object
-        }
+        SyncEvent::Planned(totals) => plan(totals),
         SyncEvent::Item(item) => {
             let mut object = object("item");
             put_index(&mut object, item.root);
@@ -135,6 +129,13 @@ pub(crate) fn event<P: AsRef<Path>>(event: &SyncEvent, roots: &[P]) -> Object {
             );
             object
         }
+        SyncEvent::RootFailed { root, failure } => {
+            let mut object = object("error");
+            put_index(&mut object, *root);
+            put_all(&mut object, root_failure(failure));
+            put(&mut object, "exit_code", ExitCode::Incomplete as u8);
+            object
+        }
         SyncEvent::Warning {
             root,
             path,
@@ -148,6 +149,16 @@ pub(crate) fn event<P: AsRef<Path>>(event: &SyncEvent, roots: &[P]) -> Object {
             object
         }
     }
+}
+
+fn plan(totals: &PlanTotals) -> Object {
+    let mut object = object("plan");
+    put_all(
+        &mut object,
+        json!({"files": totals.files, "bytes": totals.bytes,
+            "deletes": totals.deletes, "moves": totals.moves}),
+    );
+    object
 }
 
 fn observed_word(change: &ObservedChange) -> &'static str {
@@ -261,9 +272,15 @@ fn root(report: &RootReport) -> Object {
         json!({"name": report.name, "folder": report.folder.map(|id| id.to_string()),
             "replica": report.replica.map(|id| id.to_string()), "created": changes.created,
             "updated": changes.updated, "metadata": changes.metadata,
-            "deleted": changes.deleted, "moved": changes.moved}),
+            "deleted": changes.deleted, "moved": changes.moved,
+            "failure": report.failure.as_ref().map(root_failure)}),
     );
     object
+}
+
+fn root_failure(failure: &RootFailure) -> Value {
+    let hint = failure.hint.as_ref().map(|hint| sentence(hint));
+    json!({"kind": failure.kind, "message": sentence(&failure.message), "hint": hint})
 }
 
 /// A conflict, in a list of such.

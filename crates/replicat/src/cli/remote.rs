@@ -387,6 +387,7 @@ impl RemoteSync<'_> {
                 replica: Some(status.replica),
                 name: self.meant.folder.to_string(),
                 changes: seen.changes,
+                failure: None,
             }],
             conflicts: conflicts.into_iter().filter(is_new).collect(),
             skipped: status.skipped,

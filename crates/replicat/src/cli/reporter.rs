@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use replicat::event::{PlanItem, Reporter, RootIndex, SyncEvent};
+use replicat::report::RootFailure;
 
 use super::output::Output;
 use super::progress::{Meter, print_error_line};
 use super::terminal::{path_text, root_text, sentence};
-use super::{itemize, json};
+use super::{itemize, json, text};
 
 /// What is printed of each change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub(crate) struct TextReporter {
     pub(crate) warnings: Warnings,
     pub(crate) meter: Meter,
     pub(crate) output: Output,
+    /// Those that the sync before this one told.
+    pub(crate) known_failures: Vec<RootFailure>,
 }
 
 impl TextReporter {
@@ -61,6 +64,17 @@ impl TextReporter {
     }
 }
 
+impl TextReporter {
+    fn root_failed(&self, failure: &RootFailure) {
+        if self.known_failures.contains(failure) {
+            return;
+        }
+        let lines = text::root_failure(failure);
+        self.meter
+            .suspended(|| lines.iter().for_each(|line| print_error_line(line)));
+    }
+}
+
 impl Reporter for TextReporter {
     fn event(&self, event: &SyncEvent) {
         match event {
@@ -71,6 +85,7 @@ impl Reporter for TextReporter {
             SyncEvent::Planned(_) | SyncEvent::Observed(_) => {}
             SyncEvent::Item(item) => self.item(item),
             SyncEvent::Progress(progress) => self.meter.progress(progress),
+            SyncEvent::RootFailed { failure, .. } => self.root_failed(failure),
             SyncEvent::Warning {
                 root,
                 path,

@@ -11,7 +11,7 @@ use replicat::event::Reporter;
 use replicat::options::{
     Cancellation, Durability, ForeignRoot, MissingRoot, Mode, OwnerPolicy, Strictness, SyncOptions,
 };
-use replicat::report::{Outcome, SyncReport};
+use replicat::report::{Outcome, RootFailure, SyncReport};
 use replicat::trash_limits;
 use replicat::watch::{Wake, Watch};
 
@@ -106,7 +106,9 @@ impl SyncCommand<'_> {
             return self.once_in_json();
         }
         let output = &self.arguments.output;
-        let reporter = text_reporter(output, &self.arguments.roots, self.output);
+        let mut reporter = text_reporter(output, &self.arguments.roots, self.output);
+        let known = last.iter().flat_map(|last| &last.roots);
+        reporter.known_failures = known.filter_map(|root| root.failure.clone()).collect();
         let report = self.sync(&reporter);
         reporter.meter.finish();
         let report = report?;
@@ -186,7 +188,12 @@ fn has_news(report: &SyncReport, last: &SyncReport) -> bool {
         || report.skipped != last.skipped
         || report.brakes != last.brakes
         || report.in_sync != last.in_sync
+        || failures(report).ne(failures(last))
         || report.outcome != last.outcome
+}
+
+fn failures(report: &SyncReport) -> impl Iterator<Item = Option<&RootFailure>> {
+    report.roots.iter().map(|root| root.failure.as_ref())
 }
 
 fn options(arguments: &SyncArguments, matches: &ArgMatches) -> Result<SyncOptions, Failure> {
@@ -236,6 +243,7 @@ fn text_reporter(options: &OutputArguments, roots: &[PathBuf], output: Output) -
         warnings: choose(options.quiet, Warnings::Hidden, Warnings::Shown),
         meter: Meter::new(wanted),
         output,
+        known_failures: Vec::new(),
     }
 }
 

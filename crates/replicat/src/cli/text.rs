@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
 use replicat::report::{
-    BrakeReport, ConflictReport, Outcome, RootReport, SkipReason, Skipped, Statistics, SyncReport,
-    VersionReport,
+    BrakeReport, ConflictReport, Outcome, RootFailure, RootReport, SkipReason, Skipped, Statistics,
+    SyncReport, VersionReport,
 };
 use replicat_core::entry::Payload;
 
@@ -78,6 +78,14 @@ fn skipped(row: &Skipped, roots: &[RootReport]) -> String {
     }
 }
 
+/// Why a root failed, and what to do.
+pub(crate) fn root_failure(failure: &RootFailure) -> Vec<String> {
+    let mut lines = vec![format!("failed: {}", sentence(&failure.message))];
+    let hint = failure.hint.as_ref();
+    lines.extend(hint.map(|hint| format!("  hint: {}", sentence(hint))));
+    lines
+}
+
 /// A brake that holds deletions of a root, what it holds, and what to do.
 pub(crate) fn brake(report: &BrakeReport) -> Vec<String> {
     let mut lines = vec![format!("held: {}", sentence(&report.to_string()))];
@@ -147,6 +155,11 @@ fn changes(report: &SyncReport) -> Vec<String> {
     if !report.skipped.is_empty() {
         let skipped = number_text(report.skipped.len() as u64);
         parts.push(format!("{skipped} skipped"));
+    }
+    let failed = report.roots.iter().filter(|root| root.failure.is_some());
+    match failed.count() as u64 {
+        0 => {}
+        failed => parts.push(format!("{} failed", count_text(failed, "root"))),
     }
     parts
 }
@@ -220,6 +233,7 @@ mod tests {
                 created: 2,
                 ..ChangeCounts::default()
             },
+            failure: None,
         }
     }
 
@@ -345,7 +359,7 @@ mod tests {
         in_sync: false
         outcome: "finished"
         exit_code: 4
-        roots: [{"root":"office","name":"office","folder":"00000000000000000000000000000007","replica":"0000000000000009","created":2,"updated":0,"metadata":0,"deleted":0,"moved":0},{"root":"laptop","name":"laptop","folder":"00000000000000000000000000000007","replica":"0000000000000009","created":2,"updated":0,"metadata":0,"deleted":0,"moved":0}]
+        roots: [{"root":"office","name":"office","folder":"00000000000000000000000000000007","replica":"0000000000000009","created":2,"updated":0,"metadata":0,"deleted":0,"moved":0,"failure":null},{"root":"laptop","name":"laptop","folder":"00000000000000000000000000000007","replica":"0000000000000009","created":2,"updated":0,"metadata":0,"deleted":0,"moved":0,"failure":null}]
         conflicts: [{"path":"list","copy":"list.conflict-laptop-20261123-003012","when":"2026-11-23T00:31:40Z","winner":{"node":"office","when":"2026-11-23T00:30:12.000000005Z","kind":"file","size":10,"content":"abababababababababababababababababababababababababababababababab"},"loser":{"node":"laptop","when":"2026-11-23T00:30:11.000000005Z","kind":"file","size":2048,"content":"abababababababababababababababababababababababababababababababab"}}]
         skipped: [{"root":"laptop","path":"pipe\u001b[2J�","path_hex":"706970651b5b324aff","reason":"is a named pipe, which cannot be synced","kind":"special","severity":"warning"}]
         brakes: [{"root":"office","kind":"mass-deletion","message":"600 of the 1000 files in office are gone: their deletion is held, and all else is synced","hint":"see that the right disk is mounted at office; `replicat approve office` deletes the files everywhere, `replicat reject office` brings them back","here":600,"elsewhere":0,"directories":[{"path":"photos","whole":true,"files":590,"bytes":5242880}],"more":10}]

@@ -3,6 +3,8 @@
 mod accident;
 mod clock;
 mod disk;
+mod failed_root;
+mod owner;
 mod refusal;
 mod state;
 mod tidied;

@@ -71,6 +71,19 @@ impl Mount {
         );
     }
 
+    /// Lets nobody write to a filesystem, or everybody again.
+    pub(crate) fn set_read_only(&self, is_read_only: bool) {
+        let options = if is_read_only {
+            "remount,ro"
+        } else {
+            "remount,rw"
+        };
+        tool(
+            "mount",
+            [OsStr::new("-o"), options.as_ref(), self.at.as_os_str()],
+        );
+    }
+
     /// Shows a file or directory at another place too.
     pub(crate) fn bind(from: &Path, at: &Path) -> Self {
         Self::new([OsStr::new("--bind"), from.as_os_str()], at)

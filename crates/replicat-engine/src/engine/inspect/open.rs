@@ -13,7 +13,7 @@ use replicat_fs::state::{INDEX_FILE, STATE_DIRECTORY, TRASH_DIRECTORY};
 use replicat_fs::trash::{TrashItem, TrashView};
 use replicat_index::Index;
 
-use crate::engine::failure::Failure;
+use crate::engine::failure::{self, Failure};
 use crate::engine::local::{self, LocalReplica, SETTING_SYNCED};
 use crate::engine::roots::GivenRoot;
 use crate::error::SyncError;
@@ -70,6 +70,7 @@ fn find(location: &RootLocation) -> Result<Place, SyncError> {
         .unwrap_or_else(|| canonical.join(STATE_DIRECTORY));
     Ok(Place {
         given: GivenRoot {
+            number: RootIndex(0),
             given: root.clone(),
             canonical,
             missing: false,
@@ -83,15 +84,26 @@ fn find(location: &RootLocation) -> Result<Place, SyncError> {
 pub(super) fn open(location: &RootLocation, access: Access) -> Result<Looked, SyncError> {
     let Place { given, state, .. } = find(location)?;
     let index = state.join(INDEX_FILE);
-    let Ok(metadata) = std::fs::metadata(&index) else {
-        return Err(SyncError::NotReplica { root: given.given });
-    };
+    let metadata = std::fs::metadata(&index).map_err(|source| match source.kind() {
+        std::io::ErrorKind::PermissionDenied => failure::of_foreign_state(
+            SyncError::Io {
+                action: "look at",
+                path: index.clone(),
+                source,
+            },
+            &given,
+            &state,
+        ),
+        _ => SyncError::NotReplica {
+            root: given.given.clone(),
+        },
+    })?;
     let options = SyncOptions {
         state_dir: location.state_dir.clone(),
         ..SyncOptions::default()
     };
     let local = match access {
-        Access::Read => look(&given, &index, &options)?,
+        Access::Read => look(&given, &state, &options)?,
         Access::Write => local::open_one(&given, &Filter::default(), &options)?,
     };
     Ok(Looked {
@@ -130,7 +142,7 @@ pub(super) fn renew(location: &RootLocation) -> Result<Approval, SyncError> {
 
 fn look(
     given: &GivenRoot,
-    index: &std::path::Path,
+    state: &std::path::Path,
     options: &SyncOptions,
 ) -> Result<LocalReplica, SyncError> {
     let nobody = Identity {
@@ -141,8 +153,14 @@ fn look(
         confirmed: 0,
         published: Vec::new(),
     };
-    let index = Index::scratch(Some(index), &nobody, &std::env::temp_dir())
-        .map_err(|error| Failure::from(error).at(&given.given))?;
+    let index = Index::scratch(
+        Some(&state.join(INDEX_FILE)),
+        &nobody,
+        &std::env::temp_dir(),
+    );
+    let index = index.map_err(|error| {
+        failure::of_foreign_state(Failure::from(error).at(&given.given), given, state)
+    })?;
     let mut local = LocalReplica::to_look_at(RootIndex(0), given, index, options)?;
     local.filter = local.kept_filter()?;
     Ok(local)

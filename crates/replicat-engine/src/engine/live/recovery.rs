@@ -98,6 +98,7 @@ pub fn may_pass(error: &SyncError) -> bool {
         SyncError::RootMissing { .. }
         | SyncError::RootNotDirectory { .. }
         | SyncError::RootNotWritable { .. }
+        | SyncError::StateNotOwned { .. }
         | SyncError::DiskFull { .. }
         | SyncError::Locked { .. }
         | SyncError::Index { .. }

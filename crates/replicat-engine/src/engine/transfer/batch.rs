@@ -374,6 +374,7 @@ impl Work<'_> {
         let unset = unset.map_err(|error| self.target.fs_failed(error))?;
         let found = self.target.root.observe_itself(self.target.tracking);
         let found = found.map_err(|error| self.target.fs_failed(error))?;
+        hands.state.follow_owner(&self.target.root);
         self.record_done(&step.path, step.goal.clone(), Some(found.fingerprint))?;
         self.target
             .note_unheld_root(&step.metadata, &found.metadata, &unset)?;

@@ -81,6 +81,10 @@ pub(super) fn transfer(
     if pending == 0 {
         return Ok(Transferred::default());
     }
+    if target.is_read_only {
+        target.skip_read_only()?;
+        return Ok(Transferred::default());
+    }
     // Another root may have got it since.
     target
         .skipped

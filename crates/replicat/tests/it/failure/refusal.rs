@@ -126,6 +126,25 @@ fn s64_a_file_on_a_bad_sector_is_listed_and_the_rest_is_synced() {
     });
 }
 
+/// The disk of a root is remounted read-only while the root is written.
+#[test]
+fn root_whose_index_becomes_unwritable_stops_no_other() {
+    if !has_strace() {
+        return;
+    }
+    let world = World::new(3);
+    world.write(0, "file", "x");
+    world.settle();
+    world.write(0, "file", "edited");
+    world.write(1, "new", "x");
+    let writing = "pwrite64,fsync,fdatasync,ftruncate";
+    let outcome = sync_with_error(&world, writing, "EROFS", 2, ".replicat/index.redb");
+    outcome.failure_of_last(3, 5);
+    assert_eq!(world.read(1, "file"), "edited");
+    assert_eq!(world.read(0, "new"), "x");
+    world.settle();
+}
+
 /// Nothing can be flushed: whatever the disk holds in the end, it is not said to be in sync, and nothing is half there.
 #[test]
 fn s64_a_disk_that_cannot_be_flushed() {

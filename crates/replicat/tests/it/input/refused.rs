@@ -116,8 +116,7 @@ fn a_root_that_is_not_writable() {
         let user = OrdinaryUser::of(world);
         world.chmod(world.last(), ".", 0o555);
         let outcome = user.sync(world);
-        assert_eq!(outcome.code, Some(5), "{outcome:#?}");
-        let error = outcome.of_type("error").next().unwrap();
+        let error = outcome.failure_of_last(world.count(), 5);
         assert_eq!(error["kind"], "root-not-writable");
         assert!(error["hint"].as_str().unwrap().contains("writable"));
         world.chmod(world.last(), ".", 0o755);

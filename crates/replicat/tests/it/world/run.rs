@@ -68,6 +68,35 @@ impl Outcome {
         last
     }
 
+    /// The error of the last of so many roots. The run ended with `alone` if it was one of two; else the others went on.
+    #[track_caller]
+    pub(crate) fn failure_of_last(&self, roots: usize, alone: i32) -> &Value {
+        let code = if roots > 2 { 3 } else { alone };
+        assert_eq!(self.code, Some(code), "{self:#?}");
+        assert_eq!(self.summary()["exit_code"], code);
+        assert!(!self.in_sync());
+        let error = self.of_type_one("error");
+        if roots > 2 {
+            let listed = self.list("roots");
+            assert_eq!(listed.len(), roots, "{self:#?}");
+            let (last, others) = listed.split_last().unwrap();
+            for member in ["kind", "message", "hint"] {
+                assert_eq!(last["failure"][member], error[member], "{self:#?}");
+            }
+            assert_eq!(error["root"], last["root"], "{self:#?}");
+            assert!(others.iter().all(|root| root["failure"].is_null()));
+        }
+        error
+    }
+
+    #[track_caller]
+    fn of_type_one(&self, kind: &str) -> &Value {
+        let mut found = self.lines.iter().filter(|line| line["type"] == kind);
+        let first = found.next().unwrap_or_else(|| panic!("{self:#?}"));
+        assert_eq!(found.next(), None, "{self:#?}");
+        first
+    }
+
     /// Whether all roots were proved equal.
     pub(crate) fn in_sync(&self) -> bool {
         self.summary()["in_sync"] == true
