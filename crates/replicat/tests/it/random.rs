@@ -4,6 +4,7 @@
 //! `REPLICAT_TEST_HISTORIES` says how many are run, `REPLICAT_TEST_SEED` which comes first. A history that fails is
 //! printed with as few steps as are needed to fail.
 
+mod filesystems;
 mod history;
 mod ledger;
 mod live;
@@ -36,7 +37,8 @@ fn random_histories_end_equal_and_lose_nothing() {
 }
 
 /// The same over running nodes; `REPLICAT_TEST_LIVE_HISTORIES` says how many, or `REPLICAT_TEST_LIVE_SECONDS` for how long.
-/// All are played, whether one fails or not; with `--nocapture` seeds and a count are printed.
+/// All are played, whether one fails or not; with `--nocapture` seeds and a count are printed. `REPLICAT_TEST_FILESYSTEMS`
+/// names what the roots lie on, with commas between: `host`, `xfs`, `btrfs`, `ext4` or `bindfs`.
 #[test]
 fn random_histories_over_running_nodes() {
     let first = number("REPLICAT_TEST_SEED", 1);

@@ -5,6 +5,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
+use super::filesystems;
 use super::history::change;
 use super::ledger::Ledger;
 use super::scopes::{ScopeChange, Scopes};
@@ -202,6 +203,7 @@ fn happenings(random: &mut Random, nodes: usize) -> Vec<Happening> {
 fn play(seed: u64, tally: &mut Tally) {
     let mut random = Random::new(seed);
     let mut cluster = cluster(&mut random);
+    let _mounts = filesystems::mounted(&cluster.world, seed);
     let nodes = cluster.nodes.len();
     let mut ledger = Ledger::default();
     let scopes = Scopes::of(&cluster);
