@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use replicat_content::Content;
-use replicat_core::entry::{Metadata, Payload};
+use replicat_core::entry::Payload;
 use replicat_core::id::{ContentHash, LinkId};
 use replicat_core::observe::{Found, Observed};
 use replicat_core::path::RelPath;
@@ -28,7 +28,7 @@ use super::failure::scan_failed;
 use super::hashing::{HashError, Hasher};
 use super::local::LocalReplica;
 use super::siblings::Siblings;
-use super::sighting::{new_link_id, present, sight};
+use super::sighting::{is_disturbed, new_link_id, present, sight};
 use super::{clock, skipping};
 use crate::error::SyncError;
 use crate::event::{Phase, Reporter, ScanCounts, SyncEvent};
@@ -551,30 +551,6 @@ impl Intake {
         };
         Ok((Seen { statistics }, self.outdated))
     }
-}
-
-/// Whether a directory differs from what is known in nothing but its time, after something was done in it here. That is no
-/// event: it gets its own time again when the work is over.
-fn is_disturbed(
-    local: &LocalReplica,
-    path: &RelPath,
-    observation: &Observation,
-) -> Result<bool, SyncError> {
-    if observation.kind != Kind::Directory || !local.disturbed.contains(path) {
-        return Ok(false);
-    }
-    let record = local.replica.record(path);
-    let record = record.map_err(|error| local.failed(error))?;
-    let is_directory = record
-        .held_payload()
-        .is_some_and(|held| held.is_directory());
-    let timeless = Metadata {
-        mtime: None,
-        ..observation.metadata.clone()
-    };
-    let known = record.held_metadata();
-    let is_as_known = known.is_some_and(|known| timeless.agrees_with(&known));
-    Ok(is_directory && is_as_known)
 }
 
 fn tell_counts(local: &LocalReplica, report: &ScanReport, around: &Surroundings<'_>) {

@@ -1,10 +1,10 @@
 //! What a scan found, as a replica and as people are told it.
 
-use replicat_core::entry::Payload;
+use replicat_core::entry::{Metadata, Payload};
 use replicat_core::id::{ContentHash, LinkId, ReplicaId};
 use replicat_core::observe::{Found, Present};
 use replicat_core::path::RelPath;
-use replicat_fs::observe::{LinkKey, Observation};
+use replicat_fs::observe::{Kind, LinkKey, Observation};
 
 use super::clock;
 use super::local::LocalReplica;
@@ -66,4 +66,28 @@ pub(super) fn present(
         changed: clock::hlc(observation.fingerprint.mtime),
         touched: clock::hlc(observation.fingerprint.ctime),
     }))
+}
+
+/// Whether a directory differs from what is known in nothing but its time, after something was done in it here. That is no
+/// event: it gets its own time again when the work is over.
+pub(super) fn is_disturbed(
+    local: &LocalReplica,
+    path: &RelPath,
+    observation: &Observation,
+) -> Result<bool, SyncError> {
+    if observation.kind != Kind::Directory || !local.disturbed.contains(path) {
+        return Ok(false);
+    }
+    let record = local.replica.record(path);
+    let record = record.map_err(|error| local.failed(error))?;
+    let is_directory = record
+        .held_payload()
+        .is_some_and(|held| held.is_directory());
+    let timeless = Metadata {
+        mtime: None,
+        ..observation.metadata.clone()
+    };
+    let known = record.held_metadata();
+    let is_as_known = known.is_some_and(|known| timeless.agrees_with(&known));
+    Ok(is_directory && is_as_known)
 }
