@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::time::Duration;
 
 use replicat_core::path::RelPath;
@@ -278,6 +279,30 @@ fn s70_vanished_directory_halts_until_it_is_back() {
     fs::rename(&elsewhere, &one.root).unwrap();
     wait("the folder to go on", || !is_halted(&one));
     wait("what was written meanwhile", || one.status().paths == 3);
+}
+
+#[test]
+fn link_that_leads_elsewhere_halts_until_it_leads_back() {
+    let world = tempdir().unwrap();
+    let [first, second, link] = ["first", "second", "link"].map(|name| world.path().join(name));
+    fs::create_dir(&first).unwrap();
+    fs::create_dir(&second).unwrap();
+    std::os::unix::fs::symlink(&first, &link).unwrap();
+    let one = Live::start("one", &link);
+    fs::write(first.join("file"), "x").unwrap();
+    wait("the file", || one.status().paths > 1);
+    let lead_to = |target: &Path| {
+        let other = world.path().join("other link");
+        std::os::unix::fs::symlink(target, &other).unwrap();
+        fs::rename(&other, &link).unwrap();
+    };
+    lead_to(&second);
+    wait("the doubt", || {
+        reason(&one).contains("another directory is at its path")
+    });
+    assert!(!second.join("file").exists() && !second.join(".replicat").exists());
+    lead_to(&first);
+    wait("the folder to go on", || !is_halted(&one));
 }
 
 #[test]

@@ -250,7 +250,8 @@ impl Owner {
         };
         let held = open.local.root.observe_itself(open.local.tracking);
         let held = held.map_err(|error| open.local.fs_failed(error))?;
-        let there = std::fs::metadata(open.local.root.path());
+        // As it was named: a link may lead elsewhere now.
+        let there = std::fs::metadata(&open.local.given);
         match there {
             Ok(there) if there.ino() == held.fingerprint.inode => Ok(()),
             Ok(_) => Err(SyncError::RootReplaced {

@@ -37,10 +37,7 @@ impl Recovery {
     pub(super) fn remember(&mut self, local: &LocalReplica) {
         let Some(hands) = &local.hands else { return };
         self.landmark = match hands.state.identity(&local.root) {
-            Ok(identity) => {
-                let (root, state) = (local.root.path(), hands.state.path());
-                Some(Landmark::new(root, state, identity))
-            }
+            Ok(identity) => Some(Landmark::new(&local.given, hands.state.path(), identity)),
             // Then a person has to say when it goes on.
             Err(_) => None,
         };
