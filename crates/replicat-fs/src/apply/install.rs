@@ -251,7 +251,11 @@ impl Applier {
         let name = Slot::new(reserved.id, Origin::User, &parent.name).name();
         let slot = At::new(&self.staging.area.displaced, &name);
         let refused = |source| self.refused("replace", path, parent, source);
-        let linked = self.calls().link(at(parent), slot);
+        let linked = match staged.kind {
+            // A directory cannot be renamed over a file.
+            FileType::Directory => Err(Errno::ISDIR),
+            _ => self.calls().link(at(parent), slot),
+        };
         match linked {
             Ok(()) => {}
             Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::ISDIR | Errno::INVAL) => {

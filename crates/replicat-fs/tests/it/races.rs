@@ -179,6 +179,7 @@ fn filesystems_without_exchange_are_served_as_well() {
         ground.write("a", "old");
         ground.write("b", "old b");
         fs::create_dir(ground.full("d")).unwrap();
+        ground.write("g", "old g");
         let stand = Stand::with_calls(&ground, plain_filesystem(links)).unwrap();
         let rename = Action::Rename {
             from: crate::stand::path("b"),
@@ -189,6 +190,7 @@ fn filesystems_without_exchange_are_served_as_well() {
             stand.put("c", "created"),
             stand.change("e", rename),
             stand.put("d", "file"),
+            stand.change("g", Action::MakeDirectory(crate::stand::plain())),
         ];
         for result in stand.applier.commit(changes) {
             assert!(result.unwrap().fingerprint().is_some());
@@ -200,8 +202,14 @@ fn filesystems_without_exchange_are_served_as_well() {
             Err(ApplyError::Changed(_))
         ));
         let tree: Vec<_> = ground.tree().into_values().collect();
-        assert_eq!(tree, ["new", "created", "file", "old b", "user's"]);
-        assert_eq!(ground.trashed_contents(), ["old"]);
+        assert_eq!(
+            tree,
+            ["new", "created", "file", "old b", "user's", "<directory>"]
+        );
+        assert!(ground.full("g").is_dir());
+        let mut trashed = ground.trashed_contents();
+        trashed.sort();
+        assert_eq!(trashed, ["old", "old g"]);
         assert!(ground.staged_names().is_empty());
     }
 }
